@@ -1,0 +1,1 @@
+//! Client library for the Batch and Blob APIs.

@@ -1,0 +1,9 @@
+//! Pools, nodes, jobs and tasks: their lives and their rules.
+//!
+//! A resource has a *specification*, the client's document in the shape of the newest
+//! api-version with every default filled in, and its *life*, which this module decides.
+//! The structs named `…Spec` are typed views of a specification: they name the members
+//! that a rule or a node acts on and leave the others in the document.
+
+pub mod command;
+pub mod task;

@@ -1,0 +1,14 @@
+//! Nouns and rules of Batch and Blob: decides, never acts.
+//!
+//! Nothing here opens a socket, touches a disk, reads a clock or draws a random
+//! number: time, ids and randomness are arguments. In reading order: the words
+//! everything is built from ([`time`], [`span`], [`id`], [`limits`]), why a request
+//! is refused ([`rejection`]), then one module for each resource.
+
+pub mod batch;
+pub mod blob;
+pub mod id;
+pub mod limits;
+pub mod rejection;
+pub mod span;
+pub mod time;

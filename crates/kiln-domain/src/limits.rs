@@ -1,0 +1,24 @@
+//! Every limit of Batch and Blob, with its unit.
+//!
+//! The values are the documented ones of the Azure services unless a line says otherwise.
+
+/// Characters in the id of a pool, job, task or job schedule.
+pub const ID_LENGTH_MAX: usize = 64;
+/// Characters in a display name.
+pub const DISPLAY_NAME_LENGTH_MAX: usize = 1024;
+/// Tasks in one `addtaskcollection` request.
+pub const TASKS_PER_COLLECTION_MAX: usize = 100;
+/// Bytes in one request body of the Batch service.
+pub const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Items on one page of a Batch list, and the default.
+pub const PAGE_ITEMS_MAX: usize = 1000;
+/// Lowest job priority.
+pub const JOB_PRIORITY_MIN: i64 = -1000;
+/// Highest job priority.
+pub const JOB_PRIORITY_MAX: i64 = 1000;
+/// Task slots of one node.
+pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
+/// Minutes after which an unfinished resize is given up: the least a client may ask for.
+pub const RESIZE_TIMEOUT_MIN_MINUTES: i64 = 5;
+/// Distance between a request's date and ours, in minutes, before it is refused.
+pub const CLOCK_SKEW_MAX_MINUTES: i64 = 15;

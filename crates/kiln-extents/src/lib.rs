@@ -1,0 +1,1 @@
+//! Blob bytes on local disk.

@@ -1,0 +1,1 @@
+//! HTTP edge, dispatch, reconcilers, node link.

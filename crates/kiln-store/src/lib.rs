@@ -1,0 +1,1 @@
+//! Remembers state: SQLite with shared commits.

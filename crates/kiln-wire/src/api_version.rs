@@ -1,0 +1,1 @@
+//! The api-versions of the Batch service, oldest to newest, with their spelling.

@@ -1,0 +1,1 @@
+//! Shared access signatures of the Blob service: made and verified.

@@ -1,0 +1,1 @@
+//! Shared Key signatures of the Batch service: made and verified.

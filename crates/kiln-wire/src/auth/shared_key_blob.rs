@@ -1,0 +1,1 @@
+//! Shared Key signatures of the Blob service: made and verified.

@@ -1,0 +1,1 @@
+//! Headers, XML and errors of the Blob service.

@@ -1,0 +1,381 @@
+//! Messages between the server and the agent of a node.
+//!
+//! A link is a byte stream that carries *frames*: a length (u32, little-endian, of what
+//! follows), a kind (u8) and a payload. Kind 0 is a JSON array of messages, so that many
+//! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
+//! Members are only ever added, with a default: a newer server understands an older agent.
+
+use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+use kiln_domain::batch::task::{FailureInfo, TaskSpec};
+use kiln_domain::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Version of these messages; the agent says it in [`FromAgent::Hello`].
+pub const PROTOCOL: u32 = 1;
+/// Bytes of one frame that a side accepts.
+pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of file content in one frame.
+pub const FILE_FRAME_BYTES: usize = 256 * 1024;
+
+/// Names one run of one task: late or repeated messages about another attempt are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AttemptId {
+    /// The store's key of the job.
+    pub job_key: i64,
+    /// The task's id.
+    pub task_id: String,
+    /// Counts the runs of the task, from 1.
+    pub attempt: u32,
+}
+
+/// What an agent is told when it starts, once, through its standard input.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NodeConfig {
+    /// The node's id, `tvmps_…_d`.
+    pub node_id: String,
+    /// The pool's id.
+    pub pool_id: String,
+    /// The Batch account's name.
+    pub account_name: String,
+    /// Proves to the server that this is the agent it started; never printed.
+    pub link_secret: String,
+    /// Unix socket of the server's link.
+    pub link_socket: String,
+    /// The node's own directory on this machine; the agent owns all below it.
+    pub directory: String,
+    /// Directories of this machine that no task may see (the server's data).
+    pub hidden: Vec<String>,
+    /// First of the 65,536 user ids of this machine that the node's users are mapped to.
+    pub first_uid: u32,
+    /// How the node is kept apart from the machine: `auto`, `namespaces` or `plain`.
+    pub isolation: String,
+    /// The node's name for itself on the network, `10.0.0.4`.
+    pub ip_address: String,
+    /// Seconds without a server after which the agent gives up and ends its node.
+    pub orphan_timeout_seconds: u64,
+}
+
+/// From the server to an agent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum ToAgent {
+    /// First message on a link: the agent is known; reports up to `acknowledged` are kept.
+    Welcome {
+        /// See [`ToAgent::Acknowledge`].
+        acknowledged: u64,
+    },
+    /// Make the node ready: its directories and view, then the start task.
+    Prepare(Box<Prepare>),
+    /// Run an attempt of a task. Repeats of a known attempt are ignored.
+    Run(Box<Run>),
+    /// End an attempt: kill its processes, report it as [`Outcome::Stopped`]. An unknown
+    /// attempt is reported as stopped at once.
+    Stop {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// Remove the directory of a task, below the node's root, `workitems/J/job-1/T`.
+    RemoveDirectory {
+        /// Relative path.
+        path: String,
+    },
+    /// Answer with [`FromAgent::Files`] and, for [`FileRequest::Read`], file frames.
+    Files {
+        /// Names the answer, and the stream of bytes.
+        stream: u64,
+        /// What is asked.
+        request: FileRequest,
+    },
+    /// No more bytes of this stream are wanted.
+    CancelStream {
+        /// Which.
+        stream: u64,
+    },
+    /// All reports up to this number are durable: forget them.
+    Acknowledge {
+        /// Number of the last report that is kept.
+        acknowledged: u64,
+    },
+    /// Kill every process, remove the node's directory and users, and exit.
+    Leave,
+}
+
+/// How a node is made ready.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Prepare {
+    /// Counts the starts of the node, from 1; repeats are ignored.
+    pub boot: u32,
+    /// The pool's start task.
+    pub start_task: Option<StartTaskSpec>,
+    /// Variables for every process: account, pool, proxy and certificate settings.
+    pub environment: Vec<EnvironmentSetting>,
+    /// Whether it is a dedicated node (and not a Spot one).
+    pub is_dedicated: bool,
+    /// Task slots: how many tasks run at once at the most.
+    pub task_slots: u32,
+}
+
+/// One attempt of a task.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in reports.
+    pub attempt: AttemptId,
+    /// The job's id, for `AZ_BATCH_JOB_ID`.
+    pub job_id: String,
+    /// The task's directory below the node's root: `workitems/J/job-1/T`.
+    pub directory: String,
+    /// The task.
+    pub task: TaskSpec,
+    /// The job's `commonEnvironmentSettings`.
+    #[serde(default)]
+    pub job_environment: Vec<EnvironmentSetting>,
+}
+
+/// A question about files below the node's root.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum FileRequest {
+    /// What lies in a directory, in name order, parents before children.
+    List {
+        /// Relative path, empty for the root.
+        path: String,
+        /// Also all that lies deeper.
+        recursive: bool,
+    },
+    /// About one file or directory.
+    Stat {
+        /// Relative path.
+        path: String,
+    },
+    /// The bytes of a file.
+    Read {
+        /// Relative path.
+        path: String,
+        /// First byte.
+        first: u64,
+        /// Last byte, inclusive; the end as it is now when absent.
+        last: Option<u64>,
+    },
+    /// Remove a file, or a directory.
+    Remove {
+        /// Relative path.
+        path: String,
+        /// A directory with all in it; else only an empty one.
+        recursive: bool,
+    },
+}
+
+/// About one file or directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileInfo {
+    /// Path relative to the requested directory (`List`) or as requested (`Stat`).
+    pub name: String,
+    /// Whether it is a directory.
+    pub is_directory: bool,
+    /// Bytes of content.
+    pub length_bytes: u64,
+    /// When its content last changed.
+    pub modified_at: Timestamp,
+    /// Type and permission bits, as `stat` gives them.
+    pub mode: u32,
+}
+
+/// The answer to a question about files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum FileAnswer {
+    /// To [`FileRequest::List`].
+    List {
+        /// What lies there.
+        files: Vec<FileInfo>,
+    },
+    /// To [`FileRequest::Stat`].
+    Stat {
+        /// About it.
+        info: FileInfo,
+    },
+    /// To [`FileRequest::Read`]: `length_bytes` bytes follow in file frames.
+    Bytes {
+        /// About the whole file.
+        info: FileInfo,
+        /// Bytes that follow.
+        length_bytes: u64,
+    },
+    /// To [`FileRequest::Remove`].
+    Removed,
+}
+
+/// Why a question about files has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum FileRefusal {
+    /// Nothing lies there.
+    NotFound,
+    /// The path leaves the root, or passes through a link that does.
+    Outside,
+    /// The first byte asked for lies at or past the end.
+    OutOfRange {
+        /// Bytes of content.
+        length_bytes: u64,
+    },
+    /// A directory where a file is needed.
+    IsDirectory,
+    /// The directory still holds something.
+    NotEmpty,
+    /// The operating system refused; its message.
+    Failed {
+        /// What it said.
+        message: String,
+    },
+}
+
+/// From an agent to the server.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum FromAgent {
+    /// First message on a link.
+    Hello(Box<Hello>),
+    /// Something happened that the server must keep. Sent again on each new link until
+    /// acknowledged; numbers rise by one from 1 for the life of the agent process.
+    Report {
+        /// The report's number.
+        number: u64,
+        /// What happened.
+        report: Box<Report>,
+    },
+    /// Answer to [`ToAgent::Files`].
+    Files {
+        /// The stream of the question.
+        stream: u64,
+        /// The answer; after [`FileAnswer::Bytes`] come file frames, the last one empty.
+        answer: Result<FileAnswer, FileRefusal>,
+    },
+    /// The agent lives; sent every few seconds.
+    Heartbeat,
+}
+
+/// An agent presents itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Hello {
+    /// [`PROTOCOL`] of the agent.
+    pub protocol: u32,
+    /// The node.
+    pub node_id: String,
+    /// From [`NodeConfig::link_secret`].
+    pub link_secret: String,
+    /// Version of the agent's program.
+    pub agent_version: String,
+    /// Drawn anew by each agent process: tells a new process from a new link.
+    pub incarnation: String,
+    /// How the node is kept apart: `namespaces`, `plain`, …
+    pub isolation: String,
+    /// Boot that was prepared or is being prepared; 0 before the first.
+    pub boot: u32,
+    /// Attempts known to this process that have not ended.
+    pub running: Vec<AttemptId>,
+}
+
+/// Something that happened on a node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Report {
+    /// The view and directories stand; the start task, if any, begins.
+    Booted {
+        /// Which boot.
+        boot: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// The node can not be made ready.
+    BootFailed {
+        /// Which boot.
+        boot: u32,
+        /// What went wrong and what to do.
+        message: String,
+    },
+    /// A run of the start task began or ended.
+    StartTask {
+        /// Which boot.
+        boot: u32,
+        /// How it stands.
+        info: StartTaskInfo,
+    },
+    /// An attempt began: its files are being fetched.
+    Started {
+        /// Which.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+    },
+    /// An attempt ended; nothing of it runs any more.
+    Ended {
+        /// Which.
+        attempt: AttemptId,
+        /// When it ended.
+        at: Timestamp,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// How the start task stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartTaskInfo {
+    /// Whether a run is under way (and not the last one ended).
+    pub is_running: bool,
+    /// When the latest run began.
+    pub started_at: Timestamp,
+    /// When the latest run ended.
+    pub ended_at: Option<Timestamp>,
+    /// Exit code of the latest run, if its process ran.
+    pub exit_code: Option<i32>,
+    /// Why the latest run failed.
+    pub failure: Option<FailureInfo>,
+    /// Runs after the first.
+    pub retry_count: u32,
+    /// When the latest retry began.
+    pub last_retry_at: Option<Timestamp>,
+    /// Whether no further run follows.
+    pub is_final: bool,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Outcome {
+    /// The process ended by itself; 128 + signal when a signal ended it.
+    Exited {
+        /// Its exit code.
+        exit_code: i32,
+    },
+    /// It ran longer than its `maxWallClockTime` and was killed.
+    TimedOut,
+    /// The server asked for its end.
+    Stopped,
+    /// It could not be started: a file, the user, the program.
+    NotStarted {
+        /// Why.
+        failure: FailureInfo,
+    },
+}
+
+impl std::fmt::Debug for NodeConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NodeConfig")
+            .field("node_id", &self.node_id)
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Hello {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hello")
+            .field("protocol", &self.protocol)
+            .field("node_id", &self.node_id)
+            .field("incarnation", &self.incarnation)
+            .field("boot", &self.boot)
+            .field("running", &self.running)
+            .finish_non_exhaustive()
+    }
+}
