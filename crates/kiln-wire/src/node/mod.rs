@@ -10,6 +10,8 @@ use kiln_domain::batch::task::{FailureInfo, TaskSpec};
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub mod frames;
+
 /// Version of these messages; the agent says it in [`FromAgent::Hello`].
 pub const PROTOCOL: u32 = 1;
 /// Bytes of one frame that a side accepts.
