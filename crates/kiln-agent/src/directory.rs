@@ -49,7 +49,10 @@ impl Directory {
         if links == Links::Refused {
             resolve |= ResolveFlags::NO_SYMLINKS;
         }
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let mut flags = flags | OFlags::CLOEXEC;
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NOCTTY;
+        }
         for _ in 0..TRIES_MAX {
             match openat2(&self.0, path, flags, mode, resolve) {
                 // Something was renamed on the way: the kernel can not tell where it ended.

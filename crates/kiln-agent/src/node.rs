@@ -184,7 +184,8 @@ impl Running {
         let Self { init, mut listener } = self;
         let failed = |error| SetupError::new("end the node's processes", error);
         if let Some(group) = &node.group {
-            group.kill().map_err(failed)?;
+            // The first process collects what ends, and goes last.
+            group.kill_commands().map_err(failed)?;
         }
         listener.shutdown().await;
         match init {
@@ -201,7 +202,7 @@ impl Running {
             }
         }
         match &node.group {
-            Some(group) => group.remove().map_err(failed),
+            Some(group) => group.kill().and_then(|()| group.remove()).map_err(failed),
             None => Ok(()),
         }
     }

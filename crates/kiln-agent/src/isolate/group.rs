@@ -68,6 +68,17 @@ impl NodeGroup {
         CommandGroup::open(path)
     }
 
+    /// Kills every process of the node but the first.
+    pub(crate) fn kill_commands(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)?.flatten() {
+            let path = entry.path();
+            if path.is_dir() && path != self.init_path() {
+                fs::write(path.join("cgroup.kill"), "1")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Kills every process of the node.
     pub(crate) fn kill(&self) -> io::Result<()> {
         fs::write(self.path.join("cgroup.kill"), "1")

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::channel::{Incoming, send};
 use super::leftovers;
@@ -196,13 +197,19 @@ impl Init {
                 has_more |= leftovers::kill(Some(known.leader), &known.mark);
             }
             while wait_any().is_some() {}
-            if !has_more {
+            if !has_more && !has_children() {
                 return;
             }
             let look_again = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN_NS };
             let _waited = poll(&mut [], Some(&look_again));
         }
     }
+}
+
+/// Whether there is a child that ended or that may yet end.
+fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::All, options).err() != Some(rustix::io::Errno::CHILD)
 }
 
 /// A child that ended.
