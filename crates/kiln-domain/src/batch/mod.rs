@@ -7,4 +7,7 @@
 
 pub mod change;
 pub mod command;
+pub mod job;
+pub mod node;
+pub mod pool;
 pub mod task;

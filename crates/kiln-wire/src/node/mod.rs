@@ -6,6 +6,7 @@
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{FailureInfo, TaskSpec};
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -337,26 +338,6 @@ pub struct StartTaskInfo {
     pub last_retry_at: Option<Timestamp>,
     /// Whether no further run follows.
     pub is_final: bool,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Outcome {
-    /// The process ended by itself; 128 + signal when a signal ended it.
-    Exited {
-        /// Its exit code.
-        exit_code: i32,
-    },
-    /// It ran longer than its `maxWallClockTime` and was killed.
-    TimedOut,
-    /// The server asked for its end.
-    Stopped,
-    /// It could not be started: a file, the user, the program.
-    NotStarted {
-        /// Why.
-        failure: FailureInfo,
-    },
 }
 
 impl std::fmt::Debug for NodeConfig {
