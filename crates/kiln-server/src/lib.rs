@@ -1,1 +1,4 @@
-//! HTTP edge, dispatch, reconcilers, node link.
+//! The server: HTTP edge, dispatch, reconcilers, node link.
+
+pub mod clock;
+pub mod http;
