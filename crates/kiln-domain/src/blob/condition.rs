@@ -210,8 +210,7 @@ mod tests {
 
     #[test]
     fn creating_over_a_blob_says_it_exists() {
-        let conditions =
-            Conditions { if_none_match: Some(EtagTest::Any), ..Conditions::default() };
+        let conditions = Conditions { if_none_match: Some(EtagTest::Any), ..Conditions::default() };
         let refused = conditions.decide_put("b", Some(Face { modified_at: T }));
         assert_eq!(refused, Err(super::BlobRejection::BlobExists { name: "b".to_owned() }));
     }

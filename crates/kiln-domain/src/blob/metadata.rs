@@ -13,9 +13,7 @@ pub struct Metadata(Vec<(String, String)>);
 
 impl Metadata {
     /// Decides whether `pairs` may be attached, and trims the values.
-    pub fn admit(
-        pairs: impl IntoIterator<Item = (String, String)>,
-    ) -> Result<Self, BlobRejection> {
+    pub fn admit(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, BlobRejection> {
         let mut kept: Vec<(String, String)> = Vec::new();
         let mut size_bytes = 0;
         for (name, value) in pairs {
