@@ -1,4 +1,5 @@
 //! The server: HTTP edge, dispatch, reconcilers, node link.
 
+pub mod accounts;
 pub mod clock;
 pub mod http;
