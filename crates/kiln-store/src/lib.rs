@@ -22,4 +22,5 @@ mod writer;
 pub use connection::{Tx, View};
 pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
+pub use rows::task::{Count, TaskCounts};
 pub use store::{Observer, Store};
