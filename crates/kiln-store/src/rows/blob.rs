@@ -7,27 +7,21 @@ use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::container::ContainerKey;
-use super::json;
+use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 const COLUMNS: &str = "name, created_at, modified_at, size_bytes, properties, metadata";
 
-/// A row as SQLite gives it.
-type Raw = (Vec<u8>, i64, i64, i64, String, String);
-
-fn raw(row: &Row<'_>) -> Result<Raw, rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-}
-
-fn from_raw(raw: Raw) -> Result<Blob, StoreError> {
-    let (name, created_at, modified_at, size_bytes, properties, metadata) = raw;
+fn from_row(row: &Row<'_>) -> Result<Blob, rusqlite::Error> {
+    let (Json(properties), Json(metadata)) = (row.get(4)?, row.get(5)?);
+    let size_bytes: i64 = row.get(3)?;
     Ok(Blob {
-        name: text(name),
-        created_at: Timestamp(created_at),
-        modified_at: Timestamp(modified_at),
+        name: text(row.get(0)?),
+        created_at: Timestamp(row.get(1)?),
+        modified_at: Timestamp(row.get(2)?),
         size_bytes: size_bytes.cast_unsigned(),
-        properties: json::parse("properties", &properties)?,
-        metadata: json::parse("metadata", &metadata)?,
+        properties,
+        metadata,
     })
 }
 
@@ -42,7 +36,7 @@ impl View<'_> {
     pub fn blob(&self, container: ContainerKey, name: &str) -> Result<Option<Blob>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM blob WHERE container_key = ?1 AND name = ?2");
         let key = params![container.0, name.as_bytes()];
-        self.statement(&sql)?.query_row(key, raw).optional()?.map(from_raw).transpose()
+        Ok(self.statement(&sql)?.query_row(key, from_row).optional()?)
     }
 
     /// The blocks a blob is made of; none when there is no such blob.
@@ -71,8 +65,8 @@ impl View<'_> {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.statement(&sql)?;
-        let rows = statement.query_map(params![container.0, from, limit], raw)?;
-        rows.map(|row| from_raw(row?)).collect()
+        let rows = statement.query_map(params![container.0, from, limit], from_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Up to `limit` names, `from` or later and in order, of blobs that have staged blocks and
@@ -112,9 +106,9 @@ impl View<'_> {
         let sql = "SELECT n_blocks, id_length FROM upload
                    WHERE container_key = ?1 AND name = ?2";
         let key = params![container.0, name.as_bytes()];
-        let found = self.statement(sql)?.query_row(key, |row| {
-            Ok(Staged { n_blocks: row.get(0)?, id_length: row.get(1)? })
-        });
+        let found = self
+            .statement(sql)?
+            .query_row(key, |row| Ok(Staged { n_blocks: row.get(0)?, id_length: row.get(1)? }));
         Ok(found.optional()?)
     }
 
@@ -165,8 +159,8 @@ impl Tx<'_> {
             blob.created_at.0,
             blob.modified_at.0,
             blob.size_bytes.cast_signed(),
-            json::text("properties", &blob.properties)?,
-            json::text("metadata", &blob.metadata)?,
+            Json(&blob.properties),
+            Json(&blob.metadata),
             encode_blocks(blocks),
         ])?;
         Ok(())
@@ -180,8 +174,8 @@ impl Tx<'_> {
             container.0,
             blob.name.as_bytes(),
             blob.modified_at.0,
-            json::text("properties", &blob.properties)?,
-            json::text("metadata", &blob.metadata)?,
+            Json(&blob.properties),
+            Json(&blob.metadata),
         ])?;
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Containers.
 
-use kiln_domain::blob::container::{Container, PublicAccess};
+use kiln_domain::blob::container::Container;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::json;
+use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 /// A container's number: another one for each container that ever had its name.
@@ -22,23 +22,13 @@ pub struct KeyedContainer {
 
 const COLUMNS: &str = "key, name, modified_at, public_access, metadata, policies";
 
-/// A row as SQLite gives it.
-type Raw = (i64, String, i64, String, String, String);
-
-fn raw(row: &Row<'_>) -> Result<Raw, rusqlite::Error> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
-}
-
-fn from_raw(raw: Raw) -> Result<KeyedContainer, StoreError> {
-    let (key, name, modified_at, public_access, metadata, policies) = raw;
-    let container = Container {
-        name,
-        modified_at: Timestamp(modified_at),
-        public_access: parse_access(&public_access)?,
-        metadata: json::parse("metadata", &metadata)?,
-        policies: json::parse("access policies", &policies)?,
-    };
-    Ok(KeyedContainer { key: ContainerKey(key), container })
+fn from_row(row: &Row<'_>) -> Result<KeyedContainer, rusqlite::Error> {
+    let (Json(public_access), Json(metadata), Json(policies)) =
+        (row.get(3)?, row.get(4)?, row.get(5)?);
+    let modified_at = Timestamp(row.get(2)?);
+    let name = row.get(1)?;
+    let container = Container { name, modified_at, public_access, metadata, policies };
+    Ok(KeyedContainer { key: ContainerKey(row.get(0)?), container })
 }
 
 impl View<'_> {
@@ -51,8 +41,7 @@ impl View<'_> {
         let sql = format!(
             "SELECT {COLUMNS} FROM container WHERE account = ?1 AND name = ?2 AND is_deleted = 0"
         );
-        let row = self.statement(&sql)?.query_row(params![account, name], raw).optional()?;
-        row.map(from_raw).transpose()
+        Ok(self.statement(&sql)?.query_row(params![account, name], from_row).optional()?)
     }
 
     /// Up to `limit` containers whose names are `from` or later, in order.
@@ -69,8 +58,8 @@ impl View<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.statement(&sql)?;
         let from = String::from_utf8_lossy(from);
-        let rows = statement.query_map(params![account, from, limit], raw)?;
-        rows.map(|row| Ok(from_raw(row?)?.container)).collect()
+        let rows = statement.query_map(params![account, from, limit], from_row)?;
+        Ok(rows.map(|row| row.map(|row| row.container)).collect::<Result<_, _>>()?)
     }
 
     /// Containers that are deleted and may still have blobs.
@@ -96,9 +85,9 @@ impl Tx<'_> {
             account,
             container.name,
             container.modified_at.0,
-            access_name(container.public_access),
-            json::text("metadata", &container.metadata)?,
-            json::text("access policies", &container.policies)?,
+            Json(container.public_access),
+            Json(&container.metadata),
+            Json(&container.policies),
         ])?;
         Ok(())
     }
@@ -114,9 +103,9 @@ impl Tx<'_> {
         self.statement(sql)?.execute(params![
             key.0,
             container.modified_at.0,
-            access_name(container.public_access),
-            json::text("metadata", &container.metadata)?,
-            json::text("access policies", &container.policies)?,
+            Json(container.public_access),
+            Json(&container.metadata),
+            Json(&container.policies),
         ])?;
         Ok(())
     }
@@ -133,22 +122,5 @@ impl Tx<'_> {
         let sql = "DELETE FROM container WHERE key = ?1";
         self.statement(sql)?.execute(params![key.0])?;
         Ok(())
-    }
-}
-
-fn access_name(access: PublicAccess) -> &'static str {
-    match access {
-        PublicAccess::Private => "private",
-        PublicAccess::Blob => "blob",
-        PublicAccess::Container => "container",
-    }
-}
-
-fn parse_access(name: &str) -> Result<PublicAccess, StoreError> {
-    match name {
-        "private" => Ok(PublicAccess::Private),
-        "blob" => Ok(PublicAccess::Blob),
-        "container" => Ok(PublicAccess::Container),
-        _ => Err(StoreError::Unknown { what: "public access", value: name.to_owned() }),
     }
 }
