@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
@@ -20,7 +21,7 @@ pub struct ReadStream {
     slices: VecDeque<Part>,
     file: Option<(FileId, File)>,
     ahead: Option<JoinHandle<Result<Chunk, ExtentFailure>>>,
-    _pin: Pin,
+    _pin: Arc<Pin>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,7 @@ type Chunk = (Bytes, (FileId, File));
 impl Extents {
     /// Reads `(extent, offset, length)` one after another. The extents stay readable through
     /// `pin`, which the stream keeps.
-    pub fn read(&self, slices: Vec<(FileId, u64, u64)>, pin: Pin) -> ReadStream {
+    pub fn read(&self, slices: Vec<(FileId, u64, u64)>, pin: Arc<Pin>) -> ReadStream {
         let slices =
             slices.into_iter().map(|(id, offset, length)| Part { id, offset, length }).collect();
         ReadStream { extents: self.clone(), slices, file: None, ahead: None, _pin: pin }

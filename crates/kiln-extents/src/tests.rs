@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
@@ -40,7 +41,7 @@ async fn put(extents: &Extents, content: &[u8], step: usize) -> Kept {
 }
 
 async fn get(extents: &Extents, slices: Vec<(FileId, u64, u64)>) -> Result<Vec<u8>, ExtentFailure> {
-    let pin = extents.pin(slices.iter().map(|(id, ..)| *id).collect());
+    let pin = Arc::new(extents.pin(slices.iter().map(|(id, ..)| *id).collect()));
     let mut stream = extents.read(slices, pin);
     let mut all = Vec::new();
     while let Some(bytes) = stream.next().await {

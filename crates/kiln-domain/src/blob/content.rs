@@ -70,6 +70,22 @@ pub struct ContentProperties {
     /// The access tier the client asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<String>,
+    /// The copy that the content came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyRecord>,
+}
+
+/// A copy that brought a blob its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyRecord {
+    /// Name of the copy.
+    pub id: String,
+    /// The address it was copied from, as the client gave it.
+    pub source: String,
+    /// Bytes copied.
+    pub size_bytes: u64,
+    /// When it was done.
+    pub completed_at: Timestamp,
 }
 
 /// A part of one extent.

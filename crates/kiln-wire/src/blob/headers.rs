@@ -39,6 +39,16 @@ impl<'a> Headers<'a> {
         })
     }
 
+    /// The conditions on the source of a copy.
+    pub fn source_conditions(&self) -> Result<Conditions, BlobError> {
+        Ok(Conditions {
+            if_match: self.get("x-ms-source-if-match").map(etag_test),
+            if_none_match: self.get("x-ms-source-if-none-match").map(etag_test),
+            if_modified_since: self.time("x-ms-source-if-modified-since")?,
+            if_unmodified_since: self.time("x-ms-source-if-unmodified-since")?,
+        })
+    }
+
     fn time(&self, name: &str) -> Result<Option<Timestamp>, BlobError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match Timestamp::parse_rfc1123(value) {
@@ -93,6 +103,7 @@ impl<'a> Headers<'a> {
             cache_control: own("x-ms-blob-cache-control"),
             md5: own("x-ms-blob-content-md5"),
             tier: own("x-ms-access-tier"),
+            copy: None,
         }
     }
 

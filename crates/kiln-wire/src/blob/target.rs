@@ -55,10 +55,10 @@ impl Target {
     /// first part of the path does.
     pub fn parse(
         address: Address<'_>,
-        is_account: impl Fn(&str) -> bool,
+        mut is_account: impl FnMut(&str) -> bool,
     ) -> Result<Self, BadAddress> {
         let path = address.raw_path.strip_prefix('/').unwrap_or(address.raw_path);
-        if let Some(account) = account_of_host(address.host, &is_account)? {
+        if let Some(account) = account_of_host(address.host, &mut is_account)? {
             return Self::within(account, path, false, address.is_for_container);
         }
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
@@ -98,7 +98,7 @@ impl Target {
 
 fn account_of_host(
     host: &str,
-    is_account: impl Fn(&str) -> bool,
+    mut is_account: impl FnMut(&str) -> bool,
 ) -> Result<Option<String>, BadAddress> {
     let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
     let mut labels = name.split('.');
