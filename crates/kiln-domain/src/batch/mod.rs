@@ -5,5 +5,6 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+pub mod change;
 pub mod command;
 pub mod task;

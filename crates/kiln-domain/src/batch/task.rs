@@ -41,6 +41,20 @@ pub struct TaskConstraints {
     pub max_task_retry_count: Option<i32>,
 }
 
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Waits for a node.
+    Active,
+    /// Its node runs the job's preparation task first.
+    Preparing,
+    /// Its node fetches its files or runs its process.
+    Running,
+    /// Nothing of it runs any more.
+    Completed,
+}
+
 fn one_slot() -> u32 {
     1
 }
