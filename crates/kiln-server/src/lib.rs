@@ -3,3 +3,4 @@
 pub mod accounts;
 pub mod clock;
 pub mod http;
+pub mod intercept;

@@ -40,9 +40,7 @@ pub(super) enum HeadError {
 }
 
 /// Reads a head; also gives the bytes that came after it.
-pub(super) async fn read<S: AsyncRead + Unpin>(
-    stream: &mut S,
-) -> Result<(Head, Bytes), HeadError> {
+pub(super) async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Result<(Head, Bytes), HeadError> {
     let mut buffer = BytesMut::with_capacity(4096);
     loop {
         if let Some(end) = end_of_head(&buffer) {

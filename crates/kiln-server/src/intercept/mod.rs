@@ -18,6 +18,6 @@ pub mod upstream;
 pub use authority::Authority;
 pub use environment::{Published, environment};
 pub use host::AzureHost;
-pub use proxy::{Handlers, Proxy};
+pub use proxy::{Caught, Handlers, Proxy};
 pub use rewound::Rewound;
 pub use upstream::Upstream;

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{fmt, io};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Gives `early` and then what `inner` has.
@@ -37,10 +37,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Rewound<S> {
         }
         let n = self.early.len().min(buf.remaining());
         buf.put_slice(&self.early.split_to(n));
-        if self.early.is_empty() {
-            self.early = Bytes::new();
-        }
-        debug_assert!(n > 0 || !self.early.has_remaining() || buf.remaining() == 0);
         Poll::Ready(Ok(()))
     }
 }

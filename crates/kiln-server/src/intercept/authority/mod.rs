@@ -20,8 +20,8 @@ use rcgen::{
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use super::host::DOMAINS;
-use super::trust;
+use crate::intercept::host::DOMAINS;
+use crate::intercept::trust;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Life of the authority's certificate.
@@ -74,8 +74,8 @@ pub enum AuthorityError {
         source: rustls::Error,
     },
     /// The system gives no random numbers.
-    #[error("the system gives no random numbers")]
-    NoRandomness(#[source] getrandom::Error),
+    #[error("the system gives no random numbers: {0}")]
+    NoRandomness(getrandom::Error),
 }
 
 /// Signs certificates for Azure's host names.
@@ -107,15 +107,13 @@ impl Authority {
         if !(key_file.exists() && ca_file.exists()) {
             make(directory, &key_file, &ca_file, now)?;
         }
-        let read = |path: &Path| {
-            fs::read_to_string(path).map_err(|source| file("read", path, source))
-        };
+        let read =
+            |path: &Path| fs::read_to_string(path).map_err(|source| file("read", path, source));
         let damaged = |source| AuthorityError::Damaged { directory: directory.into(), source };
         let key = KeyPair::from_pem(&read(&key_file)?).map_err(damaged)?;
         let pem = read(&ca_file)?;
-        let certificate = der_of(&pem)
-            .ok_or(rcgen::Error::CouldNotParseCertificate)
-            .map_err(damaged)?;
+        let certificate =
+            der_of(&pem).ok_or(rcgen::Error::CouldNotParseCertificate).map_err(damaged)?;
         let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(damaged)?;
         let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)
             .map_err(|source| AuthorityError::Sign { name: "any host".to_owned(), source })?;

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::head::{self, Head, HeadError, host_and_port};
-use super::{Authority, AzureHost, Rewound, Upstream};
+use crate::intercept::head::{self, Head, HeadError, host_and_port};
+use crate::intercept::{Authority, AzureHost, Rewound, Upstream};
 
 /// Connections served at once; more wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -39,18 +38,14 @@ pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// A connection that ends here, after TLS.
-#[derive(Debug)]
 pub struct Caught {
     /// The host name the client asked for, in lower case.
     pub host: String,
     /// Whether it came through TLS.
     pub is_tls: bool,
     /// Speaks HTTP/1.1.
-    pub stream: Pin<Box<CaughtStream>>,
+    pub stream: Box<dyn Duplex>,
 }
-
-/// The stream of a [`Caught`] connection.
-pub struct CaughtStream(Box<dyn Duplex>);
 
 /// Says whether a host ends here.
 pub type IsOurs = dyn Fn(&AzureHost) -> bool + Send + Sync;
@@ -218,7 +213,6 @@ impl Proxy {
 
     async fn hand_over(&self, host: &str, is_tls: bool, stream: Box<dyn Duplex>) {
         let host = host.to_ascii_lowercase();
-        let stream = Box::pin(CaughtStream(stream));
         (self.handlers.serve)(Caught { host, is_tls, stream }).await;
     }
 
@@ -288,9 +282,12 @@ impl fmt::Debug for Handlers {
     }
 }
 
-impl fmt::Debug for CaughtStream {
+impl fmt::Debug for Caught {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaughtStream").finish_non_exhaustive()
+        f.debug_struct("Caught")
+            .field("host", &self.host)
+            .field("is_tls", &self.is_tls)
+            .finish_non_exhaustive()
     }
 }
 
