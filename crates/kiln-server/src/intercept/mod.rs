@@ -12,6 +12,7 @@ mod head;
 pub mod host;
 pub mod proxy;
 mod rewound;
+mod service;
 pub mod trust;
 pub mod upstream;
 
@@ -20,4 +21,5 @@ pub use environment::{Published, environment};
 pub use host::AzureHost;
 pub use proxy::{Caught, Handlers, Proxy};
 pub use rewound::Rewound;
+pub use service::{Interception, InterceptionError, Surroundings};
 pub use upstream::Upstream;
