@@ -17,16 +17,26 @@ pub enum BlockSource {
     Latest,
 }
 
-/// Decides whether a block called `id` may be staged beside `n_staged` others, of which one
-/// is called `neighbor`.
-pub fn admit(id: &str, neighbor: Option<&str>, n_staged: usize) -> Result<(), BlobRejection> {
-    if neighbor.is_some_and(|neighbor| neighbor.len() != id.len()) {
-        return Err(BlobRejection::BlockIdLengthDiffers { id: id.to_owned() });
+/// Blocks that were staged for one blob and wait for their list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Staged {
+    /// How many.
+    pub n_blocks: usize,
+    /// Characters in the id of each of them.
+    pub id_length: usize,
+}
+
+/// Decides whether a block called `id` may be staged beside the others, if there are any.
+pub fn admit(id: &str, others: Option<Staged>) -> Result<(), BlobRejection> {
+    match others {
+        Some(Staged { id_length, .. }) if id_length != id.len() => {
+            Err(BlobRejection::BlockIdLengthDiffers { id: id.to_owned() })
+        }
+        Some(Staged { n_blocks, .. }) if n_blocks >= BLOCKS_STAGED_MAX => {
+            Err(BlobRejection::TooManyStagedBlocks { n_blocks })
+        }
+        Some(_) | None => Ok(()),
     }
-    if n_staged >= BLOCKS_STAGED_MAX {
-        return Err(BlobRejection::TooManyStagedBlocks { n_blocks: n_staged });
-    }
-    Ok(())
 }
 
 /// Decides which blocks the blob is made of from now on; order and repeats are the list's.
@@ -64,7 +74,7 @@ pub fn commit(
 #[cfg(test)]
 mod tests {
     use super::super::content::ExtentId;
-    use super::{Block, BlockSource, admit, commit};
+    use super::{Block, BlockSource, Staged, admit, commit};
 
     fn blocks(text: &str) -> Vec<Block> {
         text.split_whitespace()
@@ -119,9 +129,10 @@ mod tests {
 
     #[test]
     fn ids_of_one_blob_have_one_length() {
-        assert!(admit("AAAA", None, 0).is_ok());
-        assert!(admit("AAAA", Some("BBBB"), 1).is_ok());
-        assert!(admit("AAAA", Some("BBBBBBBB"), 1).is_err());
-        assert!(admit("AAAA", Some("BBBB"), 100_000).is_err());
+        let others = |n_blocks, id_length| Some(Staged { n_blocks, id_length });
+        assert!(admit("AAAA", None).is_ok());
+        assert!(admit("AAAA", others(1, 4)).is_ok());
+        assert!(admit("AAAA", others(1, 8)).is_err());
+        assert!(admit("AAAA", others(100_000, 4)).is_err());
     }
 }

@@ -32,8 +32,6 @@ pub struct Blob {
     pub modified_at: Timestamp,
     /// Bytes of content.
     pub size_bytes: u64,
-    /// Whether there is content; a blob that has only staged blocks is not there yet.
-    pub is_committed: bool,
     /// Headers kept with the content.
     pub properties: ContentProperties,
     /// What users attached.
