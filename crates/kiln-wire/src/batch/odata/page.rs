@@ -22,8 +22,9 @@ pub fn max_results(query: &[(String, String)]) -> Result<usize, Refusal> {
         return Ok(PAGE_ITEMS_MAX);
     };
     let refused = |reason: String| Refusal::invalid_query_parameter("maxresults", text, reason);
-    let number: i64 =
-        text.parse().map_err(|_| refused("MaxResults must be an integer".to_owned()))?;
+    let Ok(number) = text.parse::<i64>() else {
+        return Err(refused("MaxResults must be an integer".to_owned()));
+    };
     match usize::try_from(number) {
         Ok(items @ 1..=PAGE_ITEMS_MAX) => Ok(items),
         Ok(0) | Err(_) => Err(refused("MaxResults cannot be less than 1".to_owned())),
