@@ -6,10 +6,13 @@
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{FailureInfo, TaskSpec};
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub mod frames;
 
 /// Version of these messages; the agent says it in [`FromAgent::Hello`].
 pub const PROTOCOL: u32 = 1;
@@ -317,27 +320,6 @@ pub enum Report {
         /// How.
         outcome: Outcome,
     },
-}
-
-/// How the start task stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartTaskInfo {
-    /// Whether a run is under way (and not the last one ended).
-    pub is_running: bool,
-    /// When the latest run began.
-    pub started_at: Timestamp,
-    /// When the latest run ended.
-    pub ended_at: Option<Timestamp>,
-    /// Exit code of the latest run, if its process ran.
-    pub exit_code: Option<i32>,
-    /// Why the latest run failed.
-    pub failure: Option<FailureInfo>,
-    /// Runs after the first.
-    pub retry_count: u32,
-    /// When the latest retry began.
-    pub last_retry_at: Option<Timestamp>,
-    /// Whether no further run follows.
-    pub is_final: bool,
 }
 
 impl std::fmt::Debug for NodeConfig {
