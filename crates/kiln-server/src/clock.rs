@@ -22,3 +22,6 @@ pub async fn pause(length: Duration) {
 pub fn new_request_id() -> Uuid {
     Uuid::new_v4()
 }
+
+/// Time to wait after a failure of the store before the same is tried again.
+pub const AFTER_FAILURE: Duration = Duration::from_millis(500);

@@ -22,4 +22,7 @@ mod writer;
 pub use connection::{Tx, View};
 pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
+pub use rows::container::{ContainerKey, KeyedContainer};
+pub use rows::extent::{ExtentPlace, ExtentUses};
+pub use rows::task::{Count, TaskCounts};
 pub use store::{Observer, Store};

@@ -8,5 +8,9 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod image;
+pub mod job;
+pub mod node;
+pub mod pool;
 pub mod start_task;
 pub mod task;

@@ -1,5 +1,6 @@
 //! Who asks: signatures of requests and shared access signatures.
 
+mod hmac;
 pub mod sas;
 pub mod shared_key_batch;
 pub mod shared_key_blob;
