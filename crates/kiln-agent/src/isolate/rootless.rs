@@ -82,6 +82,11 @@ fn become_first(setup: &Setup, from: &UnixStream) -> Result<(), SetupError> {
     view::furnish("root", &Tasks::Path(view_directory))?;
     mount_bind_recursive("/sys", "root/sys")
         .map_err(|error| SetupError::new("show `/sys`", error))?;
+    if Path::new("root/sys/fs/cgroup").exists() {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", "root/sys/fs/cgroup", "tmpfs", flags, c"size=4k,mode=755")
+            .map_err(|error| SetupError::new("hide control groups", error))?;
+    }
     let sys = open("root/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| SetupError::new("open `/sys`", error))?;
     view::set_read_only(sys.as_fd(), true)

@@ -1,4 +1,6 @@
 //! Plays the server for one agent, on a directory and a socket of its own.
+#![expect(clippy::panic, reason = "a test may")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "all but one case is a failure")]
 
 pub(crate) mod web;
 
@@ -333,13 +335,29 @@ enum Read {
     Bytes(Vec<u8>),
 }
 
+/// A moment, for what can only be looked at again and again.
+#[expect(clippy::disallowed_methods, reason = "files and processes do not tell")]
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+/// Looks again and again until something is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_so() {
+            pause().await;
+        }
+    });
+    waited.await.expect("it becomes so");
+}
+
 pub(crate) async fn wait_for_end(agent: &mut Child) -> std::process::ExitStatus {
     let ended = tokio::time::timeout(PATIENCE, async {
         loop {
             if let Some(status) = agent.try_wait().expect("a child") {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause().await;
         }
     });
     ended.await.expect("the agent ends")
