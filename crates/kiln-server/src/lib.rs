@@ -1,7 +1,9 @@
 //! The server: HTTP edge, dispatch, reconcilers, node link.
 
 pub mod accounts;
+pub mod admin;
 pub mod blob;
 pub mod clock;
 pub mod http;
 pub mod intercept;
+pub mod secrets;
