@@ -177,6 +177,13 @@ impl LocalProvisioner {
         }
     }
 
+    /// Whether an agent that was started or adopted here has not been seen to end.
+    pub fn has_agents(&self) -> bool {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        while watches.try_join_next().is_some() {}
+        !watches.is_empty()
+    }
+
     /// The names of the node directories that are there.
     pub fn directories(&self) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };

@@ -22,6 +22,7 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
+pub(crate) use job::change as job_change;
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
