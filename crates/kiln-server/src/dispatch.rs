@@ -130,15 +130,10 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
             attempt: task.life.attempt,
         },
         job_id: job.id.clone(),
-        directory: directory_of(&job.id, &task.id),
+        directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
     })))
-}
-
-/// The directory of a task below its node's root.
-pub fn directory_of(job_id: &str, task_id: &str) -> String {
-    format!("workitems/{job_id}/job-1/{task_id}")
 }
 
 /// What others must hear of a task that now has `life`.

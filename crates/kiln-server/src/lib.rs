@@ -4,3 +4,4 @@ pub mod accounts;
 pub mod blob;
 pub mod clock;
 pub mod http;
+pub mod intercept;

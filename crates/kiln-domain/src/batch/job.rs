@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
 use crate::rejection::Rejection;
+use crate::{id, limits};
 use crate::time::Timestamp;
 
 /// What the rules and the nodes read of a job's specification.
@@ -177,6 +178,35 @@ pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejecti
         (S::Deleting, F::Terminated(_) | F::Deleted) => {
             Err(Rejection::JobBeingDeleted { job: job.id.clone() })
         }
+    }
+}
+
+/// Whether a job of this specification may be added; gives the pool that runs it.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
+    id::check("id", &spec.id)?;
+    let invalid = |name: &str, value: i64, reason: String| {
+        Err(Rejection::InvalidProperty { name: name.to_owned(), value: value.to_string(), reason })
+    };
+    let priority = i64::from(spec.priority);
+    if !(limits::JOB_PRIORITY_MIN..=limits::JOB_PRIORITY_MAX).contains(&priority) {
+        let range = (limits::JOB_PRIORITY_MIN, limits::JOB_PRIORITY_MAX);
+        return invalid("priority", priority, format!("It must lie within {} and {}", range.0, range.1));
+    }
+    if spec.max_parallel_tasks != -1 && spec.max_parallel_tasks < 1 {
+        let reason = "It must be greater than 0, or -1 for no limit".to_owned();
+        return invalid("maxParallelTasks", i64::from(spec.max_parallel_tasks), reason);
+    }
+    if spec.constraints.max_task_retry_count < -1 {
+        let reason = "It must not be negative, or -1 for no limit".to_owned();
+        let value = i64::from(spec.constraints.max_task_retry_count);
+        return invalid("constraints.maxTaskRetryCount", value, reason);
+    }
+    match &spec.pool_info.pool_id {
+        Some(pool_id) => Ok(pool_id.clone()),
+        None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
     }
 }
 

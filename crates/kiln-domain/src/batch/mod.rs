@@ -8,6 +8,7 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod image;
 pub mod job;
 pub mod node;
 pub mod pool;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::command::StartTaskSpec;
 use super::task::NameValue;
 use crate::rejection::Rejection;
+use crate::{id, limits};
 use crate::span::Span;
 use crate::time::Timestamp;
 
@@ -195,6 +196,43 @@ impl PoolLife {
         self.allocation_at = now;
         self
     }
+}
+
+/// Whether a pool of this specification may be added.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
+    id::check("id", &spec.id)?;
+    if !(1..=limits::TASK_SLOTS_PER_NODE_MAX).contains(&i64::from(spec.task_slots_per_node)) {
+        return Err(Rejection::InvalidProperty {
+            name: "taskSlotsPerNode".to_owned(),
+            value: spec.task_slots_per_node.to_string(),
+            reason: format!(
+                "A node has at least 1 and at most {} task slots",
+                limits::TASK_SLOTS_PER_NODE_MAX
+            ),
+        });
+    }
+    check_timeout(spec.resize_timeout)
+}
+
+/// Whether a resize may be given this time.
+///
+/// # Errors
+/// When it is too short.
+pub fn check_timeout(timeout: Span) -> Result<(), Rejection> {
+    if timeout >= Span::minutes(limits::RESIZE_TIMEOUT_MIN_MINUTES) {
+        return Ok(());
+    }
+    Err(Rejection::InvalidProperty {
+        name: "resizeTimeout".to_owned(),
+        value: timeout.to_string(),
+        reason: format!(
+            "A resize is given at least {} minutes",
+            limits::RESIZE_TIMEOUT_MIN_MINUTES
+        ),
+    })
 }
 
 /// What becomes of a pool when `fact` happens; the only place that writes its states.

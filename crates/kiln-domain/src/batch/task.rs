@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -209,6 +210,30 @@ impl TaskLife {
         life.failure = why;
         life
     }
+}
+
+/// Whether a task of this specification may be added.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
+    id::check("id", &spec.id)?;
+    let retries = spec.constraints.max_task_retry_count.unwrap_or(0);
+    if retries < -1 {
+        return Err(Rejection::InvalidProperty {
+            name: "constraints.maxTaskRetryCount".to_owned(),
+            value: retries.to_string(),
+            reason: "It must not be negative, or -1 for no limit".to_owned(),
+        });
+    }
+    if spec.required_slots == 0 {
+        return Err(Rejection::InvalidProperty {
+            name: "requiredSlots".to_owned(),
+            value: "0".to_owned(),
+            reason: "A task takes at least one slot".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// What becomes of a task when `fact` happens; the only place that writes its state.

@@ -1,7 +1,7 @@
 //! Links with agents: one session for each living connection.
 
 mod files;
-mod reports;
+pub mod reports;
 mod session;
 
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-pub use files::{FileError, FileStream};
+pub use files::{FileError, FileStream, open as open_file};
 
 use crate::server::Server;
 

@@ -11,7 +11,7 @@ use tracing::warn;
 use crate::dispatch::task_change;
 
 /// Takes in reports of a node's agent, in order.
-pub(super) fn take(
+pub fn take(
     tx: &mut Tx<'_>,
     node_id: &str,
     reports: Vec<Report>,

@@ -60,3 +60,5 @@ CREATE TABLE task_count (
     slots   INTEGER NOT NULL,
     PRIMARY KEY (job_key, bucket)
 ) WITHOUT ROWID;
+
+CREATE INDEX task_running ON task (job_key) WHERE node_id IS NOT NULL AND state < 3;
