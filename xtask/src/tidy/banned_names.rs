@@ -16,7 +16,7 @@ const BANNED: [(&str, &str); 9] = [
 
 /// No file or folder of code carries such a name.
 pub(super) fn are_not_used(tree: &Tree) -> Vec<Finding> {
-    let is_code = |path: &str| [".rs", ".py", ".js", ".mjs"].iter().any(|it| path.ends_with(it));
+    let is_code = |path: &str| [".rs", ".py", ".js", ".cjs"].iter().any(|it| path.ends_with(it));
     let mut findings = Vec::new();
     for (path, _) in tree.files().filter(|(path, _)| is_code(path)) {
         let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);

@@ -7,7 +7,7 @@ use std::path::Path;
 /// Folders that hold nothing of ours.
 const FOLDERS_LEFT_OUT: [&str; 5] = ["target", ".git", "node_modules", "__pycache__", "corpus"];
 /// Kinds of files that rules read.
-const KINDS: [&str; 9] = ["rs", "toml", "md", "py", "js", "mjs", "sql", "svg", "txt"];
+const KINDS: [&str; 9] = ["rs", "toml", "md", "py", "js", "cjs", "sql", "svg", "txt"];
 
 /// Every text file of the repository, by its path from the root with `/` between names.
 #[derive(Debug, Default)]
