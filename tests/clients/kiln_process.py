@@ -60,7 +60,7 @@ class Kiln:
     def up_arguments(self):
         return [
             "up",
-            "--data-dir", self.data,
+            "--data", self.data,
             "--batch-listen", "127.0.0.1:{}".format(self.ports["batch"]),
             "--blob-listen", "127.0.0.1:{}".format(self.ports["blob"]),
             "--ready-file", self.ready_file,
@@ -116,7 +116,7 @@ class Kiln:
 
     def environment(self):
         """What `kiln env --format json` says."""
-        answer = run_kiln("env", "--data-dir", self.data, "--format", "json")
+        answer = run_kiln("env", "--data", self.data, "--format", "json")
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
 
@@ -134,7 +134,7 @@ class Kiln:
 
     def exec_arguments(self, *command):
         """The command line that runs `command` with Azure's names ending at this Kiln."""
-        return [BINARY, "exec", "--data-dir", str(self.data), "--", *map(str, command)]
+        return [BINARY, "exec", "--data", str(self.data), "--", *map(str, command)]
 
 
 def is_reachable_by_others(path):

@@ -6,17 +6,19 @@ import subprocess
 
 from kiln_process import BINARY, Kiln, run_kiln
 
+USAGE, NOT_RUNNING, ALREADY_RUNNING = 2, 3, 4
+
 
 def test_second_server_on_the_same_data_is_refused(kiln):
     second = run_kiln(*Kiln(kiln.folder).up_arguments()[:-2])
-    assert second.returncode != 0
+    assert second.returncode == ALREADY_RUNNING, second.stderr
     assert str(kiln.data) in second.stderr, second.stderr
-    assert str(kiln.process.pid) in second.stderr or "already" in second.stderr, second.stderr
+    assert str(kiln.process.pid) in second.stderr, second.stderr
 
 
 def test_published_keys_are_refused_on_an_open_address(tmp_path):
     answer = run_kiln(
-        "up", "--data-dir", tmp_path / "data", "--batch-listen", "0.0.0.0:0",
+        "up", "--data", tmp_path / "data", "--batch-listen", "0.0.0.0:0",
         "--blob-listen", "127.0.0.1:0",
     )  # fmt: skip
     assert answer.returncode != 0
@@ -25,16 +27,35 @@ def test_published_keys_are_refused_on_an_open_address(tmp_path):
 
 def test_environment_formats_agree(kiln):
     told = kiln.environment()
-    shell = run_kiln("env", "--data-dir", kiln.data, "--format", "shell")
+    shell = run_kiln("env", "--data", kiln.data)
     assert shell.returncode == 0, shell.stderr
-    script = shell.stdout + "\nexec {} -c 'import os, json; print(json.dumps(dict(os.environ)))'"
+    read_back = "\npython3 -c 'import os, json; print(json.dumps(dict(os.environ)))'"
     seen = subprocess.run(
-        ["/bin/sh", "-c", script.format("python3")],
+        ["/bin/sh", "-c", shell.stdout + read_back],
         capture_output=True, text=True, check=True,
         env={"PATH": os.environ["PATH"]},
     )  # fmt: skip
     seen = json.loads(seen.stdout)
     assert {name: seen.get(name) for name in told} == told
+    dotenv = run_kiln("env", "--data", kiln.data, "--format", "dotenv")
+    names = [line.partition("=")[0] for line in dotenv.stdout.splitlines() if line]
+    assert sorted(names) == sorted(told)
+
+
+def test_environment_of_no_server_is_refused(tmp_path):
+    answer = run_kiln("env", "--data", tmp_path / "none")
+    assert (answer.returncode, answer.stdout) == (NOT_RUNNING, ""), answer
+    assert "kiln up" in answer.stderr
+
+
+def test_exec_without_a_server_starts_one_for_the_program(tmp_path):
+    command = [BINARY, "exec", "--data", str(tmp_path / "none"), "--", "sh", "-c"]
+    script = "echo $AZURE_BATCH_ENDPOINT $HTTPS_PROXY $REQUESTS_CA_BUNDLE"
+    done = subprocess.run([*command, script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    endpoint, proxy, bundle = done.stdout.split()
+    assert endpoint.startswith("http://127.0.0.1:") and proxy.startswith("http://127.0.0.1:")
+    assert bundle.startswith("/")
 
 
 def test_program_of_exec_gives_its_exit_code(kiln):
@@ -53,5 +74,5 @@ def test_demo_shows_words_and_counts(tmp_path):
 
 def test_unknown_options_are_refused_with_the_usage():
     answer = run_kiln("up", "--no-such-option")
-    assert answer.returncode == 2
+    assert answer.returncode == USAGE
     assert "--no-such-option" in answer.stderr
