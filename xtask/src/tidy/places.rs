@@ -27,13 +27,13 @@ const PLACES: [Place; 3] = [
     Place {
         words: &["Command::new(", "posix_spawn", "libc::fork", "execve"],
         allowed: &[
-            "crates/kiln-agent/src/process",
             "crates/kiln-agent/src/isolate",
+            "crates/kiln-agent/src/node_init",
             "crates/kiln-provision/src/",
             "crates/kiln-cli/src/",
             "xtask/src/program.rs",
         ],
-        why: "only the agent's process and isolate modules, provision and the command line \
+        why: "only the agent's isolate and node_init modules, provision and the command line \
               start programs",
     },
 ];
@@ -88,7 +88,7 @@ mod tests {
         let starts = "let it = Command::new(\"ls\");\n";
         let files = [
             ("crates/kiln-agent/src/files.rs", starts),
-            ("crates/kiln-agent/src/process/mod.rs", starts),
+            ("crates/kiln-agent/src/node_init/spawn.rs", starts),
             ("crates/kiln-agent/tests/run.rs", starts),
             ("crates/kiln-store/src/lib.rs", "// Command::new( in a comment is fine\n"),
         ];
