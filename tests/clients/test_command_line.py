@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import time
 
+import raw
 from kiln_process import BINARY, Kiln, run_kiln
 
 USAGE, NOT_RUNNING, ALREADY_RUNNING = 2, 3, 4
@@ -76,3 +78,34 @@ def test_unknown_options_are_refused_with_the_usage():
     answer = run_kiln("up", "--no-such-option")
     assert answer.returncode == USAGE
     assert "--no-such-option" in answer.stderr
+
+
+def test_accounts_are_made_and_removed_while_the_server_runs(kiln):
+    def account(*words):
+        return run_kiln("account", *words, "--data", kiln.data)
+
+    made = account("create", "batch", "renderfarm")
+    assert made.returncode == 0, made.stderr
+    again = account("create", "batch", "renderfarm")
+    assert again.returncode != 0 and "renderfarm" in again.stderr, again
+    assert "renderfarm" in account("list").stdout
+    keys = account("keys", "batch", "renderfarm").stdout
+    primary = next(line.split()[1] for line in keys.splitlines() if line.startswith("primary"))
+    assert primary not in account("list").stdout
+    url = kiln.batch().url
+    deadline = time.monotonic() + 10
+    while raw.Batch("renderfarm", primary, url).request("GET", "/pools").status != 200:
+        assert time.monotonic() < deadline, "the server does not notice the account"
+        time.sleep(0.1)
+    changed = account("regenerate", "batch", "renderfarm", "--key", "primary")
+    assert changed.returncode == 0 and primary not in changed.stdout, changed
+    while raw.Batch("renderfarm", primary, url).request("GET", "/pools").status != 403:
+        assert time.monotonic() < deadline, "the server still takes the old key"
+        time.sleep(0.1)
+    assert account("remove", "batch", "renderfarm").returncode == 0
+    assert "renderfarm" not in account("list").stdout
+
+
+def test_doctor_tells_about_isolation(kiln):
+    told = run_kiln("doctor", "--data", kiln.data)
+    assert "isolation" in told.stdout.lower() or "node" in told.stdout.lower(), told

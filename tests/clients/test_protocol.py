@@ -213,3 +213,55 @@ def test_blob_lists_are_paged(blob, suffix):
         if not marker:
             break
     assert names == ["b0", "b1", "b2", "b3", "b4"], names
+
+
+def in_minutes(minutes):
+    moment = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=minutes)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_sas_gives_what_it_says_and_no_more(blob, suffix):
+    container = "/signed-" + suffix
+    path = container + "/text.txt"
+    kind = {"x-ms-blob-type": "BlockBlob"}
+    assert blob.request("PUT", container, query={"restype": "container"}).status == 201
+    assert blob.request("PUT", path, b"signed", headers=kind).status == 201
+
+    reads = blob.sas("b", "r", in_minutes(10), path)
+    answer = blob.request_with_sas("GET", path, reads)
+    assert (answer.status, answer.body) == (200, b"signed"), answer
+    refused = blob.request_with_sas("PUT", path, reads, b"x", kind)
+    assert (refused.status, refused.code) == (403, "AuthorizationPermissionMismatch"), refused
+    other = blob.request_with_sas("GET", container + "/other.txt", reads)
+    assert (other.status, other.code) == (403, "AuthenticationFailed"), other
+
+    writes = blob.sas("c", "w", in_minutes(10), container)
+    assert blob.request_with_sas("PUT", container + "/new.txt", writes, b"x", kind).status == 201
+    refused = blob.request_with_sas("GET", path, writes)
+    assert (refused.status, refused.code) == (403, "AuthorizationPermissionMismatch"), refused
+
+    late = blob.request_with_sas("GET", path, blob.sas("b", "r", in_minutes(-10), path))
+    assert (late.status, late.code) == (403, "AuthenticationFailed"), late
+    widened = blob.request_with_sas("GET", path, {**writes, "sp": "rw"})
+    assert (widened.status, widened.code) == (403, "AuthenticationFailed"), widened
+
+
+def test_blocks_are_committed_in_the_listed_order(blob, suffix):
+    """And are invisible until then."""
+    container = "/blocks-" + suffix
+    path = container + "/joined.txt"
+    assert blob.request("PUT", container, query={"restype": "container"}).status == 201
+    for name, body in (("YQ==", b"first "), ("Yg==", b"second ")):
+        put = blob.request("PUT", path, body, query={"comp": "block", "blockid": name})
+        assert put.status == 201, put
+    assert blob.request("GET", path).status == 404
+    order = (
+        '<?xml version="1.0" encoding="utf-8"?><BlockList>'
+        "<Latest>Yg==</Latest><Uncommitted>YQ==</Uncommitted></BlockList>"
+    )
+    put = blob.request("PUT", path, order.encode(), query={"comp": "blocklist"})
+    assert put.status == 201, put
+    assert blob.request("GET", path).body == b"second first "
+    unknown = order.replace("YQ==", "enp6").encode()
+    put = blob.request("PUT", path, unknown, query={"comp": "blocklist"})
+    assert (put.status, put.code) == (400, "InvalidBlockList"), put
