@@ -66,10 +66,8 @@ impl Span {
             ('W', 7 * TICKS_PER_DAY),
             ('D', TICKS_PER_DAY),
         ];
-        let time_units =
-            [('H', TICKS_PER_HOUR), ('M', TICKS_PER_MINUTE), ('S', TICKS_PER_SECOND)];
-        let ticks =
-            sum_members(date, &date_units)?.checked_add(sum_members(time, &time_units)?)?;
+        let time_units = [('H', TICKS_PER_HOUR), ('M', TICKS_PER_MINUTE), ('S', TICKS_PER_SECOND)];
+        let ticks = sum_members(date, &date_units)?.checked_add(sum_members(time, &time_units)?)?;
         Some(Self(i64::try_from(ticks.checked_mul(sign)?).ok()?))
     }
 }

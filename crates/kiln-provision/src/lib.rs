@@ -1,1 +1,5 @@
-//! Gets and returns nodes.
+//! Gets and returns nodes: today on this machine, one agent process for each node.
+
+mod local;
+
+pub use local::{Exit, LocalProvisioner, ProvisionError};

@@ -1,1 +1,11 @@
 //! Which task goes to which node: pure.
+//!
+//! A [`Board`] is a compact picture of what waits and what is free. It is built once from the
+//! store, kept current by the changes of each commit, and never by scanning. [`plan`] looks at
+//! it and proposes assignments; the caller checks them again when it commits them.
+
+mod board;
+mod plan;
+
+pub use board::Board;
+pub use plan::{Assignment, plan};

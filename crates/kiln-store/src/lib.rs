@@ -1,1 +1,28 @@
-//! Remembers state: SQLite with shared commits.
+//! Remembers state: SQLite with shared commits. Only this crate contains SQL; it applies no
+//! rules.
+//!
+//! # Promises
+//!
+//! - An operation given to [`Store::write`] sees all operations before it and nothing of the
+//!   ones after it. It runs alone.
+//! - It has happened wholly (`Ok`) or not at all (`Err`): one refusal does not undo its
+//!   neighbors, though they share a commit.
+//! - The answer of `write` comes after the commit is on disk; a crash after it loses nothing.
+//! - What an operation announces with [`Tx::announce`] reaches the observer after the commit,
+//!   in commit order, before any answer.
+//! - [`Store::read`] sees all answered writes and never waits for the writer.
+
+mod connection;
+mod error;
+mod migrations;
+mod rows;
+mod store;
+mod writer;
+
+pub use connection::{Tx, View};
+pub use error::StoreError;
+pub use rows::account::{Account, AccountKind};
+pub use rows::container::{ContainerKey, KeyedContainer};
+pub use rows::extent::{ExtentPlace, ExtentUses};
+pub use rows::task::{Count, TaskCounts};
+pub use store::{Observer, Store};

@@ -5,5 +5,12 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+pub mod attempt;
+pub mod change;
 pub mod command;
+pub mod image;
+pub mod job;
+pub mod node;
+pub mod pool;
+pub mod start_task;
 pub mod task;

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use crate::id;
+use crate::rejection::Rejection;
 use crate::span::Span;
+use crate::time::Timestamp;
 
 /// What the rules and the nodes read of a task's specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +42,301 @@ pub struct TaskConstraints {
     pub retention_time: Option<Span>,
     /// Runs after a failed one; -1 has no end, the job's value when absent.
     pub max_task_retry_count: Option<i32>,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// Waits for a node.
+    Active,
+    /// Its node runs the job's preparation task first.
+    Preparing,
+    /// Its node fetches its files or runs its process.
+    Running,
+    /// Nothing of it runs any more.
+    Completed,
+}
+
+/// How one attempt of a task ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Outcome {
+    /// The process ended by itself; 128 + signal when a signal ended it.
+    Exited {
+        /// Its exit code.
+        exit_code: i32,
+    },
+    /// It ran longer than its `maxWallClockTime` and was killed.
+    TimedOut,
+    /// The server asked for its end.
+    Stopped,
+    /// It could not be started: a file, the user, the program.
+    NotStarted {
+        /// Why.
+        failure: FailureInfo,
+    },
+}
+
+/// A task of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The store's key of its job.
+    pub job_key: i64,
+    /// Name within the job, as the client spelled it.
+    pub id: String,
+    /// Order within the job: tasks start in this order.
+    pub sequence: i64,
+    /// Slots it takes on its node.
+    pub slots: u32,
+    /// Its specification: JSON in the shape of the newest api-version.
+    pub document: String,
+    /// What has become of it.
+    pub life: TaskLife,
+}
+
+/// What has become of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskLife {
+    /// Where it stands; written by [`step`] alone.
+    pub state: TaskState,
+    /// Since when.
+    pub state_at: Timestamp,
+    /// Where it stood before, and since when.
+    pub previous: Option<(TaskState, Timestamp)>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When a client last changed it: its entity tag.
+    pub modified_at: Timestamp,
+    /// Counts its runs; names the current one.
+    pub attempt: u32,
+    /// Where it runs or last ran.
+    pub place: Option<Place>,
+    /// When the latest run began.
+    pub started_at: Option<Timestamp>,
+    /// When it completed.
+    pub ended_at: Option<Timestamp>,
+    /// Exit code of the latest run, if its process ran.
+    pub exit_code: Option<i32>,
+    /// Why it failed.
+    pub failure: Option<FailureInfo>,
+    /// Runs after a failed one.
+    pub retry_count: u32,
+    /// When the latest retry began to wait.
+    pub last_retry_at: Option<Timestamp>,
+    /// Times it was taken from a node by a client's request.
+    pub requeue_count: u32,
+    /// When that happened last.
+    pub last_requeue_at: Option<Timestamp>,
+    /// Retries it may take; -1 has no end.
+    pub retries_max: i32,
+}
+
+/// A node, as a task remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The pool's id.
+    pub pool_id: String,
+    /// The node's id.
+    pub node_id: String,
+}
+
+/// What can happen to a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskFact {
+    /// A node was chosen for its next run.
+    Assigned(Place),
+    /// Its current run ended.
+    Ended(Outcome),
+    /// Its node was lost; no run is counted against it.
+    NodeLost,
+    /// A client's request took its node away: it waits again.
+    Requeued,
+    /// A client, or the end of its job, ended it.
+    Terminated,
+    /// A client asks for it to run again.
+    Reactivated,
+}
+
+impl TaskLife {
+    /// The life of a task that was just added.
+    pub fn new(retries_max: i32, now: Timestamp) -> Self {
+        Self {
+            state: TaskState::Active,
+            state_at: now,
+            previous: None,
+            created_at: now,
+            modified_at: now,
+            attempt: 0,
+            place: None,
+            started_at: None,
+            ended_at: None,
+            exit_code: None,
+            failure: None,
+            retry_count: 0,
+            last_retry_at: None,
+            requeue_count: 0,
+            last_requeue_at: None,
+            retries_max,
+        }
+    }
+
+    /// Whether it completed without failure.
+    pub fn has_succeeded(&self) -> bool {
+        self.state == TaskState::Completed && self.failure.is_none()
+    }
+
+    fn allows_retry(&self) -> bool {
+        self.retries_max < 0 || i64::from(self.retry_count) < i64::from(self.retries_max)
+    }
+
+    fn moved(mut self, state: TaskState, now: Timestamp) -> Self {
+        self.previous = Some((self.state, self.state_at));
+        self.state = state;
+        self.state_at = now;
+        self
+    }
+
+    fn waiting_again(self, now: Timestamp) -> Self {
+        let mut life = self.moved(TaskState::Active, now);
+        life.place = None;
+        life
+    }
+
+    fn completed(self, now: Timestamp, exit_code: Option<i32>, why: Option<FailureInfo>) -> Self {
+        let mut life = self.moved(TaskState::Completed, now);
+        life.ended_at = Some(now);
+        life.exit_code = exit_code;
+        life.failure = why;
+        life
+    }
+}
+
+/// Whether a task of this specification may be added.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
+    id::check("id", &spec.id)?;
+    let retries = spec.constraints.max_task_retry_count.unwrap_or(0);
+    if retries < -1 {
+        return Err(Rejection::InvalidProperty {
+            name: "constraints.maxTaskRetryCount".to_owned(),
+            value: retries.to_string(),
+            reason: "It must not be negative, or -1 for no limit".to_owned(),
+        });
+    }
+    if spec.required_slots == 0 {
+        return Err(Rejection::InvalidProperty {
+            name: "requiredSlots".to_owned(),
+            value: "0".to_owned(),
+            reason: "A task takes at least one slot".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// What becomes of a task when `fact` happens; the only place that writes its state.
+///
+/// # Errors
+/// When the task does not allow it where it stands; nothing changes then.
+pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rejection> {
+    use {TaskFact as F, TaskState as S};
+    let life = task.life.clone();
+    match (life.state, fact) {
+        (S::Active, F::Assigned(place)) => Ok(TaskLife {
+            attempt: life.attempt.saturating_add(1),
+            place: Some(place),
+            started_at: Some(now),
+            ..life.moved(S::Running, now)
+        }),
+        (S::Preparing | S::Running, F::Ended(outcome)) => Ok(after_run(life, outcome, now)),
+        (S::Preparing | S::Running, F::NodeLost) => Ok(life.waiting_again(now)),
+        (S::Preparing | S::Running, F::Requeued) => Ok(TaskLife {
+            requeue_count: life.requeue_count.saturating_add(1),
+            last_requeue_at: Some(now),
+            ..life.waiting_again(now)
+        }),
+        (S::Active | S::Preparing | S::Running, F::Terminated) => Ok(TaskLife {
+            modified_at: now,
+            ..life.completed(now, None, Some(FailureInfo::ended_by_user()))
+        }),
+        (S::Completed, F::Reactivated) if life.failure.is_none() => {
+            Err(Rejection::TaskSucceeded { task: task.id.clone() })
+        }
+        (S::Completed, F::Reactivated) => Ok(TaskLife {
+            attempt: life.attempt,
+            previous: Some((life.state, life.state_at)),
+            created_at: life.created_at,
+            ..TaskLife::new(life.retries_max, now)
+        }),
+        (S::Active | S::Preparing | S::Running, F::Reactivated) => {
+            Err(Rejection::TaskNotCompleted { task: task.id.clone() })
+        }
+        // A late report, or a second end: the task has gone on without it.
+        (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Requeued)
+        | (S::Preparing | S::Running, F::Assigned(_)) => Ok(life),
+        (S::Completed, F::Assigned(_) | F::Terminated) => {
+            Err(Rejection::TaskCompleted { task: task.id.clone() })
+        }
+    }
+}
+
+/// A run ended: the task has completed, or waits for its next run.
+fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
+    match outcome {
+        Outcome::Exited { exit_code: 0 } => life.completed(now, Some(0), None),
+        Outcome::Exited { .. } if life.allows_retry() => TaskLife {
+            retry_count: life.retry_count.saturating_add(1),
+            last_retry_at: Some(now),
+            ..life.waiting_again(now)
+        },
+        Outcome::Exited { exit_code } => {
+            life.completed(now, Some(exit_code), Some(FailureInfo::exit_code()))
+        }
+        // Not retried: a run that took too long once would do so again.
+        Outcome::TimedOut => life.completed(now, None, Some(FailureInfo::timed_out())),
+        Outcome::Stopped => life.completed(now, None, Some(FailureInfo::ended_by_user())),
+        Outcome::NotStarted { failure } => life.completed(now, None, Some(failure)),
+    }
+}
+
+impl FailureInfo {
+    /// A failure that the user's task, files or settings caused.
+    pub fn user_error(code: &str, message: &str) -> Self {
+        Self {
+            category: FailureCategory::UserError,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            details: Vec::new(),
+        }
+    }
+
+    /// The same failure with one more detail.
+    #[must_use]
+    pub fn with_detail(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.details.push(NameValue { name: name.to_owned(), value: value.into() });
+        self
+    }
+
+    /// The process ended with an exit code other than 0.
+    pub fn exit_code() -> Self {
+        let message = "The task exited with an exit code representing a failure";
+        Self::user_error("FailureExitCode", message)
+            .with_detail("Message", "The task process exited with an unexpected exit code")
+            .with_detail("AdditionalErrorCode", "FailureExitCode")
+    }
+
+    /// A client, or the end of the job, ended the task.
+    pub fn ended_by_user() -> Self {
+        Self::user_error("TaskEnded", "Task Was Ended by User Request")
+    }
+
+    /// The task ran longer than its `maxWallClockTime`. (The code of the real service is not
+    /// known; older agents say this one.)
+    pub fn timed_out() -> Self {
+        Self::user_error("TaskEnded", "The task ran longer than its maxWallClockTime")
+    }
 }
 
 fn one_slot() -> u32 {
@@ -77,4 +375,77 @@ pub struct NameValue {
     pub name: String,
     /// The value.
     pub value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Place, Task, TaskFact, TaskLife, TaskState, step};
+    use crate::time::Timestamp;
+
+    fn task(retries_max: i32) -> Task {
+        Task {
+            job_key: 1,
+            id: "a".to_owned(),
+            sequence: 1,
+            slots: 1,
+            document: "{}".to_owned(),
+            life: TaskLife::new(retries_max, Timestamp(0)),
+        }
+    }
+
+    fn place() -> Place {
+        Place { pool_id: "p".to_owned(), node_id: "n".to_owned() }
+    }
+
+    /// Runs the facts one after another and tells where the task stands after each.
+    fn check(retries_max: i32, facts: &[TaskFact], expected: &str) {
+        let mut task = task(retries_max);
+        let mut said = Vec::new();
+        for (second, fact) in (1..).zip(facts) {
+            match step(&task, fact.clone(), Timestamp(second)) {
+                Ok(life) => {
+                    said.push(format!(
+                        "{:?}#{} {}r{}q",
+                        life.state, life.attempt, life.retry_count, life.requeue_count
+                    ));
+                    task.life = life;
+                }
+                Err(rejection) => said.push(rejection.to_string()),
+            }
+        }
+        assert_eq!(said.join(", "), expected);
+    }
+
+    #[test]
+    fn lives_of_tasks() {
+        use TaskFact as F;
+        let run = || F::Assigned(place());
+        let exits = |exit_code| F::Ended(Outcome::Exited { exit_code });
+        check(0, &[run(), exits(0)], "Running#1 0r0q, Completed#1 0r0q");
+        check(
+            1,
+            &[run(), exits(3), run(), exits(3)],
+            "Running#1 0r0q, Active#1 1r0q, Running#2 1r0q, Completed#2 1r0q",
+        );
+        check(
+            0,
+            &[run(), F::NodeLost, run(), F::Requeued, F::NodeLost],
+            "Running#1 0r0q, Active#1 0r0q, Running#2 0r0q, Active#2 0r1q, Active#2 0r1q",
+        );
+        check(5, &[run(), F::Ended(Outcome::TimedOut)], "Running#1 0r0q, Completed#1 0r0q");
+        check(
+            0,
+            &[F::Terminated, F::Terminated, F::Reactivated],
+            "Completed#0 0r0q, task `a` is completed, Active#0 0r0q",
+        );
+    }
+
+    #[test]
+    fn a_run_keeps_what_clients_read() {
+        let task = task(0);
+        let life = step(&task, TaskFact::Assigned(place()), Timestamp(5)).expect("it may run");
+        assert_eq!(life.started_at, Some(Timestamp(5)));
+        assert_eq!(life.previous, Some((TaskState::Active, Timestamp(0))));
+        assert_eq!(life.modified_at, Timestamp(0), "a natural change keeps the entity tag");
+    }
 }

@@ -1,1 +1,28 @@
 //! Shapes of the Batch service: requests lifted to the newest api-version, answers lowered.
+//!
+//! [`lift`] and [`lower`] are the only doors. Behind them a body has the shape of the newest
+//! api-version, and beside it the members that the newest has dropped and older ones still
+//! know (`certificateReferences`, `resourceTags`): those pass through for the clients that
+//! know them and are hidden from the others.
+
+mod casing;
+mod changes;
+mod contract;
+mod defaults;
+pub mod error;
+mod gates;
+mod lift;
+mod lower;
+pub mod metadata;
+pub mod odata;
+mod secrets;
+mod shape;
+
+pub use contract::{has_operation, operations};
+pub use gates::Gates;
+pub use lift::lift;
+pub use lower::{lower, node_agent_skus};
+pub use shape::Shape;
+
+#[cfg(test)]
+mod tests;

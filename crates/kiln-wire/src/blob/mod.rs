@@ -1,1 +1,12 @@
-//! Headers, XML and errors of the Blob service.
+//! The Blob service on the wire: addresses, operations, versions, headers, XML, errors.
+
+pub mod error;
+pub mod gates;
+pub mod headers;
+pub mod list;
+pub mod marker;
+pub mod operation;
+pub mod range;
+pub mod target;
+pub mod version;
+pub mod xml;

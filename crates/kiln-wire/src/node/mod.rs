@@ -6,9 +6,13 @@
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
+pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{FailureInfo, TaskSpec};
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub mod frames;
 
 /// Version of these messages; the agent says it in [`FromAgent::Hello`].
 pub const PROTOCOL: u32 = 1;
@@ -315,47 +319,6 @@ pub enum Report {
         at: Timestamp,
         /// How.
         outcome: Outcome,
-    },
-}
-
-/// How the start task stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StartTaskInfo {
-    /// Whether a run is under way (and not the last one ended).
-    pub is_running: bool,
-    /// When the latest run began.
-    pub started_at: Timestamp,
-    /// When the latest run ended.
-    pub ended_at: Option<Timestamp>,
-    /// Exit code of the latest run, if its process ran.
-    pub exit_code: Option<i32>,
-    /// Why the latest run failed.
-    pub failure: Option<FailureInfo>,
-    /// Runs after the first.
-    pub retry_count: u32,
-    /// When the latest retry began.
-    pub last_retry_at: Option<Timestamp>,
-    /// Whether no further run follows.
-    pub is_final: bool,
-}
-
-/// How an attempt ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Outcome {
-    /// The process ended by itself; 128 + signal when a signal ended it.
-    Exited {
-        /// Its exit code.
-        exit_code: i32,
-    },
-    /// It ran longer than its `maxWallClockTime` and was killed.
-    TimedOut,
-    /// The server asked for its end.
-    Stopped,
-    /// It could not be started: a file, the user, the program.
-    NotStarted {
-        /// Why.
-        failure: FailureInfo,
     },
 }
 

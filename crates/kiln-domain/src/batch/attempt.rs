@@ -1,0 +1,289 @@
+//! One attempt of one task on one node.
+//!
+//! Decides; never acts. [`step`] takes what happened and answers with the next state and
+//! the effects that the node must carry out. The start task's runs are attempts too.
+
+use super::task::{FailureCategory, FailureInfo, NameValue};
+
+/// How an attempt stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its directory is made and its files are fetched.
+    Preparing,
+    /// Its process is asked for.
+    Spawning,
+    /// Its process is asked for, but no longer wanted.
+    Unwanted(End),
+    /// Its process runs.
+    Running,
+    /// It is decided how it ends; what is left of it is being killed.
+    Ending(End),
+    /// It ended, and nothing of it runs.
+    Done,
+}
+
+/// How an attempt ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its process ended by itself; 128 + signal when a signal ended it.
+    Exited {
+        /// The exit code.
+        exit_code: i32,
+    },
+    /// It ran longer than it may.
+    TimedOut,
+    /// Someone asked for its end.
+    Stopped,
+    /// Its process never ran.
+    NotStarted(FailureInfo),
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Directory and files are there.
+    Prepared,
+    /// Directory or files can not be had.
+    PrepareFailed(FailureInfo),
+    /// The process runs.
+    Spawned,
+    /// The process can not be started.
+    SpawnFailed(FailureInfo),
+    /// The process ended.
+    Exited {
+        /// The exit code; 128 + signal when a signal ended it.
+        exit_code: i32,
+    },
+    /// Its time is over.
+    Deadline,
+    /// Its end is asked for.
+    Stop,
+    /// No process of it is left.
+    Emptied,
+}
+
+/// What the node must do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Stop making the directory and fetching files.
+    AbandonPreparation,
+    /// Start the process.
+    Spawn,
+    /// Kill every process of the attempt, and say [`Fact::Emptied`] once none is left.
+    Empty,
+    /// Say how it ended.
+    Report(End),
+}
+
+/// A fact that can not happen in a state: the caller lost track.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an attempt in state `{state:?}` can not see `{fact:?}`")]
+pub struct Impossible {
+    /// The state.
+    pub state: State,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// Decides what follows from `fact`.
+pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible> {
+    use {Effect as E, Fact as F, State as S};
+    Ok(match (state, fact) {
+        (S::Preparing, F::Prepared) => (S::Spawning, vec![E::Spawn]),
+        (S::Preparing, F::PrepareFailed(failure)) => {
+            (S::Done, vec![E::Report(End::NotStarted(failure))])
+        }
+        (S::Preparing, F::Deadline) => {
+            (S::Done, vec![E::AbandonPreparation, E::Report(End::TimedOut)])
+        }
+        (S::Preparing, F::Stop) => (S::Done, vec![E::AbandonPreparation, E::Report(End::Stopped)]),
+        (S::Spawning, F::Spawned) => (S::Running, vec![]),
+        (S::Spawning, F::SpawnFailed(failure)) => {
+            (S::Done, vec![E::Report(End::NotStarted(failure))])
+        }
+        (S::Spawning, F::Deadline) => (S::Unwanted(End::TimedOut), vec![]),
+        (S::Spawning, F::Stop) => (S::Unwanted(End::Stopped), vec![]),
+        (S::Unwanted(end), F::Spawned) => (S::Ending(end), vec![E::Empty]),
+        (S::Unwanted(end), F::SpawnFailed(_)) => (S::Done, vec![E::Report(end)]),
+        (S::Unwanted(end), F::Deadline | F::Stop) => (S::Unwanted(end), vec![]),
+        (S::Running, F::Exited { exit_code }) => {
+            (S::Ending(End::Exited { exit_code }), vec![E::Empty])
+        }
+        (S::Running, F::Deadline) => (S::Ending(End::TimedOut), vec![E::Empty]),
+        (S::Running, F::Stop) => (S::Ending(End::Stopped), vec![E::Empty]),
+        (S::Ending(end), F::Exited { .. } | F::Deadline | F::Stop) => (S::Ending(end), vec![]),
+        (S::Ending(end), F::Emptied) => (S::Done, vec![E::Report(end)]),
+        (S::Done, F::Deadline | F::Stop) => (S::Done, vec![]),
+        (
+            state @ S::Preparing,
+            fact @ (F::Spawned | F::SpawnFailed(_) | F::Exited { .. } | F::Emptied),
+        )
+        | (
+            state @ (S::Spawning | S::Unwanted(_)),
+            fact @ (F::Prepared | F::PrepareFailed(_) | F::Exited { .. } | F::Emptied),
+        )
+        | (
+            state @ S::Running,
+            fact
+            @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_) | F::Emptied),
+        )
+        | (
+            state @ S::Ending(_),
+            fact @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_)),
+        )
+        | (
+            state @ S::Done,
+            fact @ (F::Prepared
+            | F::PrepareFailed(_)
+            | F::Spawned
+            | F::SpawnFailed(_)
+            | F::Exited { .. }
+            | F::Emptied),
+        ) => return Err(Impossible { state, fact }),
+    })
+}
+
+impl End {
+    /// Whether the command did what it should.
+    pub fn is_success(&self) -> bool {
+        match self {
+            Self::Exited { exit_code } => *exit_code == 0,
+            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => false,
+        }
+    }
+
+    /// Exit code of the process, if it ran to its end.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Exited { exit_code } => Some(*exit_code),
+            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
+        }
+    }
+
+    /// Why it counts as failed; `None` after a success.
+    pub fn failure(&self) -> Option<FailureInfo> {
+        let user_error = |code: &str, message: &str, details| FailureInfo {
+            category: FailureCategory::UserError,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            details,
+        };
+        match self {
+            Self::Exited { exit_code: 0 } => None,
+            Self::Exited { .. } => Some(user_error(
+                "FailureExitCode",
+                "The task exited with an exit code representing a failure",
+                vec![
+                    detail("Message", "The task process exited with an unexpected exit code"),
+                    detail("AdditionalErrorCode", "FailureExitCode"),
+                ],
+            )),
+            Self::TimedOut => Some(user_error(
+                "TaskEnded",
+                "Task Was Ended by User Request",
+                vec![detail("Message", "The task ran longer than its maxWallClockTime")],
+            )),
+            Self::Stopped => {
+                Some(user_error("TaskEnded", "Task Was Ended by User Request", vec![]))
+            }
+            Self::NotStarted(failure) => Some(failure.clone()),
+        }
+    }
+}
+
+fn detail(name: &str, value: &str) -> NameValue {
+    NameValue { name: name.to_owned(), value: value.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{End, Fact, State, step};
+    use crate::batch::task::{FailureCategory, FailureInfo};
+
+    fn failure() -> FailureInfo {
+        FailureInfo {
+            category: FailureCategory::UserError,
+            code: "BlobNotFound".to_owned(),
+            message: String::new(),
+            details: vec![],
+        }
+    }
+
+    fn fact(name: &str) -> Fact {
+        match name {
+            "prepared" => Fact::Prepared,
+            "no-files" => Fact::PrepareFailed(failure()),
+            "spawned" => Fact::Spawned,
+            "no-program" => Fact::SpawnFailed(failure()),
+            "exit0" => Fact::Exited { exit_code: 0 },
+            "exit3" => Fact::Exited { exit_code: 3 },
+            "deadline" => Fact::Deadline,
+            "stop" => Fact::Stop,
+            "emptied" => Fact::Emptied,
+            name => panic!("no fact `{name}`"),
+        }
+    }
+
+    /// Walks through `facts` and checks the names of all effects.
+    #[track_caller]
+    fn check(facts: &str, expected: &str) {
+        let mut state = State::Preparing;
+        let mut effects = Vec::new();
+        for name in facts.split(' ') {
+            match step(state, fact(name)) {
+                Ok((next, more)) => {
+                    state = next;
+                    effects.extend(more.iter().map(|effect| match effect {
+                        super::Effect::AbandonPreparation => "abandon".to_owned(),
+                        super::Effect::Spawn => "spawn".to_owned(),
+                        super::Effect::Empty => "empty".to_owned(),
+                        super::Effect::Report(End::Exited { exit_code }) => {
+                            format!("report {exit_code}")
+                        }
+                        super::Effect::Report(End::NotStarted(failure)) => {
+                            format!("report {}", failure.code)
+                        }
+                        super::Effect::Report(End::TimedOut) => "report timed out".to_owned(),
+                        super::Effect::Report(End::Stopped) => "report stopped".to_owned(),
+                    }));
+                }
+                Err(impossible) => {
+                    effects.push(format!("impossible {:?}", impossible.fact));
+                    break;
+                }
+            }
+        }
+        assert_eq!(effects.join(", "), expected, "{facts}");
+    }
+
+    #[test]
+    fn lives_of_an_attempt() {
+        check("prepared spawned exit0 emptied", "spawn, empty, report 0");
+        check("prepared spawned exit3 stop emptied", "spawn, empty, report 3");
+        check("no-files", "report BlobNotFound");
+        check("prepared no-program", "spawn, report BlobNotFound");
+        check("stop", "abandon, report stopped");
+        check("deadline stop", "abandon, report timed out");
+        check("prepared stop spawned exit3 emptied", "spawn, empty, report stopped");
+        check("prepared deadline stop no-program", "spawn, report timed out");
+        check("prepared spawned deadline exit3 emptied stop", "spawn, empty, report timed out");
+        check("prepared spawned stop deadline emptied", "spawn, empty, report stopped");
+    }
+
+    #[test]
+    fn what_can_not_happen() {
+        check("spawned", "impossible Spawned");
+        check("prepared exit0", "spawn, impossible Exited { exit_code: 0 }");
+        check("prepared spawned emptied", "spawn, impossible Emptied");
+        check("stop emptied", "abandon, report stopped, impossible Emptied");
+    }
+
+    #[test]
+    fn a_failure_has_azures_code() {
+        let code = |end: End| end.failure().map(|failure| failure.code);
+        assert_eq!(code(End::Exited { exit_code: 0 }), None);
+        assert_eq!(code(End::Exited { exit_code: 1 }).as_deref(), Some("FailureExitCode"));
+        assert_eq!(code(End::Stopped).as_deref(), Some("TaskEnded"));
+        assert_eq!(code(End::NotStarted(failure())).as_deref(), Some("BlobNotFound"));
+    }
+}

@@ -1,0 +1,92 @@
+//! What a commit changed, as far as others must hear of it.
+
+use super::task::TaskState;
+
+/// Something that is now so. Announced in commit order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A pool exists, or is as described now.
+    Pool {
+        /// The store's key.
+        pool_key: i64,
+        /// The Batch account.
+        account: String,
+        /// The pool's id.
+        pool_id: String,
+        /// Whether a node is filled before the next is used.
+        packs: bool,
+    },
+    /// A pool is gone, with its nodes.
+    PoolGone {
+        /// The store's key.
+        pool_key: i64,
+    },
+    /// What a pool should hold may differ from what it holds: look at it.
+    PoolSize {
+        /// The store's key.
+        pool_key: i64,
+    },
+    /// A node can take this many slots, counted with those in use; 0 when it takes none.
+    Node {
+        /// The store's key of its pool.
+        pool_key: i64,
+        /// The node's id.
+        node_id: String,
+        /// Slots of tasks that may run on it now.
+        slots: u32,
+    },
+    /// A node is gone.
+    NodeGone {
+        /// The store's key of its pool.
+        pool_key: i64,
+        /// The node's id.
+        node_id: String,
+    },
+    /// A job takes part in scheduling as described now.
+    Job {
+        /// The store's key.
+        job_key: i64,
+        /// The Batch account.
+        account: String,
+        /// The id of the pool that runs it.
+        pool_id: String,
+        /// Higher comes first.
+        priority: i32,
+        /// Whether its tasks may start.
+        is_open: bool,
+        /// Tasks at once at the most.
+        parallel_tasks_max: Option<u32>,
+    },
+    /// A job is gone, with its tasks.
+    JobGone {
+        /// The store's key.
+        job_key: i64,
+    },
+    /// A job that ends may have come to its end: look at it.
+    JobEnd {
+        /// The store's key.
+        job_key: i64,
+    },
+    /// A task is in this state.
+    Task {
+        /// The store's key of its job.
+        job_key: i64,
+        /// The task's id.
+        task_id: String,
+        /// Order within the job.
+        sequence: i64,
+        /// Slots it takes.
+        slots: u32,
+        /// Its state.
+        state: TaskState,
+        /// Where it runs.
+        node_id: Option<String>,
+    },
+    /// A task is gone.
+    TaskGone {
+        /// The store's key of its job.
+        job_key: i64,
+        /// The task's id.
+        task_id: String,
+    },
+}

@@ -1,0 +1,273 @@
+//! Job life; what ends a job.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::EnvironmentSetting;
+use crate::rejection::Rejection;
+use crate::{id, limits};
+use crate::time::Timestamp;
+
+/// What the rules and the nodes read of a job's specification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    /// Name within the account.
+    pub id: String,
+    /// Where its tasks run.
+    pub pool_info: PoolInfo,
+    /// Higher comes first among the jobs of a pool.
+    #[serde(default)]
+    pub priority: i32,
+    /// Tasks at once at the most; -1 has no limit.
+    #[serde(default = "no_limit")]
+    pub max_parallel_tasks: i32,
+    /// Limits on the job, and defaults for its tasks.
+    #[serde(default)]
+    pub constraints: JobConstraints,
+    /// Variables of all its tasks.
+    #[serde(default)]
+    pub common_environment_settings: Vec<EnvironmentSetting>,
+}
+
+/// Where the tasks of a job run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PoolInfo {
+    /// An existing pool, or one that may exist later.
+    pub pool_id: Option<String>,
+}
+
+/// Limits on a job, and defaults for its tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct JobConstraints {
+    /// Retries of tasks that do not say otherwise.
+    pub max_task_retry_count: i32,
+}
+
+fn no_limit() -> i32 {
+    -1
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// Its tasks may start.
+    Active,
+    /// Its running tasks are being dealt with before it rests.
+    Disabling,
+    /// It rests.
+    Disabled,
+    /// It is about to be active again.
+    Enabling,
+    /// Its running tasks are being ended.
+    Terminating,
+    /// It has ended.
+    Completed,
+    /// It and all it has are being removed.
+    Deleting,
+}
+
+/// A job of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The store's key.
+    pub key: i64,
+    /// The Batch account.
+    pub account: String,
+    /// Name within the account, as the client spelled it.
+    pub id: String,
+    /// Its specification: JSON in the shape of the newest api-version.
+    pub document: String,
+    /// What has become of it.
+    pub life: JobLife,
+}
+
+/// What has become of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobLife {
+    /// Where it stands; written by [`step`] alone.
+    pub state: JobState,
+    /// Since when.
+    pub state_at: Timestamp,
+    /// Where it stood before, and since when.
+    pub previous: Option<(JobState, Timestamp)>,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it was last changed: its entity tag.
+    pub modified_at: Timestamp,
+    /// When it completed.
+    pub ended_at: Option<Timestamp>,
+    /// Why it ended, once asked to.
+    pub terminate_reason: Option<String>,
+    /// The pool that runs it.
+    pub pool_id: String,
+}
+
+/// What can happen to a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobFact {
+    /// A client, or a rule, ends it for this reason.
+    Terminated(String),
+    /// Nothing of it runs any more.
+    Stopped,
+    /// A client removes it.
+    Deleted,
+}
+
+impl JobLife {
+    /// The life of a job that was just added.
+    pub fn new(pool_id: String, now: Timestamp) -> Self {
+        Self {
+            state: JobState::Active,
+            state_at: now,
+            previous: None,
+            created_at: now,
+            modified_at: now,
+            ended_at: None,
+            terminate_reason: None,
+            pool_id,
+        }
+    }
+
+    /// Whether its tasks may start.
+    pub fn is_open(&self) -> bool {
+        self.state == JobState::Active
+    }
+
+    fn moved(mut self, state: JobState, now: Timestamp) -> Self {
+        self.previous = Some((self.state, self.state_at));
+        self.state = state;
+        self.state_at = now;
+        self.modified_at = now;
+        self
+    }
+}
+
+/// What becomes of a job when `fact` happens; the only place that writes its state.
+///
+/// # Errors
+/// When the job does not allow it where it stands; nothing changes then.
+pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejection> {
+    use {JobFact as F, JobState as S};
+    let life = job.life.clone();
+    match (life.state, fact) {
+        (S::Active | S::Disabling | S::Disabled | S::Enabling, F::Terminated(reason)) => {
+            let mut life = life.moved(S::Terminating, now);
+            life.terminate_reason = Some(reason);
+            Ok(life)
+        }
+        (S::Terminating, F::Stopped) => {
+            let mut life = life.moved(S::Completed, now);
+            life.ended_at = Some(now);
+            Ok(life)
+        }
+        (
+            S::Active | S::Disabling | S::Disabled | S::Enabling | S::Completed | S::Deleting,
+            F::Stopped,
+        ) => Ok(life),
+        (
+            S::Active | S::Disabling | S::Disabled | S::Enabling | S::Terminating | S::Completed,
+            F::Deleted,
+        ) => Ok(life.moved(S::Deleting, now)),
+        (S::Terminating, F::Terminated(_)) => {
+            Err(Rejection::JobBeingTerminated { job: job.id.clone() })
+        }
+        (S::Completed, F::Terminated(_)) => Err(Rejection::JobCompleted { job: job.id.clone() }),
+        (S::Deleting, F::Terminated(_) | F::Deleted) => {
+            Err(Rejection::JobBeingDeleted { job: job.id.clone() })
+        }
+    }
+}
+
+/// Whether a job of this specification may be added; gives the pool that runs it.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
+    id::check("id", &spec.id)?;
+    let invalid = |name: &str, value: i64, reason: String| {
+        Err(Rejection::InvalidProperty { name: name.to_owned(), value: value.to_string(), reason })
+    };
+    let priority = i64::from(spec.priority);
+    if !(limits::JOB_PRIORITY_MIN..=limits::JOB_PRIORITY_MAX).contains(&priority) {
+        let range = (limits::JOB_PRIORITY_MIN, limits::JOB_PRIORITY_MAX);
+        return invalid("priority", priority, format!("It must lie within {} and {}", range.0, range.1));
+    }
+    if spec.max_parallel_tasks != -1 && spec.max_parallel_tasks < 1 {
+        let reason = "It must be greater than 0, or -1 for no limit".to_owned();
+        return invalid("maxParallelTasks", i64::from(spec.max_parallel_tasks), reason);
+    }
+    if spec.constraints.max_task_retry_count < -1 {
+        let reason = "It must not be negative, or -1 for no limit".to_owned();
+        let value = i64::from(spec.constraints.max_task_retry_count);
+        return invalid("constraints.maxTaskRetryCount", value, reason);
+    }
+    match &spec.pool_info.pool_id {
+        Some(pool_id) => Ok(pool_id.clone()),
+        None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
+    }
+}
+
+/// Whether a job takes new tasks.
+///
+/// # Errors
+/// When it is ending or has ended.
+pub fn admits_tasks(job: &Job) -> Result<(), Rejection> {
+    let job_id = || job.id.clone();
+    match job.life.state {
+        JobState::Active | JobState::Disabling | JobState::Disabled | JobState::Enabling => Ok(()),
+        JobState::Terminating => Err(Rejection::JobBeingTerminated { job: job_id() }),
+        JobState::Completed => Err(Rejection::JobCompleted { job: job_id() }),
+        JobState::Deleting => Err(Rejection::JobBeingDeleted { job: job_id() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Job, JobFact, JobLife, admits_tasks, step};
+    use crate::time::Timestamp;
+
+    fn check(facts: &[JobFact], expected: &str) {
+        let mut job = Job {
+            key: 1,
+            account: "acct".to_owned(),
+            id: "j".to_owned(),
+            document: "{}".to_owned(),
+            life: JobLife::new("p".to_owned(), Timestamp(0)),
+        };
+        let mut said = Vec::new();
+        for (second, fact) in (1..).zip(facts) {
+            match step(&job, fact.clone(), Timestamp(second)) {
+                Ok(life) => {
+                    said.push(format!("{:?}", life.state));
+                    job.life = life;
+                }
+                Err(rejection) => said.push(rejection.to_string()),
+            }
+        }
+        said.push(match admits_tasks(&job) {
+            Ok(()) => "open".to_owned(),
+            Err(rejection) => rejection.to_string(),
+        });
+        assert_eq!(said.join(", "), expected);
+    }
+
+    #[test]
+    fn lives_of_jobs() {
+        use JobFact as F;
+        let end = || F::Terminated("UserTerminate".to_owned());
+        check(&[], "open");
+        check(
+            &[end(), end(), F::Stopped, end()],
+            "Terminating, job `j` is being terminated, Completed, job `j` is completed, \
+             job `j` is completed",
+        );
+        check(
+            &[F::Deleted, end(), F::Deleted],
+            "Deleting, job `j` is being deleted, job `j` is being deleted, \
+             job `j` is being deleted",
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! Every limit of Blob that does not depend on the service version, with its unit.
+
+/// Characters in a container name, least and most.
+pub const CONTAINER_NAME_LENGTH: std::ops::RangeInclusive<usize> = 3..=63;
+/// Characters in a blob name.
+pub const BLOB_NAME_LENGTH_MAX: usize = 1024;
+/// Parts between slashes in a blob name.
+pub const BLOB_NAME_SEGMENTS_MAX: usize = 254;
+/// Bytes of all metadata names and values together.
+pub const METADATA_BYTES_MAX: usize = 8 * 1024;
+/// Items on one page of a list, and the default.
+pub const PAGE_ITEMS_MAX: usize = 5000;
+/// Stored access policies of one container.
+pub const POLICIES_MAX: usize = 5;
+/// Characters in the id of a stored access policy.
+pub const POLICY_ID_LENGTH_MAX: usize = 64;
+/// Bytes of a decoded block id.
+pub const BLOCK_ID_BYTES_MAX: usize = 64;
+/// Blocks one blob is made of.
+pub const BLOCKS_COMMITTED_MAX: usize = 50_000;
+/// Blocks staged for one blob.
+pub const BLOCKS_STAGED_MAX: usize = 100_000;
+/// Days after which blocks that were never committed are dropped.
+pub const STAGED_BLOCKS_KEPT_DAYS: i64 = 7;
+/// Bytes of a range for which a checksum of its own may be asked.
+pub const RANGE_CHECKSUM_BYTES_MAX: u64 = 4 * 1024 * 1024;

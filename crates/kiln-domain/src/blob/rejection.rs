@@ -1,0 +1,128 @@
+//! Why a Blob request is refused.
+//!
+//! One variant per rule, with the values that rule looked at. Their codes, statuses and
+//! wording are given on the wire, one per variant.
+
+/// Why a Blob request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BlobRejection {
+    /// The container exists already.
+    #[error("container `{name}` exists already")]
+    ContainerExists {
+        /// Its name.
+        name: String,
+    },
+    /// No container of that name.
+    #[error("container `{name}` does not exist")]
+    ContainerNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// No blob of that name.
+    #[error("blob `{name}` does not exist")]
+    BlobNotFound {
+        /// The name asked for.
+        name: String,
+    },
+    /// The request wanted to create the blob, and it is there.
+    #[error("blob `{name}` exists already")]
+    BlobExists {
+        /// Its name.
+        name: String,
+    },
+    /// The permission at hand creates blobs and does not overwrite them.
+    #[error("blob `{name}` exists and the signature does not allow to overwrite it")]
+    OverwriteNotPermitted {
+        /// Its name.
+        name: String,
+    },
+    /// A name with characters that are not allowed.
+    #[error("name `{name}` holds characters that are not allowed")]
+    InvalidName {
+        /// The name.
+        name: String,
+    },
+    /// A name that is too short or too long.
+    #[error("name `{name}` is too short or too long")]
+    NameOutOfRange {
+        /// The name.
+        name: String,
+    },
+    /// A metadata name that is no identifier.
+    #[error("metadata name `{name}` is not an identifier")]
+    InvalidMetadataName {
+        /// The name.
+        name: String,
+    },
+    /// Too much metadata.
+    #[error("metadata of {size_bytes} bytes is too large")]
+    MetadataTooLarge {
+        /// Bytes of its names and values.
+        size_bytes: usize,
+    },
+    /// A condition of the request does not hold.
+    #[error("condition `{condition}` does not hold")]
+    ConditionNotMet {
+        /// The header that failed.
+        condition: &'static str,
+    },
+    /// The client's copy is still good.
+    #[error("not modified, by condition `{condition}`")]
+    NotModified {
+        /// The header that says so.
+        condition: &'static str,
+    },
+    /// A condition that can never hold for this operation.
+    #[error("condition `{condition}` cannot be met by this operation")]
+    UnsatisfiableCondition {
+        /// The header.
+        condition: &'static str,
+    },
+    /// More conditions than may be combined.
+    #[error("these conditions cannot be combined")]
+    TooManyConditions,
+    /// A block id that is not base64 of 1 to 64 bytes.
+    #[error("block id `{id}` is not base64 of 1 to 64 bytes")]
+    InvalidBlockId {
+        /// The id as sent.
+        id: String,
+    },
+    /// A block id of another length than those staged before.
+    #[error("block id `{id}` differs in length from the other ids of this blob")]
+    BlockIdLengthDiffers {
+        /// The id as sent.
+        id: String,
+    },
+    /// The list names a block that is not there.
+    #[error("block `{id}` is not among the {searched} blocks of this blob")]
+    BlockNotFound {
+        /// The id as sent.
+        id: String,
+        /// Where it was looked for.
+        searched: &'static str,
+    },
+    /// The list names too many blocks.
+    #[error("a block list of {n_blocks} is too long")]
+    BlockListTooLong {
+        /// Blocks named.
+        n_blocks: usize,
+    },
+    /// Too many blocks wait for their list.
+    #[error("{n_blocks} staged blocks are the most one blob may have")]
+    TooManyStagedBlocks {
+        /// Blocks staged.
+        n_blocks: usize,
+    },
+    /// Too many stored access policies.
+    #[error("{n_policies} stored access policies are more than allowed")]
+    TooManyPolicies {
+        /// Policies sent.
+        n_policies: usize,
+    },
+    /// A stored access policy with an id that is empty, too long or repeated.
+    #[error("`{id}` cannot be the id of a stored access policy")]
+    InvalidPolicyId {
+        /// The id.
+        id: String,
+    },
+}

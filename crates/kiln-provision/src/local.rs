@@ -1,0 +1,216 @@
+//! Nodes on this machine: each is an agent process in a session of its own.
+//!
+//! Agents outlive the server on purpose: a server that was killed finds them again by the
+//! lock that each holds on `agent.lock` in its node's directory for as long as it lives.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::FlockOperation;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::io::unix::AsyncFd;
+use tokio::process::Command;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::{debug, warn};
+
+/// Name of the file in a node's directory that its agent keeps locked; it holds its process id.
+const LOCK_FILE: &str = "agent.lock";
+/// Name of the file that takes what an agent logs.
+const LOG_FILE: &str = "agent.log";
+
+/// An agent process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// Its node.
+    pub node_id: String,
+}
+
+/// Why a node could not be obtained or returned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// The node's directory can not be prepared or removed.
+    #[error("the directory `{}` of node `{node_id}` can not be {action}", path.display())]
+    Directory {
+        /// The node.
+        node_id: String,
+        /// The directory or a file in it.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The agent's program can not be started.
+    #[error("the agent `{}` of node `{node_id}` can not be started", program.display())]
+    Start {
+        /// The node.
+        node_id: String,
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+/// Starts agents on this machine and tells when they end.
+#[derive(Debug)]
+pub struct LocalProvisioner {
+    program: PathBuf,
+    directory: PathBuf,
+    exits: mpsc::Sender<Exit>,
+    watches: Mutex<JoinSet<()>>,
+}
+
+impl LocalProvisioner {
+    /// Nodes in folders of `directory`, whose agents are `program agent`; their ends are told
+    /// through `exits`.
+    pub fn new(program: PathBuf, directory: PathBuf, exits: mpsc::Sender<Exit>) -> Self {
+        Self { program, directory, exits, watches: Mutex::new(JoinSet::new()) }
+    }
+
+    /// The directory of a node on this machine.
+    pub fn directory_of(&self, node_id: &str) -> PathBuf {
+        self.directory.join(node_id)
+    }
+
+    /// Starts the agent of a node; it reads `config` from its standard input.
+    ///
+    /// # Errors
+    /// When the directory can not be made or the program not started.
+    pub async fn start(&self, node_id: &str, config: &[u8]) -> Result<(), ProvisionError> {
+        let directory = self.directory_of(node_id);
+        let failed = |path: &Path, action, cause| ProvisionError::Directory {
+            node_id: node_id.to_owned(),
+            path: path.to_owned(),
+            action,
+            cause,
+        };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o711)
+            .create(&directory)
+            .map_err(|cause| failed(&directory, "made", cause))?;
+        let log_path = directory.join(LOG_FILE);
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&log_path)
+            .map_err(|cause| failed(&log_path, "opened", cause))?;
+        self.spawn(node_id, config, log).await.map_err(|cause| ProvisionError::Start {
+            node_id: node_id.to_owned(),
+            program: self.program.clone(),
+            cause,
+        })
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "provision starts agents")]
+    async fn spawn(&self, node_id: &str, config: &[u8], log: File) -> io::Result<()> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("agent")
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::from(log.try_clone()?))
+            .stderr(Stdio::from(log));
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            tokio::io::AsyncWriteExt::write_all(&mut stdin, config).await?;
+        }
+        self.watch(node_id, async move {
+            if let Err(error) = child.wait().await {
+                warn!(%error, "an agent could not be waited for");
+            }
+        });
+        Ok(())
+    }
+
+    /// Whether the agent of a node lives; then its end will be told as if started here.
+    pub fn adopt(&self, node_id: &str) -> bool {
+        let Some(pid) = self.living_agent(node_id) else { return false };
+        let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) else {
+            return false;
+        };
+        let Ok(pidfd) = owned_pidfd(pidfd) else { return false };
+        self.watch(node_id, async move {
+            if let Err(error) = pidfd.readable().await {
+                warn!(%error, "an agent could not be watched");
+            }
+        });
+        true
+    }
+
+    /// Kills the agent of a node, if it still lives; its processes end with it.
+    pub fn kill(&self, node_id: &str) {
+        if let Some(pid) = self.living_agent(node_id)
+            && let Err(error) = rustix::process::kill_process(pid, Signal::KILL)
+        {
+            debug!(%error, node_id, "the agent was gone already");
+        }
+    }
+
+    /// Removes the directory of a node whose agent has ended.
+    ///
+    /// # Errors
+    /// When something in it can not be removed.
+    pub fn remove_directory(&self, node_id: &str) -> Result<(), ProvisionError> {
+        let directory = self.directory_of(node_id);
+        match std::fs::remove_dir_all(&directory) {
+            Ok(()) => Ok(()),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(cause) => Err(ProvisionError::Directory {
+                node_id: node_id.to_owned(),
+                path: directory,
+                action: "removed",
+                cause,
+            }),
+        }
+    }
+
+    /// The names of the node directories that are there.
+    pub fn directories(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
+
+    /// The process that holds the lock of a node's directory.
+    fn living_agent(&self, node_id: &str) -> Option<Pid> {
+        let mut lock = File::open(self.directory_of(node_id).join(LOCK_FILE)).ok()?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) {
+            // Nobody holds it: the agent has ended.
+            Ok(()) => None,
+            Err(_held) => {
+                let mut text = String::new();
+                lock.read_to_string(&mut text).ok()?;
+                Pid::from_raw(text.trim().parse().ok()?)
+            }
+        }
+    }
+
+    fn watch(&self, node_id: &str, ended: impl Future<Output = ()> + Send + 'static) {
+        let (exits, node_id) = (self.exits.clone(), node_id.to_owned());
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        while watches.try_join_next().is_some() {}
+        watches.spawn(async move {
+            ended.await;
+            if exits.send(Exit { node_id }).await.is_err() {
+                debug!("nobody waits for the end of agents any more");
+            }
+        });
+    }
+}
+
+#[expect(deprecated, reason = "the descriptor is owned here, which the newer form has one promise")]
+fn owned_pidfd(pidfd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    AsyncFd::new(pidfd)
+}

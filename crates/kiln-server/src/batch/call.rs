@@ -1,0 +1,133 @@
+//! One request, authenticated and taken apart.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use kiln_domain::limits;
+use kiln_domain::time::Timestamp;
+use kiln_wire::api_version::ApiVersion;
+use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::{Gates, Shape, lift};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use tracing::warn;
+
+use super::authenticate;
+use crate::http::{BodyError, Request};
+use crate::server::Server;
+
+/// One request, authenticated and taken apart.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) server: Arc<Server>,
+    /// The Batch account that asks.
+    pub(super) account: String,
+    pub(super) version: ApiVersion,
+    pub(super) method: Method,
+    /// Segments of the path, decoded.
+    pub(super) segments: Vec<String>,
+    /// The path as on the wire.
+    pub(super) raw_path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: HeaderMap,
+    /// Scheme and host that links in answers begin with.
+    pub(super) base_url: String,
+    pub(super) request_id: String,
+    pub(super) now: Timestamp,
+    body: Bytes,
+}
+
+impl Call {
+    /// Checks version, signature and size of a request, and reads its body.
+    pub(super) async fn accept(server: Arc<Server>, request: Request) -> Result<Self, Refusal> {
+        let version = resolve_version(&request)?;
+        let account = authenticate::account(&server, &request)?;
+        let limit = if request.raw_path.ends_with("/addtaskcollection") {
+            Gates::of(version).task_collection_bytes_max
+        } else {
+            limits::BATCH_BODY_BYTES_MAX
+        };
+        let segments = split_path(&request.raw_path)?;
+        let base_url = request.base_url();
+        let body = request.body.collect(limit).await.map_err(|error| match error {
+            BodyError::TooLarge { limit_bytes } => Refusal::body_too_large(limit_bytes),
+            BodyError::Broken(cause) => Refusal::body_unreadable(cause.to_string()),
+        })?;
+        Ok(Self {
+            server,
+            account,
+            version,
+            method: request.method,
+            segments,
+            raw_path: request.raw_path,
+            query: request.query,
+            headers: request.headers,
+            base_url,
+            request_id: request.request_id.to_string(),
+            now: request.received_at,
+            body,
+        })
+    }
+
+    /// The body as a document of the newest api-version.
+    pub(super) fn lift(&self, shape: Shape) -> Result<Value, Refusal> {
+        lift(self.version, shape, &self.body)
+    }
+
+    /// The first value of a query parameter, its name compared without case.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a query parameter says `true`.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.parameter(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The URL of this request without its query.
+    pub(super) fn url(&self) -> String {
+        format!("{}{}", self.base_url, self.raw_path)
+    }
+
+    /// The refusal of an operation that is not there.
+    pub(super) fn not_offered(&self) -> Refusal {
+        match self.segments.first().map(String::as_str) {
+            Some(
+                "pools" | "jobs" | "jobschedules" | "nodecounts" | "applications" | "certificates"
+                | "poolusagemetrics" | "lifetimejobstats" | "lifetimepoolstats",
+            ) => Refusal::not_implemented(format!(
+                "Kiln does not offer {} {} yet",
+                self.method, self.raw_path
+            )),
+            Some(_) | None => Refusal::invalid_uri(),
+        }
+    }
+}
+
+fn resolve_version(request: &Request) -> Result<ApiVersion, Refusal> {
+    let text = request
+        .parameter("api-version")
+        .ok_or_else(|| Refusal::missing_query_parameter("api-version"))?;
+    let resolved = ApiVersion::parse(text).map_err(Refusal::from)?;
+    if resolved.is_newer_than_known {
+        warn!(asked = text, served = resolved.version.as_str(), "unknown newer api-version");
+    }
+    Ok(resolved.version)
+}
+
+/// Splits at the slashes as they are on the wire, then decodes each segment; slashes within a
+/// segment (`files/wd%2Fout.txt`) separate as well.
+fn split_path(raw_path: &str) -> Result<Vec<String>, Refusal> {
+    let mut segments = Vec::new();
+    for raw in raw_path.split('/').filter(|segment| !segment.is_empty()) {
+        let segment = percent_decode_str(raw).decode_utf8().map_err(|_bytes| Refusal::invalid_uri())?;
+        segments.extend(segment.split(['/', '\\']).filter(|it| !it.is_empty()).map(str::to_owned));
+    }
+    Ok(segments)
+}

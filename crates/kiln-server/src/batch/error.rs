@@ -1,0 +1,36 @@
+//! Why an operation did not happen, inside the server.
+
+use kiln_domain::rejection::Rejection;
+use kiln_store::StoreError;
+use kiln_wire::batch::error::Refusal;
+use tracing::error;
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpError {
+    /// A rule said no.
+    #[error("the request was refused")]
+    Rejected(#[from] Rejection),
+    /// The state could not be read or changed.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// A kept document can not be read.
+    #[error("a kept {what} can not be read")]
+    Damaged {
+        what: &'static str,
+        #[source]
+        cause: serde_json::Error,
+    },
+}
+
+impl From<OpError> for Refusal {
+    fn from(failed: OpError) -> Self {
+        match failed {
+            OpError::Rejected(rejection) => rejection.into(),
+            OpError::Store(_) | OpError::Damaged { .. } => {
+                error!(error = %crate::chain(&failed), "an operation failed");
+                Self::internal_error()
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Jobs: add, get, list, terminate, delete, counts of tasks.
+
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::job::{self, Job, JobFact, JobLife, JobSpec, JobState};
+use kiln_domain::batch::task::TaskFact;
+use kiln_domain::rejection::Rejection;
+use kiln_store::{Count, Tx, View};
+use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::job::{tree, url};
+use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::{Shape, metadata};
+use kiln_wire::node::ToAgent;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::call::Call;
+use super::conditions::Conditions;
+use super::error::OpError;
+use super::outbox::{Outbox, end_task};
+use super::page::Page;
+use crate::reconcile;
+
+/// The reason of a termination for which the client gives none.
+const TERMINATED_BY_USER: &str = "UserTerminate";
+
+/// `POST /jobs`.
+pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
+    let document = call.lift(Shape::JobAdd)?;
+    let spec: JobSpec = serde_json::from_value(document.clone())
+        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+    let pool_id = job::admit(&spec)?;
+    let life = JobLife::new(pool_id, call.now);
+    let (account, job_id) = (call.account.clone(), spec.id.clone());
+    let modified_at = life.modified_at;
+    call.server
+        .store
+        .write(move |tx| {
+            refuse_existing(tx, &account, &spec.id)?;
+            let key = tx.insert_job(&account, &spec.id, &document.to_string(), &life)?;
+            let id = spec.id.clone();
+            let job = Job { key, account, id, document: String::new(), life };
+            tx.announce(change(&job, &spec));
+            Ok::<_, OpError>(())
+        })
+        .await?;
+    Ok(Answer::created(url(&call.base_url, &job_id), modified_at))
+}
+
+/// `GET /jobs`.
+pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
+    Page::of(call, Resource::Jobs)?.collect(Shape::Job, metadata::JOBS, |after, limit| {
+        let jobs = call.server.store.read(|view| view.jobs_after(&call.account, after, limit));
+        let jobs = jobs.map_err(OpError::Store)?;
+        Ok(jobs.into_iter().map(|job| (job.id.clone(), tree(&job, &call.base_url))).collect())
+    })
+}
+
+/// `GET /jobs/J`.
+pub(super) fn get(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let job = call.server.store.read(|view| find(view, &call.account, job_id))?;
+    Conditions::of(call)?.check(job.life.modified_at)?;
+    let tree = tree(&job, &call.base_url);
+    let answer = Page::of(call, Resource::Jobs)?.single(Shape::Job, metadata::JOBS, tree)?;
+    Ok(answer.revision(job.life.modified_at))
+}
+
+/// `GET /jobs/J/taskcounts`.
+pub(super) fn task_counts(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let counts = call.server.store.read(|view| {
+        let job = find(view, &call.account, job_id)?;
+        Ok::<_, OpError>(view.task_counts(job.key)?)
+    })?;
+    let numbers = |of: fn(&Count) -> i64| {
+        let (succeeded, failed) = (of(&counts.succeeded), of(&counts.failed));
+        json!({
+            "active": of(&counts.active),
+            "running": of(&counts.running),
+            "completed": succeeded + failed,
+            "succeeded": succeeded,
+            "failed": failed,
+        })
+    };
+    let tree = json!({
+        "taskCounts": numbers(|count| count.tasks),
+        "taskSlotCounts": numbers(|count| count.slots),
+    });
+    Page::of(call, Resource::Jobs)?.single(Shape::TaskCounts, metadata::TASK_COUNTS, tree)
+}
+
+/// `POST /jobs/J/terminate`.
+pub(super) async fn terminate(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let body = call.lift(Shape::JobTerminate)?;
+    let reason = body.get("terminateReason").and_then(Value::as_str).unwrap_or(TERMINATED_BY_USER);
+    let reason = reason.to_owned();
+    let conditions = Conditions::of(call)?;
+    let (account, job_id, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let (modified_at, outbox) = call
+        .server
+        .store
+        .write(move |tx| {
+            let job = find(tx, &account, &job_id)?;
+            conditions.check(job.life.modified_at)?;
+            let life = job::step(&job, JobFact::Terminated(reason), now)?;
+            let job = close(tx, job, life)?;
+            let mut outbox = Outbox::default();
+            for task in tx.running_tasks(job.key)? {
+                end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
+            }
+            reconcile::complete_job(tx, &job, now)?;
+            Ok::<_, OpError>((job.life.modified_at, outbox))
+        })
+        .await?;
+    outbox.send(&call.server);
+    Ok(Answer::done(202, call, modified_at))
+}
+
+/// `DELETE /jobs/J`.
+pub(super) async fn delete(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let conditions = Conditions::of(call)?;
+    let (account, job_id, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let outbox = call
+        .server
+        .store
+        .write(move |tx| {
+            let job = find(tx, &account, &job_id)?;
+            conditions.check(job.life.modified_at)?;
+            let life = job::step(&job, JobFact::Deleted, now)?;
+            let job = close(tx, job, life)?;
+            let mut outbox = Outbox::default();
+            for task in tx.running_tasks(job.key)? {
+                end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
+            }
+            forget_files(tx, &job, &mut outbox)?;
+            if !reconcile::remove_job(tx, &job)? {
+                tx.announce(Change::JobEnd { job_key: job.key });
+            }
+            Ok::<_, OpError>(outbox)
+        })
+        .await?;
+    outbox.send(&call.server);
+    Ok(Answer::new(202))
+}
+
+/// The job of that id.
+pub(super) fn find(view: &View<'_>, account: &str, job_id: &str) -> Result<Job, OpError> {
+    let not_found = || Rejection::JobNotFound { job: job_id.to_owned() };
+    Ok(view.job(account, job_id)?.ok_or_else(not_found)?)
+}
+
+/// How a job takes part in scheduling.
+pub(crate) fn change(job: &Job, spec: &JobSpec) -> Change {
+    Change::Job {
+        job_key: job.key,
+        account: job.account.clone(),
+        pool_id: job.life.pool_id.clone(),
+        priority: spec.priority,
+        is_open: job.life.is_open(),
+        parallel_tasks_max: u32::try_from(spec.max_parallel_tasks).ok(),
+    }
+}
+
+/// Keeps a life in which no task of the job may start any more.
+fn close(tx: &mut Tx<'_>, job: Job, life: JobLife) -> Result<Job, OpError> {
+    tx.update_job(job.key, &life)?;
+    let spec: JobSpec = serde_json::from_str(&job.document)
+        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+    let job = Job { life, ..job };
+    tx.announce(change(&job, &spec));
+    Ok(job)
+}
+
+/// The nodes of the job's pool remove what they keep of it.
+fn forget_files(tx: &mut Tx<'_>, job: &Job, outbox: &mut Outbox) -> Result<(), OpError> {
+    let Some(pool) = tx.pool(&job.account, &job.life.pool_id)? else { return Ok(()) };
+    for node in tx.nodes_of_pool(pool.key)? {
+        let path = format!("workitems/{}", job.id);
+        outbox.add(&node.id, ToAgent::RemoveDirectory { path });
+    }
+    Ok(())
+}
+
+fn refuse_existing(view: &View<'_>, account: &str, job_id: &str) -> Result<(), OpError> {
+    match view.job(account, job_id)? {
+        None => Ok(()),
+        Some(job) if job.life.state == JobState::Deleting => {
+            Err(Rejection::JobBeingDeleted { job: job.id }.into())
+        }
+        Some(job) => Err(Rejection::JobExists { job: job.id }.into()),
+    }
+}

@@ -1,0 +1,111 @@
+//! The Batch endpoint: one function for each operation.
+
+mod answer;
+mod authenticate;
+mod call;
+mod conditions;
+mod error;
+mod file;
+mod image;
+mod job;
+mod node;
+mod outbox;
+mod page;
+mod pool;
+mod task;
+
+use std::sync::Arc;
+
+use kiln_wire::batch::error::Refusal;
+
+use crate::http::{Request, Response};
+use crate::server::Server;
+use answer::{Answer, Frame};
+use call::Call;
+
+/// The Batch endpoint.
+#[derive(Clone, Debug)]
+pub struct BatchService {
+    server: Arc<Server>,
+}
+
+impl BatchService {
+    /// The endpoint of `server`.
+    pub fn new(server: Arc<Server>) -> Self {
+        Self { server }
+    }
+
+    /// Answers one request.
+    pub async fn call(&self, request: Request) -> Response {
+        let frame = Frame::of(&request);
+        let result = self.answer(request).await;
+        if let Err(refusal) = &result {
+            tracing::debug!(
+                request_id = %frame.request_id,
+                method = %frame.method,
+                path = frame.path,
+                status = refusal.status,
+                code = refusal.code,
+                "request refused"
+            );
+        }
+        match result {
+            Ok(answer) => answer.into_response(&frame),
+            Err(refusal) => answer::refuse(&refusal, &frame),
+        }
+    }
+
+    async fn answer(&self, request: Request) -> Result<Answer, Refusal> {
+        let call = Call::accept(Arc::clone(&self.server), request).await?;
+        route(&call).await
+    }
+}
+
+/// The table of contents: which operation a request asks for.
+async fn route(call: &Call) -> Result<Answer, Refusal> {
+    let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
+    match (call.method.as_str(), segments.as_slice()) {
+        ("GET", ["supportedimages"]) => image::list(call),
+        ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
+
+        ("POST", ["pools"]) => pool::add(call).await,
+        ("GET", ["pools"]) => pool::list(call),
+        ("GET", ["pools", pool]) => pool::get(call, pool),
+        ("HEAD", ["pools", pool]) => pool::exists(call, pool),
+        ("DELETE", ["pools", pool]) => pool::delete(call, pool).await,
+        ("POST", ["pools", pool, "resize"]) => pool::resize(call, pool).await,
+
+        ("GET", ["pools", pool, "nodes"]) => node::list(call, pool),
+        ("GET", ["pools", pool, "nodes", node]) => node::get(call, pool, node),
+        ("GET", ["pools", pool, "nodes", node, "files"]) => {
+            file::list_of_node(call, pool, node).await
+        }
+        (verb @ ("GET" | "HEAD" | "DELETE"), ["pools", pool, "nodes", node, "files", path @ ..]) => {
+            file::of_node(call, verb, pool, node, path).await
+        }
+
+        ("POST", ["jobs"]) => job::add(call).await,
+        ("GET", ["jobs"]) => job::list(call),
+        ("GET", ["jobs", job]) => job::get(call, job),
+        ("DELETE", ["jobs", job]) => job::delete(call, job).await,
+        ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
+        ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
+        ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,
+        ("GET", ["jobs", job, "tasks"]) => task::list(call, job),
+        ("GET", ["jobs", job, "tasks", task]) => task::get(call, job, task),
+        ("DELETE", ["jobs", job, "tasks", task]) => task::delete(call, job, task).await,
+        ("POST", ["jobs", job, "tasks", task, "terminate"]) => {
+            task::terminate(call, job, task).await
+        }
+        ("GET", ["jobs", job, "tasks", task, "files"]) => {
+            file::list_of_task(call, job, task).await
+        }
+        (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {
+            file::of_task(call, verb, job, task, path).await
+        }
+
+        _ => Err(call.not_offered()),
+    }
+}

@@ -1,0 +1,74 @@
+//! Messages to agents that leave once the commit that causes them is durable.
+
+use std::collections::BTreeMap;
+
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::node;
+use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
+use kiln_domain::time::Timestamp;
+use kiln_store::Tx;
+use kiln_wire::node::{AttemptId, ToAgent};
+
+use super::error::OpError;
+use crate::dispatch::task_change;
+use crate::link::reports;
+use crate::server::Server;
+
+/// Messages to agents, by node.
+#[derive(Debug, Default)]
+pub(super) struct Outbox(BTreeMap<String, Vec<ToAgent>>);
+
+impl Outbox {
+    pub(super) fn add(&mut self, node_id: &str, message: ToAgent) {
+        self.0.entry(node_id.to_owned()).or_default().push(message);
+    }
+
+    /// Sends all; called after the commit.
+    pub(super) fn send(self, server: &Server) {
+        for (node_id, messages) in self.0 {
+            server.links.send(&node_id, messages);
+        }
+    }
+}
+
+/// Ends a task that may be running, by `fact`: its node is freed and told to stop it.
+pub(super) fn end_task(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    fact: TaskFact,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<TaskLife, OpError> {
+    let life = task::step(task, fact, now)?;
+    leave_node(tx, task, &life, now, outbox)?;
+    tx.update_task(task, &life)?;
+    tx.announce(task_change(task, &life));
+    tx.announce(Change::JobEnd { job_key: task.job_key });
+    Ok(life)
+}
+
+/// A task that goes on as `life` leaves the node on which it runs, if it does.
+pub(super) fn leave_node(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    life: &TaskLife,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), OpError> {
+    let (Some(place), TaskState::Preparing | TaskState::Running) =
+        (&task.life.place, task.life.state)
+    else {
+        return Ok(());
+    };
+    if let Some(node) = tx.node(&place.node_id)? {
+        let life = node::step(&node.life, reports::left(task, life), now);
+        reports::keep_node(tx, &node, &life)?;
+    }
+    let attempt = AttemptId {
+        job_key: task.job_key,
+        task_id: task.id.clone(),
+        attempt: task.life.attempt,
+    };
+    outbox.add(&place.node_id, ToAgent::Stop { attempt });
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! Tasks: add, add many, get, list, terminate, delete.
+
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::job::{self, Job, JobSpec};
+use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
+use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
+use kiln_domain::rejection::Rejection;
+use kiln_domain::time::Timestamp;
+use kiln_store::{Tx, View};
+use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::task::{directory, tree, url};
+use kiln_wire::batch::{Shape, metadata};
+use kiln_wire::node::ToAgent;
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::call::Call;
+use super::conditions::Conditions;
+use super::error::OpError;
+use super::outbox::{Outbox, end_task, leave_node};
+use super::page::Page;
+use crate::dispatch::task_change;
+
+/// A task that is about to be added.
+struct NewTask {
+    spec: TaskSpec,
+    document: Value,
+    sequence: i64,
+}
+
+/// `POST /jobs/J/tasks`.
+pub(super) async fn add(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let new = new_task(call, call.lift(Shape::TaskAdd)?)?;
+    let task_id = new.spec.id.clone();
+    let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let job_id = call
+        .server
+        .store
+        .write(move |tx| {
+            let (job, job_spec) = find_open_job(tx, &account, &job)?;
+            insert(tx, &job, &job_spec, new, now)?;
+            Ok::<_, OpError>(job.id)
+        })
+        .await?;
+    Ok(Answer::created(url(&call.base_url, &job_id, &task_id), now))
+}
+
+/// `POST /jobs/J/addtaskcollection`: each task is added or refused by itself.
+pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let mut body = call.lift(Shape::TaskAddCollection)?;
+    let documents = match body.get_mut("value").map(Value::take) {
+        Some(Value::Array(documents)) => documents,
+        Some(_) | None => return Err(Refusal::missing_property("value")),
+    };
+    if documents.len() > TASKS_PER_COLLECTION_MAX {
+        let (count, limit) = (documents.len(), TASKS_PER_COLLECTION_MAX);
+        return Err(Rejection::TooManyTasks { count, limit }.into());
+    }
+    let news: Vec<_> = documents
+        .into_iter()
+        .map(|document| {
+            let id = document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            (id, new_task(call, document))
+        })
+        .collect();
+    let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let (job_id, results) = call
+        .server
+        .store
+        .write(move |tx| {
+            let (job, job_spec) = find_open_job(tx, &account, &job)?;
+            let mut results = Vec::with_capacity(news.len());
+            for (id, new) in news {
+                let added = match new.and_then(|new| insert(tx, &job, &job_spec, new, now)) {
+                    Ok(()) => Ok(()),
+                    Err(OpError::Rejected(rejection)) => Err(Refusal::from(rejection)),
+                    Err(failed @ (OpError::Store(_) | OpError::Damaged { .. })) => {
+                        return Err(failed);
+                    }
+                };
+                results.push((id, added));
+            }
+            Ok::<_, OpError>((job.id, results))
+        })
+        .await?;
+    let results: Vec<_> = results
+        .into_iter()
+        .map(|(task_id, added)| add_result(call, &job_id, &task_id, added))
+        .collect();
+    let answer = Page::of(call, Resource::Tasks)?;
+    answer.plain(Shape::TaskAddCollectionResult, metadata::TASK_ADD_RESULTS, json!({ "value": results }))
+}
+
+/// `GET /jobs/J/tasks`.
+pub(super) fn list(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let job = call.server.store.read(|view| super::job::find(view, &call.account, job_id))?;
+    Page::of(call, Resource::Tasks)?.collect(Shape::Task, metadata::TASKS, |after, limit| {
+        let tasks = call.server.store.read(|view| view.tasks_after(job.key, after, limit));
+        let tasks = tasks.map_err(OpError::Store)?;
+        let shown = |task: Task| (task.id.clone(), tree(&task, &job.id, &call.base_url));
+        Ok(tasks.into_iter().map(shown).collect())
+    })
+}
+
+/// `GET /jobs/J/tasks/T`.
+pub(super) fn get(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
+    let (job, task) = call.server.store.read(|view| find(view, &call.account, job_id, task_id))?;
+    Conditions::of(call)?.check(task.life.modified_at)?;
+    let tree = tree(&task, &job.id, &call.base_url);
+    let answer = Page::of(call, Resource::Tasks)?.single(Shape::Task, metadata::TASKS, tree)?;
+    Ok(answer.revision(task.life.modified_at))
+}
+
+/// `POST /jobs/J/tasks/T/terminate`.
+pub(super) async fn terminate(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
+    let conditions = Conditions::of(call)?;
+    let (account, now) = (call.account.clone(), call.now);
+    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
+    let (modified_at, outbox) = call
+        .server
+        .store
+        .write(move |tx| {
+            let (_, task) = find(tx, &account, &job_id, &task_id)?;
+            conditions.check(task.life.modified_at)?;
+            let mut outbox = Outbox::default();
+            let life = end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
+            Ok::<_, OpError>((life.modified_at, outbox))
+        })
+        .await?;
+    outbox.send(&call.server);
+    Ok(Answer::done(204, call, modified_at))
+}
+
+/// `DELETE /jobs/J/tasks/T`.
+pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
+    let conditions = Conditions::of(call)?;
+    let (account, now) = (call.account.clone(), call.now);
+    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
+    let outbox = call
+        .server
+        .store
+        .write(move |tx| {
+            let (job, task) = find(tx, &account, &job_id, &task_id)?;
+            conditions.check(task.life.modified_at)?;
+            let mut outbox = Outbox::default();
+            if let Ok(life) = task::step(&task, TaskFact::Terminated, now) {
+                leave_node(tx, &task, &life, now, &mut outbox)?;
+            }
+            if let Some(place) = &task.life.place {
+                let path = directory(&job.id, &task.id);
+                outbox.add(&place.node_id, ToAgent::RemoveDirectory { path });
+            }
+            tx.delete_task(&task)?;
+            tx.announce(Change::TaskGone { job_key: job.key, task_id: task.id });
+            tx.announce(Change::JobEnd { job_key: job.key });
+            Ok::<_, OpError>(outbox)
+        })
+        .await?;
+    outbox.send(&call.server);
+    Ok(Answer::new(200))
+}
+
+/// The task of that id, and its job.
+pub(super) fn find(
+    view: &View<'_>,
+    account: &str,
+    job_id: &str,
+    task_id: &str,
+) -> Result<(Job, Task), OpError> {
+    let job = super::job::find(view, account, job_id)?;
+    let not_found = || Rejection::TaskNotFound { task: task_id.to_owned() };
+    let task = view.task(job.key, task_id)?.ok_or_else(not_found)?;
+    Ok((job, task))
+}
+
+fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, JobSpec), OpError> {
+    let job = super::job::find(view, account, job_id)?;
+    job::admits_tasks(&job)?;
+    let spec = serde_json::from_str(&job.document)
+        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+    Ok((job, spec))
+}
+
+fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
+    let spec: TaskSpec = serde_json::from_value(document.clone())
+        .map_err(|cause| OpError::Damaged { what: "task specification", cause })?;
+    task::admit(&spec)?;
+    Ok(NewTask { spec, document, sequence: call.server.next_task_sequence() })
+}
+
+/// Adds a task to an open job.
+fn insert(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    job_spec: &JobSpec,
+    new: NewTask,
+    now: Timestamp,
+) -> Result<(), OpError> {
+    let NewTask { spec, mut document, sequence } = new;
+    let retries_max =
+        spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
+    if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
+        constraints.insert("maxTaskRetryCount".to_owned(), retries_max.into());
+    }
+    let task = Task {
+        job_key: job.key,
+        id: spec.id,
+        sequence,
+        slots: spec.required_slots,
+        document: document.to_string(),
+        life: TaskLife::new(retries_max, now),
+    };
+    match tx.insert_task(&task) {
+        Ok(()) => {}
+        Err(cause) if cause.is_duplicate() => {
+            return Err(Rejection::TaskExists { task: task.id }.into());
+        }
+        Err(cause) => return Err(cause.into()),
+    }
+    tx.announce(task_change(&task, &task.life));
+    Ok(())
+}
+
+fn add_result(call: &Call, job_id: &str, task_id: &str, added: Result<(), Refusal>) -> Value {
+    match added {
+        Ok(()) => json!({
+            "status": "success",
+            "taskId": task_id,
+            "eTag": call.now.to_etag(),
+            "lastModified": call.now.to_iso(),
+            "location": url(&call.base_url, job_id, task_id),
+        }),
+        Err(refusal) => json!({
+            "status": "clienterror",
+            "taskId": task_id,
+            "error": refusal.in_task_result(&call.request_id, call.now),
+        }),
+    }
+}

@@ -1,0 +1,124 @@
+//! Operations on containers.
+
+use kiln_domain::blob::container::{Container, check_policies};
+use kiln_domain::blob::name::check_container;
+use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::time::Timestamp;
+use kiln_store::KeyedContainer;
+use kiln_wire::blob::list::public_access_name;
+use kiln_wire::blob::xml;
+
+use super::answer::{self, Answer, with_face, with_metadata};
+use super::call::Call;
+use super::failure::Failure;
+use super::receive;
+use crate::http::{Body, Response};
+
+/// Bytes of a document with stored access policies.
+const POLICIES_BYTES_MAX: usize = 64 * 1024;
+
+/// `PUT /CONTAINER?restype=container`.
+pub(super) async fn create(call: &Call) -> Answer {
+    let spot = call.spot();
+    check_container(&spot.container)?;
+    let metadata = call.headers().metadata()?;
+    let public_access = call.headers().public_access()?;
+    let stamps = call.service.stamps.clone();
+    let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<Timestamp, Failure> {
+        let name = spot.container.clone();
+        if tx.container(&spot.account, &name)?.is_some() {
+            return Err(BlobRejection::ContainerExists { name }.into());
+        }
+        let modified_at = stamps.next();
+        let policies = Vec::new();
+        let container = Container { name, modified_at, metadata, public_access, policies };
+        tx.insert_container(&spot.account, &container)?;
+        Ok(modified_at)
+    };
+    let modified_at = call.service.store.write(op).await?;
+    Ok(with_face(Response::new(201), modified_at, &call.gates))
+}
+
+/// `GET` or `HEAD /CONTAINER?restype=container`, also with `comp=metadata`.
+pub(super) fn properties(call: &Call) -> Answer {
+    let KeyedContainer { container, .. } = load(call)?;
+    let mut response = with_face(Response::new(200), container.modified_at, &call.gates)
+        .with_header("x-ms-lease-status", "unlocked")
+        .with_header("x-ms-lease-state", "available")
+        .with_header("x-ms-has-immutability-policy", "false")
+        .with_header("x-ms-has-legal-hold", "false");
+    response = with_public_access(call, response, &container);
+    Ok(with_metadata(response, &container.metadata))
+}
+
+/// `PUT /CONTAINER?restype=container&comp=metadata`.
+pub(super) async fn set_metadata(call: &Call) -> Answer {
+    let metadata = call.headers().metadata()?;
+    change(call, move |container| container.metadata = metadata).await
+}
+
+/// `GET` or `HEAD /CONTAINER?restype=container&comp=acl`.
+pub(super) fn acl(call: &Call) -> Answer {
+    let KeyedContainer { container, .. } = load(call)?;
+    let response = answer::xml(xml::write_policies(&container.policies));
+    let response = with_face(response, container.modified_at, &call.gates);
+    Ok(with_public_access(call, response, &container))
+}
+
+/// `PUT /CONTAINER?restype=container&comp=acl`: replaces policies and public access.
+pub(super) async fn set_acl(call: &Call, body: &mut Body) -> Answer {
+    let public_access = call.headers().public_access()?;
+    let document = receive::document(body, POLICIES_BYTES_MAX).await?;
+    let policies = xml::stored_policies(&document)?;
+    check_policies(&policies)?;
+    change(call, move |container| {
+        container.policies = policies;
+        container.public_access = public_access;
+    })
+    .await
+}
+
+/// `DELETE /CONTAINER?restype=container`: the name is free at once.
+pub(super) async fn delete(call: &Call) -> Answer {
+    let spot = call.spot();
+    let conditions = call.conditions()?;
+    let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<(), Failure> {
+        let KeyedContainer { key, container } = spot.container(tx)?;
+        conditions.decide_change(container.face())?;
+        Ok(tx.mark_container_deleted(key)?)
+    };
+    call.service.store.write(op).await?;
+    call.service.reclaim.notify_one();
+    Ok(Response::new(202))
+}
+
+fn load(call: &Call) -> Result<KeyedContainer, Failure> {
+    let spot = call.spot();
+    call.service.store.read(|view| spot.container(view))
+}
+
+/// Changes a container, if the request's conditions let it.
+async fn change(call: &Call, apply: impl FnOnce(&mut Container) + Send + 'static) -> Answer {
+    let spot = call.spot();
+    let conditions = call.conditions()?;
+    let stamps = call.service.stamps.clone();
+    let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<Timestamp, Failure> {
+        let KeyedContainer { key, mut container } = spot.container(tx)?;
+        conditions.decide_change(container.face())?;
+        apply(&mut container);
+        container.modified_at = stamps.next();
+        tx.update_container(key, &container)?;
+        Ok(container.modified_at)
+    };
+    let modified_at = call.service.store.write(op).await?;
+    Ok(with_face(Response::new(200), modified_at, &call.gates))
+}
+
+fn with_public_access(call: &Call, response: Response, container: &Container) -> Response {
+    match public_access_name(container.public_access) {
+        Some(name) if call.gates.has_public_access_header() => {
+            response.with_header("x-ms-blob-public-access", name)
+        }
+        Some(_) | None => response,
+    }
+}

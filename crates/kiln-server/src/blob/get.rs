@@ -1,0 +1,364 @@
+//! Operations that read a blob.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use kiln_domain::blob::content::{Blob, ExtentId, Slice, slices};
+use kiln_domain::blob::limits::RANGE_CHECKSUM_BYTES_MAX;
+use kiln_extents::{FileId, Pin, ReadStream};
+use kiln_store::{ContainerKey, ExtentPlace, View};
+use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::headers::{DEFAULT_CONTENT_TYPE, md5_text};
+use kiln_wire::blob::range::{Part, Range};
+use kiln_wire::blob::xml::Writer;
+use md5::{Digest, Md5};
+
+use super::BlobService;
+use super::answer::{self, Answer, with_face, with_metadata};
+use super::call::{Call, Spot};
+use super::failure::Failure;
+use crate::http::{Response, ResponseBody};
+
+/// Times a read is begun anew because its blob was replaced meanwhile.
+const ATTEMPTS_MAX: usize = 16;
+
+/// `HEAD /CONTAINER/BLOB`.
+pub(super) fn properties(call: &Call) -> Answer {
+    let (_, blob) = load(call)?;
+    let mut response = describe(call, &blob, Response::new(200));
+    if let Some(md5) = &blob.properties.md5 {
+        response = response.with_header("Content-MD5", md5.as_str());
+    }
+    response.body = ResponseBody::HeadOnly { length: blob.size_bytes };
+    Ok(response)
+}
+
+/// `GET` or `HEAD /CONTAINER/BLOB?comp=metadata`.
+pub(super) fn metadata(call: &Call) -> Answer {
+    let (_, blob) = load(call)?;
+    let response = with_face(Response::new(200), blob.modified_at, &call.gates);
+    Ok(with_metadata(response, &blob.metadata))
+}
+
+/// `GET /CONTAINER/BLOB?comp=blocklist`.
+pub(super) fn block_list(call: &Call) -> Answer {
+    let wanted = call.parameter("blocklisttype").unwrap_or("committed").to_ascii_lowercase();
+    let (shows_committed, shows_staged) = match wanted.as_str() {
+        "committed" => (true, false),
+        "uncommitted" => (false, true),
+        "all" => (true, true),
+        other => {
+            let reason = "one of committed, uncommitted, all is expected";
+            return Err(BlobError::invalid_parameter("blocklisttype", other, reason).into());
+        }
+    };
+    let spot = call.spot();
+    let conditions = call.conditions()?;
+    let (blob, committed, staged) = call.service.store.read(|view| {
+        let key = spot.container(view)?.key;
+        let blob = view.blob(key, &spot.blob)?;
+        let staged = view.staged_blocks(key, &spot.blob)?;
+        match &blob {
+            Some(blob) => conditions.decide_read(blob.face())?,
+            None if staged.is_empty() => return Err(spot.no_blob()),
+            None => {}
+        }
+        Ok::<_, Failure>((blob, view.blob_blocks(key, &spot.blob)?, staged))
+    })?;
+    let mut xml = Writer::new();
+    xml.open("BlockList", &[]);
+    let parts = [
+        ("CommittedBlocks", shows_committed, committed),
+        ("UncommittedBlocks", shows_staged, staged),
+    ];
+    for (name, is_shown, blocks) in parts {
+        if !is_shown {
+            continue;
+        }
+        xml.open(name, &[]);
+        for block in blocks.iter().filter(|block| !block.id.is_empty()) {
+            xml.open("Block", &[]);
+            xml.leaf("Name", &block.id);
+            xml.leaf("Size", &block.size_bytes.to_string());
+            xml.close("Block");
+        }
+        xml.close(name);
+    }
+    xml.close("BlockList");
+    let size_bytes = blob.as_ref().map_or(0, |blob| blob.size_bytes);
+    let response =
+        answer::xml(xml.finish()).with_header("x-ms-blob-content-length", size_bytes.to_string());
+    Ok(match &blob {
+        Some(blob) => with_face(response, blob.modified_at, &call.gates),
+        None => response,
+    })
+}
+
+/// `GET /CONTAINER/BLOB`, the whole or a range.
+pub(super) async fn content(call: &Call) -> Answer {
+    let headers = call.headers();
+    let range = headers.get("x-ms-range").or_else(|| headers.get("Range")).and_then(Range::parse);
+    let wants_md5 = headers.get("x-ms-range-get-content-md5") == Some("true");
+    let opened = open(call, range)?;
+    let Opened { blob, start, length, content } = opened;
+    let is_part = range.is_some();
+    let mut response = describe(call, &blob, Response::new(if is_part { 206 } else { 200 }));
+    if is_part {
+        let last = (start + length).saturating_sub(1);
+        let value = format!("bytes {start}-{last}/{}", blob.size_bytes);
+        response = response.with_header("Content-Range", value);
+    }
+    match &blob.properties.md5 {
+        Some(md5) if !is_part => response = response.with_header("Content-MD5", md5.as_str()),
+        Some(md5) if call.gates.has_blob_md5_on_ranges() => {
+            response = response.with_header("x-ms-blob-content-md5", md5.as_str());
+        }
+        Some(_) | None => {}
+    }
+    if !wants_md5 {
+        response.body = content.into_body(length);
+        return Ok(response);
+    }
+    if !is_part || length > RANGE_CHECKSUM_BYTES_MAX {
+        let name = "x-ms-range-get-content-md5";
+        return Err(BlobError::invalid_header(name, "true").into());
+    }
+    let bytes = content.collect().await?;
+    let md5: [u8; 16] = Md5::digest(&bytes).into();
+    Ok(response.with_header("Content-MD5", md5_text(md5)).with_body(bytes))
+}
+
+/// A blob, and the part of its content that is to be sent.
+struct Opened {
+    blob: Blob,
+    start: u64,
+    length: u64,
+    content: Content,
+}
+
+/// Finds the blob, checks the request's conditions and opens the wanted part. Files are
+/// pinned, and the blob looked at once more after that: whoever replaces it later leaves the
+/// files to this reader.
+fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
+    let spot = call.spot();
+    let conditions = call.conditions()?;
+    let service = &call.service;
+    for _ in 0..ATTEMPTS_MAX {
+        let (key, blob, part, pieces) = service.store.read(|view| {
+            let (key, blob) = find(view, &spot)?;
+            conditions.decide_read(blob.face())?;
+            let (start, length) = match range.map(|range| range.of(blob.size_bytes)) {
+                None => (0, blob.size_bytes),
+                Some(Part::Bytes { start, length }) => (start, length),
+                Some(Part::Unsatisfiable) => {
+                    return Err(BlobError::invalid_range(blob.size_bytes).into());
+                }
+            };
+            let wanted = slices(&view.blob_blocks(key, &spot.blob)?, start, length);
+            let pieces = locate(view, &wanted)?;
+            Ok::<_, Failure>((key, blob, (start, length), pieces))
+        })?;
+        let (start, length) = part;
+        let files: Vec<FileId> = pieces.iter().filter_map(Piece::file).collect();
+        if files.is_empty() {
+            let content = Content { pieces: pieces.into(), reading: None, files: None };
+            return Ok(Opened { blob, start, length, content });
+        }
+        let pin = Arc::new(service.extents.pin(files));
+        let now = service.store.read(|view| view.blob(key, &spot.blob))?;
+        if now.is_some_and(|now| now.modified_at == blob.modified_at) {
+            let files = Some((service.clone(), pin));
+            let content = Content { pieces: pieces.into(), reading: None, files };
+            return Ok(Opened { blob, start, length, content });
+        }
+    }
+    let message = "The blob is being replaced all the time. Please retry the request.";
+    Err(BlobError::new(503, "ServerBusy", message).into())
+}
+
+fn find(view: &View<'_>, spot: &Spot) -> Result<(ContainerKey, Blob), Failure> {
+    let key = spot.container(view)?.key;
+    match view.blob(key, &spot.blob)? {
+        Some(blob) => Ok((key, blob)),
+        None => Err(spot.no_blob()),
+    }
+}
+
+fn load(call: &Call) -> Result<(ContainerKey, Blob), Failure> {
+    let spot = call.spot();
+    let conditions = call.conditions()?;
+    call.service.store.read(|view| {
+        let (key, blob) = find(view, &spot)?;
+        conditions.decide_read(blob.face())?;
+        Ok((key, blob))
+    })
+}
+
+/// A run of bytes of an answer.
+#[derive(Debug)]
+enum Piece {
+    Memory(Bytes),
+    File(FileId, u64, u64),
+}
+
+impl Piece {
+    fn file(&self) -> Option<FileId> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(id, ..) => Some(*id),
+        }
+    }
+}
+
+fn locate(view: &View<'_>, wanted: &[Slice]) -> Result<Vec<Piece>, Failure> {
+    enum Known {
+        Memory(Bytes),
+        File(FileId),
+    }
+    let mut known: BTreeMap<ExtentId, Known> = BTreeMap::new();
+    let mut pieces = Vec::with_capacity(wanted.len());
+    for slice in wanted {
+        if !known.contains_key(&slice.extent) {
+            let place = match view.extent_place(slice.extent)? {
+                Some(ExtentPlace::Inline(bytes)) => Known::Memory(Bytes::from(bytes)),
+                Some(ExtentPlace::File(file)) => Known::File(FileId(file)),
+                None => {
+                    tracing::error!(extent = slice.extent.0, "a blob names an unknown extent");
+                    return Err(BlobError::internal().into());
+                }
+            };
+            known.insert(slice.extent, place);
+        }
+        match known.get(&slice.extent) {
+            Some(Known::File(id)) => pieces.push(Piece::File(*id, slice.offset, slice.length)),
+            Some(Known::Memory(bytes)) => {
+                let start = usize::try_from(slice.offset).unwrap_or(usize::MAX);
+                let end = start.saturating_add(usize::try_from(slice.length).unwrap_or(usize::MAX));
+                pieces.push(Piece::Memory(bytes.slice(start..end.min(bytes.len()))));
+            }
+            None => {}
+        }
+    }
+    Ok(pieces)
+}
+
+/// The bytes of an answer, one piece after another.
+struct Content {
+    pieces: VecDeque<Piece>,
+    reading: Option<ReadStream>,
+    files: Option<(BlobService, Arc<Pin>)>,
+}
+
+impl Content {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                match reading.next().await {
+                    Some(Ok(bytes)) => return Some(Ok(bytes)),
+                    Some(Err(failure)) => {
+                        tracing::error!(
+                            cause = &failure as &dyn std::error::Error,
+                            "an answer was cut short"
+                        );
+                        self.pieces.clear();
+                        return Some(Err(failure.into()));
+                    }
+                    None => self.reading = None,
+                }
+            }
+            match self.pieces.pop_front()? {
+                Piece::Memory(bytes) => return Some(Ok(bytes)),
+                Piece::File(id, offset, length) => self.start_files((id, offset, length)),
+            }
+        }
+    }
+
+    /// Reads the files up to the next piece that is in memory as one run.
+    fn start_files(&mut self, first: (FileId, u64, u64)) {
+        let mut run = vec![first];
+        while let Some(Piece::File(id, offset, length)) = self.pieces.front() {
+            run.push((*id, *offset, *length));
+            self.pieces.pop_front();
+        }
+        if let Some((service, pin)) = &self.files {
+            self.reading = Some(service.extents.read(run, Arc::clone(pin)));
+        }
+    }
+
+    async fn collect(mut self) -> Result<Bytes, Failure> {
+        let mut all = BytesMut::new();
+        while let Some(bytes) = self.next().await {
+            match bytes {
+                Ok(bytes) => all.extend_from_slice(&bytes),
+                Err(_logged) => return Err(BlobError::internal().into()),
+            }
+        }
+        Ok(all.freeze())
+    }
+
+    fn into_body(mut self, length: u64) -> ResponseBody {
+        if self.files.is_none() && self.pieces.len() <= 1 {
+            return match self.pieces.pop_front() {
+                Some(Piece::Memory(bytes)) => ResponseBody::Bytes(bytes),
+                Some(Piece::File(..)) | None => ResponseBody::Bytes(Bytes::new()),
+            };
+        }
+        let stream = stream::unfold(self, |mut content| async move {
+            let bytes = content.next().await?;
+            Some((bytes, content))
+        });
+        ResponseBody::Stream { length: Some(length), stream: Box::pin(stream) }
+    }
+}
+
+/// The headers that tell of a blob, apart from checksums.
+fn describe(call: &Call, blob: &Blob, response: Response) -> Response {
+    let properties = &blob.properties;
+    let mut response = with_face(response, blob.modified_at, &call.gates)
+        .with_header("Accept-Ranges", "bytes")
+        .with_header("x-ms-blob-type", "BlockBlob")
+        .with_header("x-ms-lease-status", "unlocked")
+        .with_header("x-ms-lease-state", "available");
+    if call.gates.has_creation_time() {
+        response = response.with_header("x-ms-creation-time", blob.created_at.to_rfc1123());
+    }
+    if call.gates.has_encryption_headers() {
+        response = response.with_header("x-ms-server-encrypted", "true");
+    }
+    if call.gates.has_tier() && call.method == "HEAD" {
+        let tier = properties.tier.as_deref();
+        response = response.with_header("x-ms-access-tier", tier.unwrap_or("Hot"));
+        if tier.is_none() {
+            response = response.with_header("x-ms-access-tier-inferred", "true");
+        }
+    }
+    if let Some(copy) = &properties.copy {
+        let progress = format!("{0}/{0}", copy.size_bytes);
+        response = response
+            .with_header("x-ms-copy-id", copy.id.as_str())
+            .with_header("x-ms-copy-source", copy.source.as_str())
+            .with_header("x-ms-copy-status", "success")
+            .with_header("x-ms-copy-progress", progress)
+            .with_header("x-ms-copy-completion-time", copy.completed_at.to_rfc1123());
+    }
+    let content_type = properties.content_type.as_deref().unwrap_or(DEFAULT_CONTENT_TYPE);
+    let kept = [
+        ("Content-Type", Some(content_type)),
+        ("Content-Encoding", properties.encoding.as_deref()),
+        ("Content-Language", properties.language.as_deref()),
+        ("Content-Disposition", properties.disposition.as_deref()),
+        ("Cache-Control", properties.cache_control.as_deref()),
+    ];
+    for (name, value) in kept {
+        let from_token = call.token.as_ref().and_then(|token| {
+            token.response_headers().find(|(header, _)| *header == name).map(|(_, value)| value)
+        });
+        if let Some(value) = from_token.or(value) {
+            response = response.with_header(name, value);
+        }
+    }
+    with_metadata(response, &blob.metadata)
+}

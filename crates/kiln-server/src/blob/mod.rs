@@ -1,0 +1,76 @@
+//! The Blob service: containers, blobs, and who may touch them.
+//!
+//! [`BlobService::call`] takes a request through the same steps each time: which version,
+//! which account, container and blob (`call`), which operation, who asks (`access`), then the
+//! operation's own function (`router` lists them), then the answer (`answer`). An operation
+//! loads, decides, commits and answers; where it changes something, loading and deciding
+//! happen inside the commit, so two requests never decide on the same past.
+
+mod access;
+mod account;
+mod answer;
+mod call;
+mod change;
+mod container;
+mod copy;
+mod failure;
+mod get;
+mod list;
+mod put;
+mod receive;
+mod reclaim;
+mod router;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use kiln_domain::time::Timestamp;
+use kiln_extents::Extents;
+use kiln_store::Store;
+use tokio::sync::Notify;
+
+use crate::accounts::Accounts;
+use crate::clock;
+use crate::http::{Request, Response};
+
+/// The Blob service of one Kiln; clones share all.
+#[derive(Clone, Debug)]
+pub struct BlobService {
+    store: Arc<Store>,
+    extents: Extents,
+    accounts: Accounts,
+    stamps: Stamps,
+    reclaim: Arc<Notify>,
+}
+
+impl BlobService {
+    /// The service over what these keep.
+    pub fn new(store: Arc<Store>, extents: Extents, accounts: Accounts) -> Self {
+        Self { store, extents, accounts, stamps: Stamps::default(), reclaim: Arc::default() }
+    }
+
+    /// Answers one request.
+    pub async fn call(&self, request: Request) -> Response {
+        router::answer(self, request).await
+    }
+}
+
+/// Gives each change a time of its own, so that no two changes share an entity tag.
+#[derive(Clone, Debug, Default)]
+struct Stamps(Arc<AtomicI64>);
+
+impl Stamps {
+    /// A time that is now, or a little later, and was never given before.
+    fn next(&self) -> Timestamp {
+        let now = clock::now().0;
+        let next = |last: i64| Some(now.max(last.saturating_add(1)));
+        let last = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .unwrap_or_else(|last| last);
+        Timestamp(now.max(last.saturating_add(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+//! Takes back what nothing names any longer.
+
+use std::time::Duration;
+
+use kiln_domain::blob::content::Block;
+use kiln_domain::blob::limits::STAGED_BLOCKS_KEPT_DAYS;
+use kiln_domain::span::Span;
+use kiln_domain::time::Timestamp;
+use kiln_extents::{FileId, Swept};
+use kiln_store::{ContainerKey, ExtentUses, Tx};
+use tokio_util::sync::CancellationToken;
+
+use super::BlobService;
+use super::failure::Failure;
+use crate::clock;
+
+/// Blobs taken away in one commit.
+const BLOBS_PER_COMMIT: usize = 256;
+/// Time between two looks at what nobody announced.
+const PAUSE: Duration = Duration::from_secs(3600);
+
+impl BlobService {
+    /// Takes back what nothing names any longer, until `stop`: first files that a crash left,
+    /// then blobs of deleted containers and staged blocks that nobody came back for.
+    pub async fn reclaim_until(&self, stop: CancellationToken) {
+        let sweeping = {
+            let this = self.clone();
+            tokio::task::spawn_blocking(move || this.sweep())
+        };
+        match sweeping.await {
+            Ok(Ok(swept)) if swept.n_removed > 0 => {
+                tracing::info!(n_files = swept.n_removed, "removed files that no blob names");
+            }
+            Ok(Ok(_)) => {}
+            Ok(Err(failure)) => tracing::error!(?failure, "sweeping stopped early"),
+            Err(cause) => tracing::error!(%cause, "sweeping stopped early"),
+        }
+        loop {
+            if let Err(failure) = self.reclaim(clock::now(), &stop).await {
+                tracing::error!(?failure, "reclaiming stopped early; it goes on later");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.reclaim.notified() => {}
+                () = clock::pause(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Removes the files of earlier runs that no extent is in. Blocks the thread.
+    pub(super) fn sweep(&self) -> Result<Swept, Failure> {
+        self.extents.sweep(|ids| -> Result<Vec<FileId>, Failure> {
+            let files: Vec<u64> = ids.iter().map(|id| id.0).collect();
+            let unnamed = self.store.read(|view| view.unnamed_files(&files))?;
+            Ok(unnamed.into_iter().map(FileId).collect())
+        })
+    }
+
+    /// Takes away the blobs of deleted containers and stale staged blocks, a few per commit.
+    pub(super) async fn reclaim(
+        &self,
+        now: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<(), Failure> {
+        for key in self.store.read(|view| view.deleted_containers())? {
+            let mut is_empty = false;
+            while !is_empty && !stop.is_cancelled() {
+                let taken = self.store.write(move |tx| take_some(tx, key)).await?;
+                is_empty = taken.0;
+                self.remove_files(taken.1).await;
+            }
+        }
+        let before = Timestamp(now.0 - Span::days(STAGED_BLOCKS_KEPT_DAYS).ticks());
+        loop {
+            let op = move |tx: &mut Tx<'_>| take_stale(tx, before);
+            let (n_uploads, freed) = self.store.write(op).await?;
+            self.remove_files(freed).await;
+            if n_uploads == 0 || stop.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Takes some blobs of a deleted container; whether it was empty, and files set free.
+fn take_some(tx: &mut Tx<'_>, key: ContainerKey) -> Result<(bool, Vec<u64>), Failure> {
+    let (n_blobs, blocks) = tx.take_blobs(key, BLOBS_PER_COMMIT)?;
+    let (n_uploads, staged) = tx.take_uploads(key, BLOBS_PER_COMMIT)?;
+    let is_empty = n_blobs == 0 && n_uploads == 0;
+    if is_empty {
+        tx.delete_container(key)?;
+    }
+    Ok((is_empty, forget(tx, blocks.iter().chain(&staged))?))
+}
+
+fn take_stale(tx: &mut Tx<'_>, before: Timestamp) -> Result<(usize, Vec<u64>), Failure> {
+    let uploads = tx.stale_uploads(before, BLOBS_PER_COMMIT)?;
+    let mut blocks = Vec::new();
+    for (key, name) in &uploads {
+        blocks.append(&mut tx.take_staged_blocks(*key, name)?);
+    }
+    Ok((uploads.len(), forget(tx, blocks.iter())?))
+}
+
+fn forget<'a>(
+    tx: &mut Tx<'_>,
+    blocks: impl Iterator<Item = &'a Block>,
+) -> Result<Vec<u64>, Failure> {
+    let mut uses = ExtentUses::default();
+    for block in blocks {
+        uses.remove(block.extent);
+    }
+    Ok(tx.apply_extent_uses(uses)?)
+}

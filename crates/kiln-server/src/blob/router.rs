@@ -1,0 +1,98 @@
+//! From a request to the function of its operation, and from that to an answer.
+
+use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::operation::Operation;
+use kiln_wire::blob::version::ServiceVersion;
+
+use super::answer::{Answer, Head};
+use super::call::Call;
+use super::{BlobService, access, account, change, container, copy, get, list, put};
+use crate::http::{Body, Request, Response};
+
+/// Bytes of a refused body that are still taken in: a client that is busy sending does not
+/// listen, and one whose connection is cut waits long before it tries again.
+const DRAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Characters of a client's request id that are echoed.
+const CLIENT_REQUEST_ID_LENGTH_MAX: usize = 1024;
+
+/// Answers one request.
+pub(super) async fn answer(service: &BlobService, mut request: Request) -> Response {
+    let mut head = Head {
+        request_id: request.request_id.to_string(),
+        client_request_id: request
+            .header("x-ms-client-request-id")
+            .filter(|id| id.len() <= CLIENT_REQUEST_ID_LENGTH_MAX)
+            .map(str::to_owned),
+        version: ServiceVersion::NEWEST,
+        received_at: request.received_at,
+        is_head: request.method == http::Method::HEAD,
+    };
+    let mut body = std::mem::replace(&mut request.body, Body::from_bytes(""));
+    let result = match Call::read(service, &request) {
+        Ok(call) => {
+            head.version = call.gates.version;
+            serve(call, &mut body).await
+        }
+        Err(failure) => Err(failure),
+    };
+    if result.is_err() && !request.headers.contains_key("expect") {
+        drain(body).await;
+    }
+    head.complete(result)
+}
+
+async fn serve(mut call: Call, body: &mut Body) -> Answer {
+    if let Operation::Unserved(name) = call.operation {
+        return Err(BlobError::not_served(name).into());
+    }
+    call.access = access::authorize(&call)?;
+    check_lease(&call)?;
+    let call = &call;
+    match call.operation {
+        Operation::ListContainers => list::containers(call),
+        Operation::GetServiceProperties => account::properties(call),
+        Operation::GetAccountInformation => account::information(call),
+        Operation::CreateContainer => container::create(call).await,
+        Operation::GetContainerProperties => container::properties(call),
+        Operation::SetContainerMetadata => container::set_metadata(call).await,
+        Operation::GetContainerAcl => container::acl(call),
+        Operation::SetContainerAcl => container::set_acl(call, body).await,
+        Operation::DeleteContainer => container::delete(call).await,
+        Operation::ListBlobs => list::blobs(call),
+        Operation::PutBlob => put::blob(call, body).await,
+        Operation::PutBlock => put::block(call, body).await,
+        Operation::PutBlockList => put::block_list(call, body).await,
+        Operation::GetBlockList => get::block_list(call),
+        Operation::GetBlob => get::content(call).await,
+        Operation::GetBlobProperties => get::properties(call),
+        Operation::GetBlobMetadata => get::metadata(call),
+        Operation::SetBlobMetadata => change::set_metadata(call).await,
+        Operation::SetBlobProperties => change::set_properties(call).await,
+        Operation::DeleteBlob => change::delete(call).await,
+        Operation::CopyBlob => copy::start(call).await,
+        Operation::Unserved(name) => Err(BlobError::not_served(name).into()),
+    }
+}
+
+/// Nothing is leased here, so no lease id is right.
+fn check_lease(call: &Call) -> Result<(), BlobError> {
+    if call.headers().get("x-ms-lease-id").is_none() {
+        return Ok(());
+    }
+    let (code, message) = if call.target.blob.is_some() {
+        ("LeaseNotPresentWithBlobOperation", "There is currently no lease on the blob.")
+    } else {
+        ("LeaseNotPresentWithContainerOperation", "There is currently no lease on the container.")
+    };
+    Err(BlobError::new(412, code, message))
+}
+
+async fn drain(mut body: Body) {
+    let mut n_bytes = 0;
+    while let Some(Ok(piece)) = body.next().await {
+        n_bytes += piece.len();
+        if n_bytes > DRAINED_BYTES_MAX {
+            return;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A request as the services see it.
+
+use std::net::SocketAddr;
+
+use http::{HeaderMap, Method};
+use kiln_domain::time::Timestamp;
+use uuid::Uuid;
+
+use super::Body;
+
+/// A request as the services see it.
+#[derive(Debug)]
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// Path as on the wire, still percent-encoded.
+    pub raw_path: String,
+    /// Query as on the wire, without the question mark.
+    pub raw_query: String,
+    /// Query parameters in order, names and values decoded.
+    pub query: Vec<(String, String)>,
+    /// Headers; names in lower case.
+    pub headers: HeaderMap,
+    /// The host asked for, with its port if the client named one.
+    pub host: String,
+    /// Whether the request came over TLS.
+    pub is_tls: bool,
+    /// Who asks, where that is known.
+    pub peer: Option<SocketAddr>,
+    /// What follows the head.
+    pub body: Body,
+    /// When the head was read.
+    pub received_at: Timestamp,
+    /// Names this request in answers and logs.
+    pub request_id: Uuid,
+}
+
+impl Request {
+    /// The value of a header, if it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The first value of a query parameter; names compare without case, as Azure's do.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.query
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
+    /// Scheme and host as the client used them, without a slash at the end: links that are
+    /// given to it start so.
+    pub fn base_url(&self) -> String {
+        format!("{}://{}", self.scheme(), self.host)
+    }
+
+    /// Headers as pairs of lower-case name and value, as signatures need them.
+    pub fn header_pairs(&self) -> Vec<(String, String)> {
+        self.headers
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect()
+    }
+}

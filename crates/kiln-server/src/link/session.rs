@@ -1,0 +1,229 @@
+//! One link with one agent, from its hello to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_domain::batch::node::{self, NodeFact};
+use kiln_domain::batch::task::{Task, TaskState};
+use kiln_store::{StoreError, Tx};
+use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
+use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Prepare, Report, ToAgent};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::{Session, WAITING_MESSAGES_MAX, reports};
+use crate::clock;
+use crate::server::Server;
+
+/// Time in which an agent must have said hello.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that are gathered before they are written.
+const WRITE_BYTES: usize = 256 * 1024;
+
+/// Why a link ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error("the connection broke")]
+    Frame(#[from] FrameError),
+    #[error("no hello came in time")]
+    NoHello,
+    #[error("the first message was no hello")]
+    NotHello,
+    #[error("node `{0}` is not known, or its agent could not prove itself")]
+    Unknown(String),
+    #[error("the agent speaks protocol {0}, this server up to {PROTOCOL}")]
+    Protocol(u32),
+    #[error("the state could not be changed")]
+    Store(#[from] StoreError),
+    #[error("the agent was silent for too long")]
+    Silent,
+}
+
+pub(super) async fn serve(
+    server: &Arc<Server>,
+    stream: UnixStream,
+    stop: CancellationToken,
+) -> Result<(), LinkError> {
+    let (reader, writer) = stream.into_split();
+    let mut reader = FrameReader::new(reader);
+    let (hello, rest) = tokio::time::timeout(HELLO_TIMEOUT, read_hello(&mut reader))
+        .await
+        .map_err(|_elapsed| LinkError::NoHello)??;
+    let node_id = hello.node_id.clone();
+    let arrival = arrive(server, *hello).await?;
+    let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
+    let session = Session { outbox, cut: stop.child_token() };
+    server.links.insert(&node_id, session.clone());
+    info!(node_id, "agent linked");
+    server.links.send(&node_id, arrival);
+    let ended = tokio::select! {
+        () = session.cut.cancelled() => Ok(()),
+        ended = write_out(FrameWriter::new(writer), inbox) => ended,
+        ended = read_in(server, &node_id, &mut reader, rest, &session) => ended,
+    };
+    server.links.remove(&node_id, &session);
+    server.links.streams.fail_all_of(&node_id);
+    info!(node_id, "agent link down");
+    ended
+}
+
+type Hi = (Box<Hello>, Vec<FromAgent>);
+
+async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkError> {
+    let Some(Frame::Messages(messages)) = reader.next::<FromAgent>().await? else {
+        return Err(LinkError::NotHello);
+    };
+    let mut messages = messages.into_iter();
+    match messages.next() {
+        Some(FromAgent::Hello(hello)) => Ok((hello, messages.collect())),
+        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat) | None => {
+            Err(LinkError::NotHello)
+        }
+    }
+}
+
+/// Takes an agent in: what it must be told to be as the state says.
+async fn arrive(server: &Arc<Server>, hello: Hello) -> Result<Vec<ToAgent>, LinkError> {
+    if hello.protocol > PROTOCOL {
+        return Err(LinkError::Protocol(hello.protocol));
+    }
+    let environment = Arc::clone(server);
+    server
+        .store
+        .write(move |tx| {
+            let Some(node) = tx.node(&hello.node_id)?.filter(|it| proves(&hello, &it.secret))
+            else {
+                return Err(LinkError::Unknown(hello.node_id));
+            };
+            let Some(pool) = tx.pool_by_key(node.pool_key)? else {
+                return Err(LinkError::Unknown(hello.node_id));
+            };
+            let now = clock::now();
+            let mut life = node.life.clone();
+            if life.incarnation.as_ref() != Some(&hello.incarnation) {
+                reports::lose_tasks(tx, &node.id, &mut life, now)?;
+                life.incarnation = Some(hello.incarnation.clone());
+                life.agent_version = Some(hello.agent_version.clone());
+                life = node::step(&life, NodeFact::AgentArrived, now);
+            }
+            reports::keep_node(tx, &node, &life)?;
+            let mut messages = vec![ToAgent::Welcome { acknowledged: 0 }];
+            if life.state == node::NodeState::LeavingPool {
+                messages.push(ToAgent::Leave);
+                return Ok(messages);
+            }
+            messages.push(ToAgent::Prepare(Box::new(Prepare {
+                boot: life.boot,
+                start_task: life.start_task.clone(),
+                environment: environment.environment_of(&pool.account),
+                is_dedicated: life.is_dedicated,
+                task_slots: life.slots,
+            })));
+            let tasks = tx.tasks_of_node(&node.id)?;
+            for attempt in &hello.running {
+                if !tasks.iter().any(|task| is_current(task, attempt)) {
+                    messages.push(ToAgent::Stop { attempt: attempt.clone() });
+                }
+            }
+            for task in tasks {
+                messages.extend(repeat(tx, &task)?);
+            }
+            Ok(messages)
+        })
+        .await
+}
+
+/// The command of a task's current run once more: an agent that has it ignores it.
+fn repeat(tx: &Tx<'_>, task: &Task) -> Result<Option<ToAgent>, StoreError> {
+    let Some(job) = tx.job_by_key(task.job_key)? else { return Ok(None) };
+    let Ok(spec) = serde_json::from_str(&job.document) else { return Ok(None) };
+    Ok(crate::dispatch::run_message(&job, &spec, task))
+}
+
+fn is_current(task: &Task, attempt: &AttemptId) -> bool {
+    task.job_key == attempt.job_key
+        && task.id == attempt.task_id
+        && task.life.attempt == attempt.attempt
+        && task.life.state != TaskState::Completed
+}
+
+/// Compares in constant time, so that a secret can not be guessed byte by byte.
+fn proves(hello: &Hello, secret: &str) -> bool {
+    let (said, known) = (hello.link_secret.as_bytes(), secret.as_bytes());
+    said.len() == known.len()
+        && said.iter().zip(known).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+}
+
+async fn write_out(
+    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut inbox: mpsc::Receiver<ToAgent>,
+) -> Result<(), LinkError> {
+    while let Some(first) = inbox.recv().await {
+        let mut messages = vec![first];
+        while messages.len() < 1024
+            && let Ok(next) = inbox.try_recv()
+        {
+            messages.push(next);
+        }
+        writer.messages(&messages)?;
+        if inbox.is_empty() || writer.pending_bytes() > WRITE_BYTES {
+            writer.flush().await?;
+        }
+    }
+    Ok(())
+}
+
+async fn read_in(
+    server: &Arc<Server>,
+    node_id: &str,
+    reader: &mut FrameReader<OwnedReadHalf>,
+    rest: Vec<FromAgent>,
+    session: &Session,
+) -> Result<(), LinkError> {
+    take_messages(server, node_id, rest, session).await?;
+    loop {
+        let frame = tokio::time::timeout(server.config.heartbeat_deadline, reader.next())
+            .await
+            .map_err(|_elapsed| LinkError::Silent)??;
+        match frame {
+            None => return Ok(()),
+            Some(Frame::Messages(messages)) => {
+                take_messages(server, node_id, messages, session).await?;
+            }
+            Some(Frame::File { stream, bytes }) => server.links.streams.bytes(stream, bytes),
+        }
+    }
+}
+
+/// Takes in what came in one frame: its reports share a commit.
+async fn take_messages(
+    server: &Arc<Server>,
+    node_id: &str,
+    messages: Vec<FromAgent>,
+    session: &Session,
+) -> Result<(), LinkError> {
+    let mut batch: Vec<Report> = Vec::new();
+    let mut last = 0;
+    for message in messages {
+        match message {
+            FromAgent::Report { number, report } => {
+                batch.push(*report);
+                last = number;
+            }
+            FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
+            FromAgent::Heartbeat => {}
+            FromAgent::Hello(_) => debug!(node_id, "a second hello was ignored"),
+        }
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let node = node_id.to_owned();
+    server.store.write(move |tx| reports::take(tx, &node, batch, clock::now())).await?;
+    // The agent is cut off anyway when there is no room for this.
+    drop(session.outbox.try_send(ToAgent::Acknowledge { acknowledged: last }));
+    Ok(())
+}

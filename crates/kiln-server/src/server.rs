@@ -1,0 +1,85 @@
+//! What the parts of the server share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use kiln_provision::LocalProvisioner;
+use kiln_store::Store;
+use kiln_wire::node::NodeConfig;
+
+use crate::accounts::Accounts;
+use crate::config::Config;
+use crate::link::Links;
+use crate::signals::Signals;
+
+/// What the parts of the server share.
+#[derive(Debug)]
+pub struct Server {
+    /// Settings.
+    pub config: Config,
+    /// State.
+    pub store: Arc<Store>,
+    /// Accounts of both kinds.
+    pub accounts: Accounts,
+    /// What commits wake.
+    pub signals: Arc<Signals>,
+    /// Links to agents.
+    pub links: Links,
+    /// Starts and ends agents.
+    pub provisioner: LocalProvisioner,
+    /// The socket of the links.
+    pub link_socket: PathBuf,
+    /// Variables for every process on a node, but for those of its account.
+    pub node_environment: Vec<(String, String)>,
+    /// Where the Batch endpoint is, without a slash at the end.
+    pub batch_url: String,
+    /// Numbers the tasks in the order in which they came.
+    pub task_sequence: AtomicI64,
+}
+
+impl Server {
+    /// The next number for a task.
+    pub fn next_task_sequence(&self) -> i64 {
+        self.task_sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// What the agent of a node is told when it starts.
+    pub fn node_config(
+        &self,
+        node: &kiln_domain::batch::node::Node,
+        pool: &kiln_domain::batch::pool::Pool,
+    ) -> NodeConfig {
+        NodeConfig {
+            node_id: node.id.clone(),
+            pool_id: pool.id.clone(),
+            account_name: pool.account.clone(),
+            link_secret: node.secret.clone(),
+            link_socket: self.link_socket.display().to_string(),
+            directory: self.provisioner.directory_of(&node.id).display().to_string(),
+            hidden: vec![self.config.data.display().to_string()],
+            first_uid: first_uid(pool.key, node.life.number),
+            isolation: self.config.isolation.clone(),
+            ip_address: ip_address(node.life.number),
+            orphan_timeout_seconds: self.config.orphan_timeout.as_secs(),
+        }
+    }
+}
+
+/// User ids of this machine that nodes are mapped to start here, 65,536 for each node: far
+/// from those that people, containers and subordinate ranges use.
+const UIDS_FROM: u32 = 0x7000_0000;
+/// Bits of the node's slot in the range; nodes that share one are still apart by namespaces.
+const UID_SLOTS: u32 = 0x0800;
+
+fn first_uid(pool_key: i64, number: u32) -> u32 {
+    let pool = u32::try_from(pool_key.rem_euclid(i64::from(UID_SLOTS))).unwrap_or(0);
+    let slot = pool.wrapping_mul(61).wrapping_add(number) % UID_SLOTS;
+    UIDS_FROM + slot * 0x1_0000
+}
+
+/// The address that a node is shown with: `10.0.0.4` for the first, as in the service.
+pub fn ip_address(number: u32) -> String {
+    let host = number.saturating_add(3);
+    format!("10.{}.{}.{}", host >> 16 & 0xFF, host >> 8 & 0xFF, host & 0xFF)
+}

@@ -1,0 +1,67 @@
+//! What goes wrong in a store.
+
+use std::path::PathBuf;
+
+/// Why the store could not do what was asked. None of these is a rule that said no.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database file can not be opened or prepared.
+    #[error("the database `{}` can not be opened", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        #[source]
+        cause: rusqlite::Error,
+    },
+    /// The database was written by a newer Kiln.
+    #[error(
+        "the database has schema {found}, this Kiln knows up to {known}: \
+         start the Kiln that wrote it, or a newer one"
+    )]
+    TooNew {
+        /// Schema number in the file.
+        found: u32,
+        /// Newest schema number of this program.
+        known: u32,
+    },
+    /// A statement failed.
+    #[error("the database failed")]
+    Failed(#[from] rusqlite::Error),
+    /// A kept document is not what was written: the file was changed by others.
+    #[error("the database holds a damaged {what}")]
+    Damaged {
+        /// Which column or row.
+        what: &'static str,
+        /// Why it can not be read.
+        #[source]
+        cause: serde_json::Error,
+    },
+    /// A kept value is none of the known ones.
+    #[error("the database holds `{value}` as {what}, which is unknown")]
+    Unknown {
+        /// Which column.
+        what: &'static str,
+        /// The value found.
+        value: String,
+    },
+    /// The changes of the shared commit could not be made durable; none of them happened.
+    #[error("the commit failed: {0}")]
+    Commit(String),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether a unique key was already there.
+    pub fn is_duplicate(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed(rusqlite::Error::SqliteFailure(failure, _))
+                if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY
+                    || failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE
+        )
+    }
+}

@@ -1,0 +1,64 @@
+-- Accounts, pools, nodes, jobs and tasks. Times are ticks of 100 ns since 1970-01-01.
+
+CREATE TABLE account (
+    kind       TEXT NOT NULL,
+    name       TEXT NOT NULL,
+    key1       TEXT NOT NULL,
+    key2       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+
+CREATE TABLE pool (
+    key      INTEGER PRIMARY KEY AUTOINCREMENT,
+    account  TEXT NOT NULL,
+    id       TEXT NOT NULL COLLATE NOCASE,
+    spec     TEXT NOT NULL,
+    life     TEXT NOT NULL,
+    UNIQUE (account, id)
+);
+
+CREATE TABLE node (
+    id       TEXT NOT NULL PRIMARY KEY,
+    pool_key INTEGER NOT NULL REFERENCES pool (key),
+    life     TEXT NOT NULL,
+    secret   TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX node_of_pool ON node (pool_key, id);
+
+CREATE TABLE job (
+    key      INTEGER PRIMARY KEY AUTOINCREMENT,
+    account  TEXT NOT NULL,
+    id       TEXT NOT NULL COLLATE NOCASE,
+    spec     TEXT NOT NULL,
+    life     TEXT NOT NULL,
+    UNIQUE (account, id)
+);
+
+CREATE TABLE task (
+    job_key  INTEGER NOT NULL REFERENCES job (key),
+    id       TEXT NOT NULL COLLATE NOCASE,
+    sequence INTEGER NOT NULL,
+    state    INTEGER NOT NULL,
+    node_id  TEXT,
+    slots    INTEGER NOT NULL,
+    spec     TEXT NOT NULL,
+    life     TEXT NOT NULL,
+    PRIMARY KEY (job_key, id)
+) WITHOUT ROWID;
+
+-- Tasks that have not completed: what a start reads to rebuild its queues.
+CREATE INDEX task_open ON task (job_key, sequence) WHERE state < 3;
+CREATE INDEX task_of_node ON task (node_id) WHERE node_id IS NOT NULL AND state < 3;
+
+-- How many tasks of a job are in which state, and their slots; kept, not counted.
+CREATE TABLE task_count (
+    job_key INTEGER NOT NULL REFERENCES job (key),
+    bucket  INTEGER NOT NULL,
+    tasks   INTEGER NOT NULL,
+    slots   INTEGER NOT NULL,
+    PRIMARY KEY (job_key, bucket)
+) WITHOUT ROWID;
+
+CREATE INDEX task_running ON task (job_key) WHERE node_id IS NOT NULL AND state < 3;

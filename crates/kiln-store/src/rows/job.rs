@@ -1,0 +1,80 @@
+//! Jobs.
+
+use kiln_domain::batch::job::{Job, JobLife};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::life::Json;
+use crate::{StoreError, Tx, View};
+
+const COLUMNS: &str = "key, account, id, spec, life";
+
+fn from_row(row: &Row<'_>) -> Result<Job, rusqlite::Error> {
+    let Json(life) = row.get(4)?;
+    Ok(Job { key: row.get(0)?, account: row.get(1)?, id: row.get(2)?, document: row.get(3)?, life })
+}
+
+impl View<'_> {
+    /// A job by its id, which compares without case.
+    pub fn job(&self, account: &str, id: &str) -> Result<Option<Job>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM job WHERE account = ?1 AND id = ?2");
+        Ok(self.statement(&sql)?.query_row(params![account, id], from_row).optional()?)
+    }
+
+    /// A job by its key.
+    pub fn job_by_key(&self, key: i64) -> Result<Option<Job>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM job WHERE key = ?1");
+        Ok(self.statement(&sql)?.query_row(params![key], from_row).optional()?)
+    }
+
+    /// Jobs of an account in id order: at most `limit` whose id comes after `after`.
+    pub fn jobs_after(
+        &self,
+        account: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE account = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        );
+        let mut statement = self.statement(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(statement
+            .query_map(params![account, after, limit], from_row)?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// The jobs of all accounts, by key.
+    pub fn all_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM job ORDER BY key");
+        let mut statement = self.statement(&sql)?;
+        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps a new job and gives its key; one of the same id is a duplicate.
+    pub fn insert_job(
+        &mut self,
+        account: &str,
+        id: &str,
+        document: &str,
+        life: &JobLife,
+    ) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO job (account, id, spec, life) VALUES (?1, ?2, ?3, ?4)";
+        Ok(self.statement(sql)?.insert(params![account, id, document, Json(life)])?)
+    }
+
+    /// Keeps what has become of a job.
+    pub fn update_job(&mut self, key: i64, life: &JobLife) -> Result<(), StoreError> {
+        let sql = "UPDATE job SET life = ?2 WHERE key = ?1";
+        self.statement(sql)?.execute(params![key, Json(life)])?;
+        Ok(())
+    }
+
+    /// Removes a job, whose tasks must be gone.
+    pub fn delete_job(&mut self, key: i64) -> Result<(), StoreError> {
+        self.statement("DELETE FROM task_count WHERE job_key = ?1")?.execute(params![key])?;
+        self.statement("DELETE FROM job WHERE key = ?1")?.execute(params![key])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! One file for each resource: its rows and the SQL that reads and writes them.
+
+pub(crate) mod account;
+mod blob;
+pub(crate) mod container;
+pub(crate) mod extent;
+mod job;
+mod life;
+mod node;
+mod pool;
+pub(crate) mod task;

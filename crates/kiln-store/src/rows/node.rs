@@ -1,0 +1,63 @@
+//! Nodes of pools.
+
+use kiln_domain::batch::node::{Node, NodeLife};
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::life::Json;
+use crate::{StoreError, Tx, View};
+
+fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
+    let Json(life) = row.get(2)?;
+    Ok(Node { id: row.get(0)?, pool_key: row.get(1)?, life, secret: row.get(3)? })
+}
+
+impl View<'_> {
+    /// A node by its id.
+    pub fn node(&self, id: &str) -> Result<Option<Node>, StoreError> {
+        let sql = "SELECT id, pool_key, life, secret FROM node WHERE id = ?1";
+        Ok(self.statement(sql)?.query_row(params![id], from_row).optional()?)
+    }
+
+    /// Nodes of a pool in id order: at most `limit` whose id comes after `after`.
+    pub fn nodes_after(
+        &self,
+        pool_key: i64,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Node>, StoreError> {
+        let sql = "SELECT id, pool_key, life, secret FROM node
+                   WHERE pool_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
+        let mut statement = self.statement(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let nodes = statement.query_map(params![pool_key, after, limit], from_row)?;
+        Ok(nodes.collect::<Result<_, _>>()?)
+    }
+
+    /// All nodes of a pool, in id order.
+    pub fn nodes_of_pool(&self, pool_key: i64) -> Result<Vec<Node>, StoreError> {
+        self.nodes_after(pool_key, "", usize::MAX)
+    }
+}
+
+impl Tx<'_> {
+    /// Keeps a new node.
+    pub fn insert_node(&mut self, node: &Node) -> Result<(), StoreError> {
+        let sql = "INSERT INTO node (id, pool_key, life, secret) VALUES (?1, ?2, ?3, ?4)";
+        let values = params![node.id, node.pool_key, Json(&node.life), node.secret];
+        self.statement(sql)?.execute(values)?;
+        Ok(())
+    }
+
+    /// Keeps what has become of a node.
+    pub fn update_node(&mut self, id: &str, life: &NodeLife) -> Result<(), StoreError> {
+        let sql = "UPDATE node SET life = ?2 WHERE id = ?1";
+        self.statement(sql)?.execute(params![id, Json(life)])?;
+        Ok(())
+    }
+
+    /// Removes a node.
+    pub fn delete_node(&mut self, id: &str) -> Result<(), StoreError> {
+        self.statement("DELETE FROM node WHERE id = ?1")?.execute(params![id])?;
+        Ok(())
+    }
+}

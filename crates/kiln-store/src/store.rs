@@ -1,0 +1,116 @@
+//! The store: one writer thread, any number of readers.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use kiln_domain::batch::change::Change;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use crate::writer::{Job, Writer};
+use crate::{StoreError, Tx, View, migrations};
+
+/// Readers kept open for the next read.
+const IDLE_READERS_MAX: usize = 16;
+/// Bytes of pages that the writer's connection keeps in memory.
+const WRITER_CACHE_KIB: i64 = 32 * 1024;
+/// Bytes of pages that a reader's connection keeps in memory.
+const READER_CACHE_KIB: i64 = 4 * 1024;
+/// Compiled statements that a connection keeps.
+const STATEMENTS_MAX: usize = 256;
+
+/// Told of committed changes, in commit order, on the writer's thread.
+pub type Observer = Box<dyn FnMut(Vec<Change>) + Send>;
+
+/// The state of one Kiln.
+pub struct Store {
+    path: PathBuf,
+    writer: Writer,
+    idle_readers: Mutex<Vec<Connection>>,
+}
+
+impl Store {
+    /// Opens the database of a data directory, or makes it; `observer` is told of changes.
+    ///
+    /// # Errors
+    /// When the file can not be opened, was written by a newer Kiln, or is no database.
+    pub fn open(directory: &Path, observer: Observer) -> Result<Self, StoreError> {
+        let path = directory.join("kiln.db");
+        let open = |cause| StoreError::Open { path: path.clone(), cause };
+        let mut connection = Connection::open(&path).map_err(open)?;
+        prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        migrations::apply(&mut connection)?;
+        let writer = Writer::start(connection, observer);
+        Ok(Self { path, writer, idle_readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Runs `op` on the writer, together with whatever else waits; answers when the commit
+    /// they share is on disk.
+    ///
+    /// # Errors
+    /// What `op` returned, or that the commit failed: in both cases nothing of it happened.
+    pub async fn write<T, E>(
+        &self,
+        op: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.writer.submit(Job::new(op, answer)).await?;
+        answered.await.unwrap_or_else(|_closed| Err(StoreError::Closed.into()))
+    }
+
+    /// Runs `op` on a picture of what is committed. It runs here and now: keep it short.
+    ///
+    /// # Errors
+    /// What `op` returned, or that no connection could be opened.
+    pub fn read<T, E>(&self, op: impl FnOnce(&View<'_>) -> Result<T, E>) -> Result<T, E>
+    where
+        E: From<StoreError>,
+    {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => self.open_reader()?,
+        };
+        let result = {
+            let tx = connection.transaction().map_err(StoreError::from)?;
+            op(&View::new(&tx))
+        };
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_READERS_MAX {
+            idle.push(connection);
+        }
+        result
+    }
+
+    fn open_reader(&self) -> Result<Connection, StoreError> {
+        let open = |cause| StoreError::Open { path: self.path.clone(), cause };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let connection = Connection::open_with_flags(&self.path, flags).map_err(open)?;
+        prepare(&connection, READER_CACHE_KIB).map_err(open)?;
+        Ok(connection)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -cache_kib)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! The writer: runs waiting operations one after another inside one transaction, each in a
+//! savepoint of its own, commits once, then answers all of them.
+//!
+//! Throughput comes from here: the flush of the disk is shared, never skipped.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread::JoinHandle;
+
+use kiln_domain::batch::change::Change;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use crate::store::Observer;
+use crate::{StoreError, Tx};
+
+/// Operations that wait for the writer at the most; more wait for a place.
+const WAITING_MAX: usize = 4096;
+/// Operations that share one commit at the most.
+const SHARED_MAX: usize = 1024;
+
+/// Sends the answer of an operation once it is known whether the commit happened.
+type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
+
+/// An operation and the way to answer it.
+pub(crate) struct Job {
+    run: Box<dyn FnOnce(&mut Tx<'_>) -> Done + Send>,
+}
+
+/// An operation that ran.
+struct Done {
+    is_kept: bool,
+    answer: Answer,
+}
+
+impl Job {
+    pub(crate) fn new<T, E>(
+        op: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        answer: oneshot::Sender<Result<T, E>>,
+    ) -> Self
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        Self {
+            run: Box::new(move |tx| {
+                // A panic in an operation is a bug of it alone: its savepoint is undone and
+                // the asker finds the answer missing; its neighbors go on.
+                let result = match catch_unwind(AssertUnwindSafe(|| op(tx))) {
+                    Ok(result) => result,
+                    Err(_panic) => {
+                        error!("bug: a store operation panicked; it was undone");
+                        return Done { is_kept: false, answer: Box::new(move |_| drop(answer)) };
+                    }
+                };
+                Done {
+                    is_kept: result.is_ok(),
+                    answer: Box::new(move |commit| {
+                        let result = match (result, commit) {
+                            (Ok(_), Err(cause)) => Err(StoreError::Commit(cause).into()),
+                            (result, _) => result,
+                        };
+                        // The asker may have gone; then nobody waits for the answer.
+                        drop(answer.send(result));
+                    }),
+                }
+            }),
+        }
+    }
+}
+
+/// The writer's thread, which ends when this is dropped.
+pub(crate) struct Writer {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Connection, observer: Observer) -> Self {
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || run(&connection, waiting, observer))
+            .expect("a process can start one more thread");
+        Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    pub(crate) async fn submit(&self, job: Job) -> Result<(), StoreError> {
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        jobs.send(job).await.map_err(|_closed| StoreError::Closed)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            error!("bug: the store's writer panicked");
+        }
+    }
+}
+
+fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>, mut observer: Observer) {
+    let mut jobs = Vec::with_capacity(SHARED_MAX);
+    while let Some(first) = waiting.blocking_recv() {
+        jobs.push(first);
+        while jobs.len() < SHARED_MAX
+            && let Ok(next) = waiting.try_recv()
+        {
+            jobs.push(next);
+        }
+        run_together(connection, jobs.drain(..), &mut observer);
+    }
+}
+
+fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, observer: &mut Observer) {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut announced = Vec::new();
+    let result = connection
+        .execute_batch("BEGIN IMMEDIATE")
+        .and_then(|()| {
+            for job in jobs {
+                answers.push(run_one(connection, job, &mut announced)?);
+            }
+            connection.execute_batch("COMMIT")
+        })
+        .map_err(|cause| cause.to_string());
+    if let Err(cause) = &result {
+        error!(%cause, "a commit failed; none of its operations happened");
+        if !connection.is_autocommit()
+            && let Err(cause) = connection.execute_batch("ROLLBACK")
+        {
+            error!(%cause, "a failed commit could not be rolled back");
+        }
+    } else if !announced.is_empty() {
+        observer(announced);
+    }
+    for answer in answers {
+        answer(result.clone());
+    }
+}
+
+fn run_one(
+    connection: &Connection,
+    job: Job,
+    announced: &mut Vec<Change>,
+) -> Result<Answer, rusqlite::Error> {
+    connection.prepare_cached("SAVEPOINT op")?.execute([])?;
+    let mut tx = Tx::new(connection);
+    let done = (job.run)(&mut tx);
+    if done.is_kept {
+        announced.extend(tx.into_announced());
+    } else {
+        connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE op")?.execute([])?;
+    Ok(done.answer)
+}

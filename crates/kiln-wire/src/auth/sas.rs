@@ -1,1 +1,0 @@
-//! Shared access signatures of the Blob service: made and verified.

@@ -1,0 +1,303 @@
+//! The contract of every api-version: which models have which fields and values.
+//!
+//! The facts are in `contract/contract.json`. They are read once and resolved once for each
+//! api-version, so that checking a body looks at nothing but the fields it has.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, OnceLock};
+
+use serde::Deserialize;
+
+use super::changes::{self, Edit};
+use super::defaults::{self, Fill};
+use super::{casing, secrets, shape};
+use crate::api_version::ApiVersion;
+
+/// The facts as they are written down.
+#[derive(Debug, Deserialize)]
+struct Facts {
+    models: BTreeMap<String, BTreeMap<String, Vec<(String, usize, usize)>>>,
+    enums: BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>,
+    operations: BTreeMap<String, Vec<(usize, usize)>>,
+}
+
+static FACTS: LazyLock<Facts> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("../../contract/contract.json"))
+        .expect("the committed contract is tested to parse")
+});
+
+/// The contract of one api-version.
+#[derive(Debug)]
+pub(crate) struct Contract {
+    models: Vec<Model>,
+    enums: Vec<Enum>,
+    ids: HashMap<&'static str, usize>,
+}
+
+/// A JSON object with known members, in one api-version.
+#[derive(Debug)]
+pub(crate) struct Model {
+    /// Its fields in this version, sorted by name.
+    fields: Vec<(&'static str, Field)>,
+    /// Names of the fields that a body must have.
+    pub(crate) required: Vec<&'static str>,
+    /// Changes since this version, oldest first.
+    pub(crate) edits: Vec<Edit>,
+    /// Fills in what the newest version assumes of absent members.
+    pub(crate) fill: Option<Fill>,
+    /// For the body of a request: the resource it is about, whose members it may repeat.
+    pub(crate) resource: Option<usize>,
+}
+
+/// One member of a model.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// What its value is.
+    pub(crate) kind: Kind,
+    /// Whether the service never gives it back.
+    pub(crate) is_secret: bool,
+}
+
+/// What a value is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    String,
+    Bool,
+    Int32,
+    Int64,
+    Double,
+    DateTime,
+    Duration,
+    Any,
+    List(Box<Self>),
+    Map(Box<Self>),
+    Model(usize),
+    Enum(usize),
+}
+
+/// A closed list of words, in one api-version.
+#[derive(Debug)]
+pub(crate) struct Enum {
+    /// The words: as used inside and as this version writes them.
+    words: Vec<Word>,
+}
+
+#[derive(Debug)]
+struct Word {
+    inside: &'static str,
+    outside: &'static str,
+}
+
+impl Contract {
+    /// The contract of this version, resolved at its first use.
+    pub(crate) fn of(version: ApiVersion) -> &'static Self {
+        static RESOLVED: [OnceLock<Contract>; 20] = [const { OnceLock::new() }; 20];
+        RESOLVED
+            .get(version.index())
+            .expect("there is a place for every api-version")
+            .get_or_init(|| resolve(version))
+    }
+
+    /// The number of the model with this name.
+    pub(crate) fn id(&self, model: &str) -> Option<usize> {
+        self.ids.get(model).copied()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn name_of(&self, id: usize) -> &'static str {
+        self.ids.keys().find(|name| self.id(name) == Some(id)).expect("ids of models have a name")
+    }
+
+    pub(crate) fn model(&self, id: usize) -> &Model {
+        self.models.get(id).expect("ids of models come from this table")
+    }
+
+    pub(crate) fn values(&self, id: usize) -> &Enum {
+        self.enums.get(id).expect("ids of enums come from this table")
+    }
+
+    /// The model with this name.
+    pub(crate) fn named(&self, model: &str) -> Option<&Model> {
+        self.id(model).map(|id| self.model(id))
+    }
+}
+
+impl Model {
+    /// The field with this name, if this version has it.
+    pub(crate) fn field(&self, name: &str) -> Option<&Field> {
+        let at = self.fields.binary_search_by(|(field, _)| (*field).cmp(name)).ok()?;
+        self.fields.get(at).map(|(_, field)| field)
+    }
+
+    /// All fields, in the order of their names.
+    #[cfg(test)]
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
+        self.fields.iter().map(|(name, field)| (*name, field))
+    }
+
+    /// Whether this version has the model at all.
+    #[cfg(test)]
+    pub(crate) fn is_known(&self) -> bool {
+        !self.fields.is_empty()
+    }
+}
+
+impl Enum {
+    /// The word as used inside, of whatever case it was written in.
+    pub(crate) fn inside(&self, word: &str) -> Option<&'static str> {
+        self.words.iter().find(|w| w.inside.eq_ignore_ascii_case(word)).map(|w| w.inside)
+    }
+
+    /// The word as this version writes it.
+    pub(crate) fn outside(&self, word: &str) -> Option<&'static str> {
+        self.words.iter().find(|w| w.inside.eq_ignore_ascii_case(word)).map(|w| w.outside)
+    }
+
+    /// All words, for a message.
+    pub(crate) fn listed(&self) -> String {
+        self.words.iter().map(|w| w.outside).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Whether this version has the operation, named as in `pool.add`.
+pub fn has_operation(version: ApiVersion, operation: &str) -> bool {
+    FACTS.operations.get(operation).is_some_and(|spans| spans.iter().any(|s| holds(*s, version)))
+}
+
+/// Names of all operations of all versions.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    FACTS.operations.keys().map(String::as_str)
+}
+
+fn holds((first, last): (usize, usize), version: ApiVersion) -> bool {
+    (first..=last).contains(&version.index())
+}
+
+fn resolve(version: ApiVersion) -> Contract {
+    let facts = &*FACTS;
+    let mut ids: HashMap<&'static str, usize> = HashMap::new();
+    for (id, name) in facts.models.keys().enumerate() {
+        ids.insert(name, id);
+    }
+    let enum_ids: HashMap<&str, usize> =
+        facts.enums.keys().enumerate().map(|(id, name)| (name.as_str(), id)).collect();
+    let models = facts
+        .models
+        .iter()
+        .map(|(name, fields)| {
+            let mut model = Model {
+                fields: Vec::new(),
+                required: Vec::new(),
+                edits: changes::since(version, name),
+                fill: defaults::of(name),
+                resource: shape::resource_of(name).and_then(|of| ids.get(of)).copied(),
+            };
+            for (field, spans) in fields {
+                let Some((kind, ..)) = spans.iter().find(|(_, a, b)| holds((*a, *b), version))
+                else {
+                    continue;
+                };
+                if kind.ends_with('!') {
+                    model.required.push(field);
+                }
+                let kind = kind_of(kind.trim_end_matches('!'), &ids, &enum_ids);
+                let is_secret = secrets::is_secret(name, field);
+                model.fields.push((field, Field { kind, is_secret }));
+            }
+            model
+        })
+        .collect();
+    let enums = facts.enums.iter().map(|(name, words)| enum_of(version, name, words)).collect();
+    Contract { models, enums, ids }
+}
+
+fn kind_of(text: &str, models: &HashMap<&str, usize>, enums: &HashMap<&str, usize>) -> Kind {
+    let inner = |open, close| text.strip_prefix(open).and_then(|t: &str| t.strip_suffix(close));
+    if let Some(item) = inner('[', ']') {
+        return Kind::List(Box::new(kind_of(item, models, enums)));
+    }
+    if let Some(item) = inner('{', '}') {
+        return Kind::Map(Box::new(kind_of(item, models, enums)));
+    }
+    match text {
+        "string" | "base64" => Kind::String,
+        "bool" => Kind::Bool,
+        "int32" => Kind::Int32,
+        "int64" => Kind::Int64,
+        "double" => Kind::Double,
+        "datetime" => Kind::DateTime,
+        "duration" => Kind::Duration,
+        name => match (models.get(name), enums.get(name)) {
+            (Some(id), _) => Kind::Model(*id),
+            (None, Some(id)) => Kind::Enum(*id),
+            (None, None) => Kind::Any,
+        },
+    }
+}
+
+/// A word is used inside as its last version spells it.
+fn enum_of(
+    version: ApiVersion,
+    name: &'static str,
+    words: &'static BTreeMap<String, Vec<(usize, usize)>>,
+) -> Enum {
+    let mut known: Vec<Word> = Vec::new();
+    for (word, spans) in words {
+        let is_new = !known.iter().any(|w| w.inside.eq_ignore_ascii_case(word));
+        if !is_new || !spans.iter().any(|s| holds(*s, version)) {
+            continue;
+        }
+        let inside = words
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(word))
+            .max_by_key(|(_, spans)| spans.iter().map(|(_, last)| *last).max())
+            .map_or(word.as_str(), |(other, _)| other.as_str());
+        known.push(Word { inside, outside: casing::outside(version, name, inside, word) });
+    }
+    Enum { words: known }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Contract, FACTS, has_operation};
+    use crate::api_version::ApiVersion;
+
+    #[test]
+    fn every_name_in_the_contract_is_known() {
+        let basic =
+            ["string", "base64", "bool", "int32", "int64", "double", "datetime", "duration", "any"];
+        for (model, fields) in &FACTS.models {
+            for (field, spans) in fields {
+                for (kind, first, last) in spans {
+                    assert!(first <= last && *last <= ApiVersion::NEWEST.index());
+                    let name = kind.trim_matches(['[', ']', '{', '}', '!']);
+                    let is_known = basic.contains(&name)
+                        || FACTS.models.contains_key(name)
+                        || FACTS.enums.contains_key(name);
+                    assert!(is_known, "{model}.{field}: {kind}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_come_and_go() {
+        let has = |version, field| {
+            Contract::of(version).named("CloudPool").and_then(|m| m.field(field)).is_some()
+        };
+        assert!(has(ApiVersion::OLDEST, "targetDedicated"));
+        assert!(!has(ApiVersion::V2017_05_01, "targetDedicated"));
+        assert!(has(ApiVersion::V2017_05_01, "targetDedicatedNodes"));
+        assert!(has(ApiVersion::V2024_07_01, "certificateReferences"));
+        assert!(!has(ApiVersion::NEWEST, "certificateReferences"));
+    }
+
+    #[test]
+    fn operations_come_and_go() {
+        assert!(has_operation(ApiVersion::OLDEST, "account.list_node_agent_skus"));
+        assert!(!has_operation(ApiVersion::OLDEST, "account.list_supported_images"));
+        assert!(has_operation(ApiVersion::NEWEST, "account.list_supported_images"));
+        assert!(!has_operation(ApiVersion::NEWEST, "certificate.add"));
+        assert!(!has_operation(ApiVersion::NEWEST, "no.such"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Query options of lists.

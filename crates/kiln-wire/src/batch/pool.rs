@@ -1,0 +1,39 @@
+//! Pools in the newest shape.
+
+use kiln_domain::batch::pool::Pool;
+use serde_json::Value;
+
+use super::resource::{Tree, json_of};
+
+/// How many nodes a pool has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeCounts {
+    /// Dedicated nodes.
+    pub dedicated: u32,
+    /// Spot nodes.
+    pub low_priority: u32,
+}
+
+/// The URL of a pool.
+pub fn url(base_url: &str, pool_id: &str) -> String {
+    format!("{base_url}/pools/{pool_id}")
+}
+
+/// A pool as `GET` shows it.
+pub fn tree(pool: &Pool, nodes: NodeCounts, base_url: &str) -> Value {
+    let life = &pool.life;
+    let mut tree = Tree::of(&pool.document);
+    tree.set("url", url(base_url, &pool.id));
+    tree.set_revision(life.created_at, life.modified_at);
+    tree.set("state", json_of(&life.state));
+    tree.set_time("stateTransitionTime", life.state_at);
+    tree.set("allocationState", json_of(&life.allocation));
+    tree.set_time("allocationStateTransitionTime", life.allocation_at);
+    tree.set("resizeTimeout", life.resize_timeout.to_string());
+    tree.set_list("resizeErrors", life.resize_errors.iter().map(json_of).collect());
+    tree.set("currentDedicatedNodes", nodes.dedicated);
+    tree.set("currentLowPriorityNodes", nodes.low_priority);
+    tree.set("targetDedicatedNodes", life.targets.dedicated);
+    tree.set("targetLowPriorityNodes", life.targets.low_priority);
+    tree.into_value()
+}

@@ -1,0 +1,64 @@
+//! Tasks in the newest shape.
+
+use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use serde_json::{Value, json};
+
+use super::resource::{Tree, json_of};
+
+/// The URL of a task.
+pub fn url(base_url: &str, job_id: &str, task_id: &str) -> String {
+    format!("{base_url}/jobs/{job_id}/tasks/{task_id}")
+}
+
+/// The directory of a task below the root of its node.
+pub fn directory(job_id: &str, task_id: &str) -> String {
+    format!("workitems/{job_id}/job-1/{task_id}")
+}
+
+/// A task as `GET` shows it.
+pub fn tree(task: &Task, job_id: &str, base_url: &str) -> Value {
+    let life = &task.life;
+    let mut tree = Tree::of(&task.document);
+    tree.set("url", url(base_url, job_id, &task.id));
+    tree.set_revision(life.created_at, life.modified_at);
+    tree.set("state", json_of(&life.state));
+    tree.set_time("stateTransitionTime", life.state_at);
+    if let Some((state, at)) = &life.previous {
+        tree.set("previousState", json_of(state));
+        tree.set_time("previousStateTransitionTime", *at);
+    }
+    tree.set("executionInfo", execution(life));
+    if let Some(place) = &life.place {
+        let node_url = super::node::url(base_url, &place.pool_id, &place.node_id);
+        let directory = directory(job_id, &task.id);
+        let node = json!({
+            "affinityId": super::node::affinity_id(&place.node_id),
+            "poolId": place.pool_id,
+            "nodeId": place.node_id,
+            "taskRootDirectory": directory,
+            "taskRootDirectoryUrl": format!("{node_url}/files/{directory}"),
+            "nodeUrl": node_url,
+        });
+        tree.set("nodeInfo", node);
+    }
+    tree.into_value()
+}
+
+fn execution(life: &TaskLife) -> Value {
+    let mut tree = Tree::empty();
+    let is_completed = life.state == TaskState::Completed;
+    if life.state != TaskState::Active {
+        tree.set_time_some("startTime", life.started_at);
+    }
+    tree.set_time_some("endTime", life.ended_at);
+    tree.set_some("exitCode", life.exit_code);
+    if is_completed {
+        tree.set("result", if life.failure.is_none() { "success" } else { "failure" });
+    }
+    tree.set_some("failureInfo", life.failure.as_ref().map(json_of));
+    tree.set("retryCount", life.retry_count);
+    tree.set_time_some("lastRetryTime", life.last_retry_at);
+    tree.set("requeueCount", life.requeue_count);
+    tree.set_time_some("lastRequeueTime", life.last_requeue_at);
+    tree.into_value()
+}

@@ -1,0 +1,257 @@
+//! Which operation a request asks for, and what right it takes.
+
+use crate::auth::sas::Scope;
+
+/// The operations of the Blob service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are Azure's own")]
+pub enum Operation {
+    ListContainers,
+    GetServiceProperties,
+    GetAccountInformation,
+    CreateContainer,
+    GetContainerProperties,
+    SetContainerMetadata,
+    GetContainerAcl,
+    SetContainerAcl,
+    DeleteContainer,
+    ListBlobs,
+    PutBlob,
+    PutBlock,
+    PutBlockList,
+    GetBlockList,
+    GetBlob,
+    GetBlobProperties,
+    GetBlobMetadata,
+    SetBlobMetadata,
+    SetBlobProperties,
+    DeleteBlob,
+    CopyBlob,
+    /// An operation of the service that is not served, by Azure's name for it.
+    Unserved(&'static str),
+}
+
+/// What the path of a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The account.
+    Service,
+    /// A container.
+    Container,
+    /// A blob.
+    Blob,
+}
+
+/// What tells operations apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Signs<'a> {
+    /// The verb.
+    pub method: &'a str,
+    /// What the path names.
+    pub place: Place,
+    /// `restype`, or empty.
+    pub restype: &'a str,
+    /// `comp`, or empty.
+    pub comp: &'a str,
+    /// Whether there is an `x-ms-copy-source`.
+    pub has_copy_source: bool,
+    /// Whether the copy is to be done before the answer.
+    pub is_copy_awaited: bool,
+    /// Whether a snapshot or a version is named.
+    pub is_of_past: bool,
+}
+
+/// Why no operation fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoOperation {
+    /// The resource has no such verb.
+    Verb,
+    /// The resource has no such `comp` or `restype`.
+    Parameter,
+}
+
+impl Operation {
+    /// The operation that these signs ask for.
+    pub fn of(signs: Signs<'_>) -> Result<Self, NoOperation> {
+        let Signs { restype, comp, .. } = signs;
+        if restype == "account" && comp == "properties" && is_read(signs.method) {
+            return Ok(Self::GetAccountInformation);
+        }
+        match signs.place {
+            Place::Service => of_service(signs.method, restype, comp),
+            Place::Container if restype == "container" => of_container(signs.method, comp),
+            Place::Container => Err(NoOperation::Parameter),
+            Place::Blob => of_blob(signs),
+        }
+    }
+
+    /// What right it takes.
+    pub fn rights(self) -> Rights {
+        let (scope, account, service) = match self {
+            Self::ListContainers => (Scope::Service, Some("l"), None),
+            Self::GetServiceProperties => (Scope::Service, Some("r"), None),
+            Self::GetAccountInformation => (Scope::Service, ANY_LETTER, ANY_LETTER),
+            Self::CreateContainer => (Scope::Container, Some("cw"), None),
+            Self::GetContainerProperties => (Scope::Container, Some("r"), None),
+            Self::SetContainerMetadata => (Scope::Container, Some("w"), None),
+            Self::GetContainerAcl | Self::SetContainerAcl => (Scope::Container, None, None),
+            Self::DeleteContainer => (Scope::Container, Some("d"), None),
+            Self::ListBlobs => (Scope::Container, Some("l"), Some("l")),
+            Self::PutBlob | Self::PutBlock | Self::PutBlockList | Self::CopyBlob => {
+                (Scope::Object, Some("cw"), Some("cw"))
+            }
+            Self::GetBlockList
+            | Self::GetBlob
+            | Self::GetBlobProperties
+            | Self::GetBlobMetadata => (Scope::Object, Some("r"), Some("r")),
+            Self::SetBlobMetadata | Self::SetBlobProperties => {
+                (Scope::Object, Some("w"), Some("w"))
+            }
+            Self::DeleteBlob => (Scope::Object, Some("d"), Some("d")),
+            Self::Unserved(_) => (Scope::Object, None, None),
+        };
+        Rights { scope, account_letters: account, service_letters: service }
+    }
+
+    /// Whether it reads a blob: what public access to blobs allows.
+    pub fn is_blob_read(self) -> bool {
+        matches!(
+            self,
+            Self::GetBlockList | Self::GetBlob | Self::GetBlobProperties | Self::GetBlobMetadata
+        )
+    }
+
+    /// Whether it reads a container: what public access to a container allows besides.
+    pub fn is_container_read(self) -> bool {
+        matches!(self, Self::ListBlobs | Self::GetContainerProperties)
+    }
+}
+
+/// Any letter will do.
+const ANY_LETTER: Option<&str> = Some("racwdxyltfmeopiu");
+
+/// What right an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// What part of an account it touches.
+    pub scope: Scope,
+    /// Letters of which an account signature needs one; `None` if none is enough.
+    pub account_letters: Option<&'static str>,
+    /// Letters of which a signature for a container or blob needs one; `None` if none is
+    /// enough.
+    pub service_letters: Option<&'static str>,
+}
+
+fn is_read(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
+}
+
+fn of_service(method: &str, restype: &str, comp: &str) -> Result<Operation, NoOperation> {
+    use Operation as O;
+    Ok(match (method, restype, comp) {
+        ("GET", "", "list") => O::ListContainers,
+        ("GET", "service", "properties") => O::GetServiceProperties,
+        ("PUT", "service", "properties") => O::Unserved("Set Blob Service Properties"),
+        ("GET", "service", "stats") => O::Unserved("Get Blob Service Stats"),
+        ("POST", "service", "userdelegationkey") => O::Unserved("Get User Delegation Key"),
+        ("POST", "", "batch") => O::Unserved("Blob Batch"),
+        ("GET", "", "blobs") => O::Unserved("Find Blobs by Tags"),
+        ("OPTIONS", _, _) => O::Unserved("Preflight Blob Request"),
+        ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _, _) => return Err(NoOperation::Parameter),
+        (_, _, _) => return Err(NoOperation::Verb),
+    })
+}
+
+fn of_container(method: &str, comp: &str) -> Result<Operation, NoOperation> {
+    use Operation as O;
+    Ok(match (method, comp) {
+        ("PUT", "") => O::CreateContainer,
+        ("GET" | "HEAD", "" | "metadata") => O::GetContainerProperties,
+        ("PUT", "metadata") => O::SetContainerMetadata,
+        ("GET" | "HEAD", "acl") => O::GetContainerAcl,
+        ("PUT", "acl") => O::SetContainerAcl,
+        ("DELETE", "") => O::DeleteContainer,
+        ("GET", "list") => O::ListBlobs,
+        ("PUT", "lease") => O::Unserved("Lease Container"),
+        ("PUT", "undelete") => O::Unserved("Restore Container"),
+        ("PUT", "rename") => O::Unserved("Rename Container"),
+        ("POST", "batch") => O::Unserved("Blob Batch"),
+        ("GET", "blobs") => O::Unserved("Find Blobs by Tags in Container"),
+        ("OPTIONS", _) => O::Unserved("Preflight Blob Request"),
+        ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
+        (_, _) => return Err(NoOperation::Verb),
+    })
+}
+
+fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
+    use Operation as O;
+    let is_of_past = signs.is_of_past;
+    let operation = match (signs.method, signs.comp) {
+        ("PUT", "") if signs.has_copy_source && signs.is_copy_awaited => {
+            O::Unserved("Copy Blob From URL")
+        }
+        ("PUT", "") if signs.has_copy_source => O::CopyBlob,
+        ("PUT", "") => O::PutBlob,
+        ("PUT", "block") if signs.has_copy_source => O::Unserved("Put Block From URL"),
+        ("PUT", "block") => O::PutBlock,
+        ("PUT", "blocklist") => O::PutBlockList,
+        ("GET", "blocklist") => O::GetBlockList,
+        ("GET", "") => O::GetBlob,
+        ("HEAD", "") => O::GetBlobProperties,
+        ("GET" | "HEAD", "metadata") => O::GetBlobMetadata,
+        ("PUT", "metadata") => O::SetBlobMetadata,
+        ("PUT", "properties") => O::SetBlobProperties,
+        ("DELETE", "") => O::DeleteBlob,
+        ("PUT", "lease") => O::Unserved("Lease Blob"),
+        ("PUT", "snapshot") => O::Unserved("Snapshot Blob"),
+        ("PUT", "undelete") => O::Unserved("Undelete Blob"),
+        ("PUT", "copy") => O::Unserved("Abort Copy Blob"),
+        ("PUT", "tier") => O::Unserved("Set Blob Tier"),
+        ("GET" | "PUT", "tags") => O::Unserved("Get or Set Blob Tags"),
+        ("PUT", "appendblock") => O::Unserved("Append Block"),
+        ("PUT", "seal") => O::Unserved("Append Blob Seal"),
+        ("PUT", "page") => O::Unserved("Put Page"),
+        ("GET", "pagelist") => O::Unserved("Get Page Ranges"),
+        ("POST", "query") => O::Unserved("Query Blob Contents"),
+        ("PUT", "expiry") => O::Unserved("Set Blob Expiry"),
+        ("PUT", "legalhold") => O::Unserved("Set Blob Legal Hold"),
+        ("PUT" | "DELETE", "immutabilityPolicies") => O::Unserved("Set Blob Immutability Policy"),
+        ("PUT", "incrementalcopy") => O::Unserved("Incremental Copy Blob"),
+        ("OPTIONS", _) => O::Unserved("Preflight Blob Request"),
+        ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
+        (_, _) => return Err(NoOperation::Verb),
+    };
+    Ok(if is_of_past { O::Unserved("Blob snapshots and versions") } else { operation })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NoOperation, Operation, Place, Signs};
+
+    fn check(method: &str, place: Place, query: &str, expected: Result<Operation, NoOperation>) {
+        let (restype, comp) = query.split_once(' ').expect("restype comp");
+        let signs = Signs {
+            method,
+            place,
+            restype,
+            comp,
+            has_copy_source: false,
+            is_copy_awaited: false,
+            is_of_past: false,
+        };
+        assert_eq!(Operation::of(signs), expected, "{method} {query}");
+    }
+
+    #[test]
+    fn operations() {
+        check("GET", Place::Service, " list", Ok(Operation::ListContainers));
+        check("HEAD", Place::Blob, "account properties", Ok(Operation::GetAccountInformation));
+        check("PUT", Place::Container, "container ", Ok(Operation::CreateContainer));
+        check("GET", Place::Container, "container list", Ok(Operation::ListBlobs));
+        check("PUT", Place::Blob, " ", Ok(Operation::PutBlob));
+        check("PUT", Place::Blob, " lease", Ok(Operation::Unserved("Lease Blob")));
+        check("PUT", Place::Blob, " odd", Err(NoOperation::Parameter));
+        check("PATCH", Place::Blob, " ", Err(NoOperation::Verb));
+        check("GET", Place::Container, " list", Err(NoOperation::Parameter));
+    }
+}
