@@ -113,7 +113,6 @@ impl LocalProvisioner {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "provision starts agents")]
     async fn spawn(&self, node_id: &str, config: &[u8], log: File) -> io::Result<()> {
         let mut command = Command::new(&self.program);
         command

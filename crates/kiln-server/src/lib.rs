@@ -7,6 +7,7 @@
 //! end here ([`intercept`]).
 
 pub mod accounts;
+pub mod admin;
 pub mod batch;
 pub mod blob;
 pub mod clock;

@@ -1,9 +1,10 @@
 //! Lists in pages, and the options that shape what is shown.
 
-use kiln_domain::limits::PAGE_ITEMS_MAX;
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::metadata::Kind;
-use kiln_wire::batch::odata::{Continuation, Filter, Resource, Select, next_link};
+use kiln_wire::batch::odata::{
+    self, Filter, List, Select, continuation, cursor, expands_stats, max_results, next_link,
+};
 use kiln_wire::batch::{Shape, lower};
 use serde_json::{Map, Value};
 
@@ -19,6 +20,7 @@ const LOOKED_AT_MAX: usize = 20_000;
 #[derive(Debug)]
 pub(super) struct Page<'c> {
     call: &'c Call,
+    shape: Shape,
     filter: Option<Filter>,
     select: Option<Select>,
     items_max: usize,
@@ -26,19 +28,24 @@ pub(super) struct Page<'c> {
 }
 
 impl<'c> Page<'c> {
-    /// Reads the options of `call`.
-    pub(super) fn of(call: &'c Call, resource: Resource) -> Result<Self, Refusal> {
-        let filter = call.parameter("$filter").filter(|text| !text.trim().is_empty());
-        let select = call.parameter("$select").filter(|text| !text.trim().is_empty());
-        let after = match call.parameter("$skiptoken") {
-            Some(token) => Continuation::parse(token)?.after().to_owned(),
-            None => String::new(),
+    /// Reads the options of `call`, which is about resources of `shape`; `list` says which
+    /// list it is, if it is one that takes a filter.
+    pub(super) fn of(call: &'c Call, shape: Shape, list: Option<List>) -> Result<Self, Refusal> {
+        let option = |name| odata::option(&call.query, name);
+        let filter = match (option("$filter"), list) {
+            (Some(text), Some(list)) => Some(Filter::parse(list, text)?),
+            (Some(_), None) => return Err(Refusal::unsupported_query_parameter("$filter")),
+            (None, _) => None,
         };
+        let select = option("$select").map(|text| Select::parse(call.version, shape, text));
+        // Nothing is shown of statistics until there are any, as in the service.
+        option("$expand").map(expands_stats).transpose()?;
         Ok(Self {
-            filter: filter.map(|text| Filter::parse(text, resource)).transpose()?,
-            select: select.map(|text| Select::parse(text, resource)).transpose()?,
-            items_max: items_max(call)?,
-            after,
+            shape,
+            filter,
+            select: select.transpose()?,
+            items_max: max_results(&call.query)?,
+            after: cursor(&call.raw_path, &call.query)?.unwrap_or_default(),
             call,
         })
     }
@@ -46,7 +53,6 @@ impl<'c> Page<'c> {
     /// A page of a list that `read` gives in id order: items after an id, at most so many.
     pub(super) fn collect(
         &self,
-        shape: Shape,
         kind: Kind,
         mut read: impl FnMut(&str, usize) -> Result<Vec<(String, Value)>, OpError>,
     ) -> Result<Answer, Refusal> {
@@ -63,8 +69,8 @@ impl<'c> Page<'c> {
                     break 'page true;
                 }
                 looked_at += 1;
-                if self.filter.as_ref().is_none_or(|filter| filter.holds(&tree)) {
-                    items.push(self.shown(shape, tree));
+                if self.filter.as_ref().is_none_or(|filter| filter.matches(&tree)) {
+                    items.push(self.shown(tree));
                 }
                 after = id;
             }
@@ -76,12 +82,7 @@ impl<'c> Page<'c> {
     }
 
     /// A page of a list that is all there, in its own order.
-    pub(super) fn cut(
-        &self,
-        shape: Shape,
-        kind: Kind,
-        items: Vec<(String, Value)>,
-    ) -> Result<Answer, Refusal> {
+    pub(super) fn cut(&self, kind: Kind, items: Vec<Value>) -> Result<Answer, Refusal> {
         let from: usize = match self.after.as_str() {
             "" => 0,
             text => text.parse().map_err(|_number| {
@@ -90,49 +91,38 @@ impl<'c> Page<'c> {
         };
         let mut fitting = items
             .into_iter()
-            .filter(|(_, tree)| self.filter.as_ref().is_none_or(|filter| filter.holds(tree)))
-            .map(|(_, tree)| tree)
+            .filter(|tree| self.filter.as_ref().is_none_or(|filter| filter.matches(tree)))
             .skip(from);
         let shown = fitting.by_ref().take(self.items_max);
-        let shown: Vec<_> = shown.map(|tree| self.shown(shape, tree)).collect();
+        let shown: Vec<_> = shown.map(|tree| self.shown(tree)).collect();
         let next = fitting.next().map(|_| from.saturating_add(shown.len()).to_string());
         Ok(self.list(kind, shown, next.as_deref()))
     }
 
-    /// A list that always fits one page.
-    pub(super) fn whole(
-        &self,
-        shape: Shape,
-        kind: Kind,
-        items: Vec<Value>,
-    ) -> Result<Answer, Refusal> {
-        self.cut(shape, kind, items.into_iter().map(|tree| (String::new(), tree)).collect())
-    }
-
     /// One resource.
-    pub(super) fn single(&self, shape: Shape, kind: Kind, tree: Value) -> Result<Answer, Refusal> {
-        Ok(self.document(&kind.element_url(&self.call.base_url), self.shown(shape, tree)))
+    pub(super) fn single(&self, kind: Kind, tree: Value) -> Result<Answer, Refusal> {
+        Ok(self.document(&kind.element_url(&self.call.base_url), self.shown(tree)))
     }
 
     /// A document that is neither a list of resources nor one of them.
-    pub(super) fn plain(&self, shape: Shape, kind: Kind, tree: Value) -> Result<Answer, Refusal> {
-        Ok(self.document(&kind.url(&self.call.base_url), lower(self.call.version, shape, tree)))
+    pub(super) fn plain(&self, kind: Kind, tree: Value) -> Result<Answer, Refusal> {
+        Ok(self.document(&kind.url(&self.call.base_url), self.shown(tree)))
     }
 
-    fn shown(&self, shape: Shape, tree: Value) -> Value {
-        let tree = lower(self.call.version, shape, tree);
-        match &self.select {
-            Some(select) => select.apply(tree),
-            None => tree,
+    fn shown(&self, tree: Value) -> Value {
+        let mut tree = lower(self.call.version, self.shape, tree);
+        if let Some(select) = &self.select {
+            select.apply(&mut tree);
         }
+        tree
     }
 
     fn list(&self, kind: Kind, items: Vec<Value>, next: Option<&str>) -> Answer {
         let mut list = Map::new();
         list.insert("value".to_owned(), Value::Array(items));
         if let Some(after) = next {
-            let link =
-                next_link(&self.call.url(), &self.call.query, &Continuation::after_id(after));
+            let Call { base_url, raw_path, query, .. } = self.call;
+            let link = next_link(base_url, raw_path, query, &continuation(raw_path, after));
             list.insert("odata.nextLink".to_owned(), Value::String(link));
         }
         self.document(&kind.url(&self.call.base_url), Value::Object(list))
@@ -145,20 +135,5 @@ impl<'c> Page<'c> {
             document.extend(members);
         }
         Answer::json(&Value::Object(document))
-    }
-}
-
-/// `maxresults`, 1 to 1,000.
-fn items_max(call: &Call) -> Result<usize, Refusal> {
-    let Some(text) = call.parameter("maxresults") else { return Ok(PAGE_ITEMS_MAX) };
-    let refused =
-        |reason: &str| Err(Refusal::invalid_query_parameter("maxresults", text, reason));
-    match text.trim().parse::<i64>() {
-        Ok(number) if number < 1 => refused("MaxResults cannot be less than 1"),
-        Ok(number) => match usize::try_from(number) {
-            Ok(number) if number <= PAGE_ITEMS_MAX => Ok(number),
-            Ok(_) | Err(_) => refused("MaxResults cannot be greater than 1000"),
-        },
-        Err(_) => refused("It is not a number"),
     }
 }
