@@ -145,9 +145,20 @@ impl Rig {
     pub(crate) async fn wait<T>(
         &mut self,
         what: &str,
+        found: impl FnMut(&Report) -> Option<T>,
+    ) -> T {
+        self.wait_after(0, what, found).await
+    }
+
+    /// [`Rig::wait`], `found` from the report with index `seen`.
+    pub(crate) async fn wait_after<T>(
+        &mut self,
+        seen: usize,
+        what: &str,
         mut found: impl FnMut(&Report) -> Option<T>,
     ) -> T {
-        if let Some(value) = self.reports.iter().find_map(|(_, report)| found(report)) {
+        let known = self.reports.iter().skip(seen);
+        if let Some(value) = known.into_iter().find_map(|(_, report)| found(report)) {
             return value;
         }
         loop {
