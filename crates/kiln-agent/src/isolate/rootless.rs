@@ -33,14 +33,14 @@ pub(crate) fn launch(setup: &Setup, agent: &OwnedFd) -> Result<bool, SetupError>
     let (near, far) =
         UnixStream::pair().map_err(|error| SetupError::new("make a pair of sockets", error))?;
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-    match clone_into_name_spaces()? {
+    match clone_into_name_spaces(None)? {
         Cloned::Child => {
             drop(near);
             become_first(setup, &far)?;
             Ok(true)
         }
-        Cloned::Parent { pid } => {
-            channel::send(agent, &FromInit::Launched { pid }, &[])
+        Cloned::Parent { pid, is_in_group } => {
+            channel::send(agent, &FromInit::Launched { pid, is_in_group }, &[])
                 .map_err(|error| SetupError::new("answer the agent", error))?;
             let maps = [
                 ("setgroups", "deny".to_owned()),

@@ -16,12 +16,11 @@ use std::ptr;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use super::CLONE_INTO_CGROUP;
 use super::message::{Spawn, SpawnStep, UserId};
 
 /// Bytes of the child's stack.
 const STACK_BYTES: usize = 128 * 1024;
-/// `clone3` flag: the child begins in the control group given.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// File mode bits that a process's files lack.
 const UMASK: u32 = 0o022;
 

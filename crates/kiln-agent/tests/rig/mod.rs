@@ -338,6 +338,14 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let _ended = self.agent.kill();
         let _reaped = self.agent.wait();
+        // An agent that was killed leaves its groups behind, once they are empty.
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let group = Path::new(root).join(format!("kiln-{}", self.config.node_id));
+            for inner in fs::read_dir(&group).into_iter().flatten().flatten() {
+                let _kept = fs::remove_dir(inner.path());
+            }
+            let _kept = fs::remove_dir(group);
+        }
     }
 }
 
