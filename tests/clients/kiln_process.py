@@ -1,0 +1,143 @@
+"""Starting, stopping and killing a Kiln of one's own."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+BINARY = os.environ.get("KILN_BINARY", "target/debug/kiln")
+START_MAX_SECONDS = 30
+STOP_MAX_SECONDS = 30
+
+
+@dataclasses.dataclass
+class Account:
+    """One account: its name, its key, and where it is."""
+
+    account: str
+    key: str
+    url: str
+
+
+def run_kiln(*arguments, timeout=60):
+    """Runs `kiln ARGUMENTS` to its end and answers what became of it."""
+    return subprocess.run(
+        [BINARY, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def free_port():
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Kiln:
+    """One Kiln with its own data directory; ports stay the same over restarts."""
+
+    def __init__(self, folder, batch_port=0, blob_port=0):
+        self.folder = pathlib.Path(folder)
+        self.data = self.folder / "data"
+        self.ports = {"batch": batch_port, "blob": blob_port}
+        self.process = None
+        self.n_starts = 0
+
+    @property
+    def log(self):
+        return self.folder / "kiln.log"
+
+    def up_arguments(self):
+        return [
+            "up",
+            "--data", self.data,
+            "--batch-listen", "127.0.0.1:{}".format(self.ports["batch"]),
+            "--blob-listen", "127.0.0.1:{}".format(self.ports["blob"]),
+            "--ready-file", self.ready_file,
+        ]  # fmt: skip
+
+    @property
+    def ready_file(self):
+        return self.folder / "ready-{}".format(self.n_starts)
+
+    def start(self):
+        """Starts the server and waits until it is ready."""
+        assert self.process is None
+        self.n_starts += 1
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, *map(str, self.up_arguments())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_MAX_SECONDS
+        while not self.ready_file.exists():
+            code = self.process.poll()
+            assert code is None, "kiln up ended with {}:\n{}".format(code, self.log_tail())
+            assert time.monotonic() < deadline, "kiln up is not ready:\n" + self.log_tail()
+            time.sleep(0.02)
+        return self
+
+    def kill(self):
+        """Kills the server as a crash would: no goodbye."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process = None
+
+    def stop(self):
+        """Stops the server as Ctrl-C would; answers its exit code."""
+        if self.process is None:
+            return None
+        self.process.send_signal(signal.SIGINT)
+        try:
+            code = self.process.wait(STOP_MAX_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        finally:
+            self.process = None
+        return code
+
+    def log_tail(self, n_lines=40):
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-n_lines:])
+
+    def environment(self):
+        """What `kiln env --format json` says."""
+        answer = run_kiln("env", "--data", self.data, "--format", "json")
+        assert answer.returncode == 0, answer.stderr
+        return json.loads(answer.stdout)
+
+    def batch(self):
+        told = self.environment()
+        return Account(
+            told["AZURE_BATCH_ACCOUNT"], told["AZURE_BATCH_ACCESS_KEY"], told["AZURE_BATCH_ENDPOINT"]
+        )
+
+    def storage(self):
+        told = self.environment()
+        pairs = (part.partition("=") for part in told["AZURE_STORAGE_CONNECTION_STRING"].split(";"))
+        parts = {name: value for name, _, value in pairs}
+        return Account(parts["AccountName"], parts["AccountKey"], parts["BlobEndpoint"].rstrip("/"))
+
+    def exec_arguments(self, *command):
+        """The command line that runs `command` with Azure's names ending at this Kiln."""
+        return [BINARY, "exec", "--data", str(self.data), "--", *map(str, command)]
+
+
+def is_reachable_by_others(path):
+    """Whether users that are neither owner nor group can read below this folder."""
+    path = pathlib.Path(path).resolve()
+    return all(it.stat().st_mode & stat.S_IXOTH for it in [path, *path.parents])

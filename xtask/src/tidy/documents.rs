@@ -1,0 +1,101 @@
+//! Documents say what is so: their links lead somewhere, their tables match the code.
+
+use super::tree::{Finding, Tree, code_lines};
+
+const README: &str = "README.md";
+const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
+
+/// Links from a document to a file of the repository have such a file behind them.
+pub(super) fn link_to_files(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in tree.files().filter(|(path, _)| path.ends_with(".md")) {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (line_idx, line) in text.lines().enumerate() {
+            for target in links(line).filter(|it| !leads_out(it)) {
+                let file = target.split('#').next().unwrap_or(target);
+                if !file.is_empty() && !tree.has(&joined(folder, file)) {
+                    let message = format!("the link to `{target}` leads nowhere");
+                    findings.push(Finding::line(path, line_idx, message));
+                }
+            }
+        }
+    }
+    findings
+}
+
+/// The README names every api-version the code knows.
+pub(super) fn list_every_api_version(tree: &Tree) -> Vec<Finding> {
+    let (Some(readme), Some(table)) = (tree.text(README), tree.text(API_VERSIONS)) else {
+        return Vec::new();
+    };
+    let shipped = table.split("#[cfg(test)]").next().unwrap_or(table);
+    let mut known: Vec<&str> = code_lines(shipped).flat_map(|(_, line)| quoted(line)).collect();
+    known.retain(|it| is_api_version(it));
+    known.sort_unstable();
+    known.dedup();
+    known
+        .into_iter()
+        .filter(|version| !readme.contains(&format!("`{version}`")))
+        .map(|version| Finding::file(README, format!("api-version `{version}` is not listed")))
+        .collect()
+}
+
+/// The targets of `[text](target)` in a line.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    line.split("](").skip(1).filter_map(|rest| rest.split(')').next())
+}
+
+fn leads_out(target: &str) -> bool {
+    target.contains("://") || target.starts_with("mailto:")
+}
+
+fn joined(folder: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|it| !it.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    parts.join("/")
+}
+
+/// The string literals of a line, as far as they hold no quotes themselves.
+fn quoted(line: &str) -> impl Iterator<Item = &str> {
+    line.split('"').skip(1).step_by(2)
+}
+
+/// Whether the text is spelled `YYYY-MM-DD` with an optional dotted tail.
+fn is_api_version(text: &str) -> bool {
+    let date = text.split('.').next().unwrap_or(text);
+    let is_dated = date.len() == 10
+        && date.split('-').map(str::len).eq([4, 2, 2])
+        && date.chars().all(|it| it.is_ascii_digit() || it == '-');
+    is_dated && text.chars().all(|it| it.is_ascii_digit() || it == '-' || it == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::check;
+    use super::*;
+
+    #[test]
+    fn a_link_to_nowhere_is_found() {
+        let text = "[a](docs/a.md#part) [b](docs/b.md) [out](https://example.com/c.md)";
+        let files = [("README.md", text), ("docs/a.md", "[up](../README.md) [self](#x)")];
+        check(link_to_files, &files, &["README.md"]);
+    }
+
+    #[test]
+    fn an_unlisted_api_version_is_found() {
+        let table = "const ALL: [&str; 2] = [\"2017-01-01.4.0\", \"2025-06-01\"];\n";
+        let complete = "`2017-01-01.4.0` `2025-06-01`";
+        check(list_every_api_version, &[(README, complete), (API_VERSIONS, table)], &[]);
+        check(
+            list_every_api_version,
+            &[(README, "`2025-06-01`"), (API_VERSIONS, table)],
+            &[README],
+        );
+    }
+}
