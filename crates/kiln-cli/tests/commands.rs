@@ -224,3 +224,25 @@ fn exec_brings_its_own_kiln() {
     assert!(!Path::new(bundle.trim()).exists(), "the temporary Kiln is removed");
     assert!(!world.data().exists(), "nothing is kept");
 }
+
+#[test]
+fn the_tutorial_runs_to_its_end() {
+    let world = World::new();
+    let results = world.directory.path().join("results");
+    let said = world.run(&["demo", "--output", results.to_str().expect("text")]);
+    let report = text(&said.stdout);
+    assert!(said.status.success(), "{report}\n{}", text(&said.stderr));
+    for line in [
+        "Sample start: ",
+        "Uploading file taskdata3.txt to container [input]...",
+        "  Success! All tasks reached the 'Completed' state within the specified timeout period.",
+        "  Download complete!",
+        "Sample end: ",
+        "Elapsed time: ",
+        "  kiln 6",
+    ] {
+        assert!(report.contains(line), "{line} is missing in\n{report}");
+    }
+    let first = std::fs::read_to_string(results.join("taskdata1_OUTPUT.txt")).expect("a result");
+    assert!(first.starts_with("kiln 6\nfire 4\nmake 2\n"), "{first}");
+}
