@@ -152,6 +152,10 @@ fn accounts_of_a_running_kiln() {
     assert_eq!(again.status.code(), Some(1));
     let listed = text(&world.run(&["account", "list"]).stdout);
     assert!(listed.contains("storage  pictures"), "{listed}");
+    let usual = world.run(&["env", "--format", "dotenv"]);
+    assert!(text(&usual.stdout).contains("AZURE_STORAGE_ACCOUNT='devstoreaccount1'"));
+    let nobody = world.run(&["env", "--storage-account", "nobody"]);
+    assert!(text(&nobody.stderr).contains("there is no storage account `nobody`"));
     let chosen = world.run(&["env", "--storage-account", "pictures", "--format", "dotenv"]);
     assert!(text(&chosen.stdout).contains("AZURE_STORAGE_ACCOUNT='pictures'"));
     let keys = text(&world.run(&["account", "keys", "storage", "pictures"]).stdout);
