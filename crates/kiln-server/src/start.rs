@@ -118,8 +118,7 @@ pub struct Running {
     storage_accounts: Vec<String>,
     stop: CancellationToken,
     listeners: JoinSet<()>,
-    /// Ends with this.
-    _loops: JoinSet<()>,
+    loops: JoinSet<()>,
 }
 
 /// Starts the server: state, endpoints, interception, links and loops.
@@ -207,7 +206,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         published,
         stop,
         listeners,
-        _loops: loops,
+        loops,
     })
 }
 
@@ -245,7 +244,9 @@ impl Running {
     }
 
     /// Stops, and ends all nodes first: nothing will come back for them.
-    pub async fn stop_and_end_nodes(self) {
+    pub async fn stop_and_end_nodes(mut self) {
+        // Nothing may start a node again that is told to leave.
+        self.loops.shutdown().await;
         for node_id in self.server.links.nodes() {
             self.server.links.send(&node_id, [ToAgent::Leave]);
         }
