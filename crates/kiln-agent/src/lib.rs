@@ -1,1 +1,91 @@
 //! One node: prepares, isolates, runs, keeps.
+//!
+//! The agent ([`run`]) is linked to the server and makes one node on this machine: its
+//! directories and, where the kernel allows, a view and name spaces of its own. Commands
+//! are started by the node's first process ([`node_init::main`]), a small program on the
+//! other end of a socket, because starting a process from a large one is slow.
+//!
+//! In reading order: [`agent`] the loop, [`boot`] and [`command`] what is run and how,
+//! [`node`] and [`isolate`] where, [`node_init`] the first process.
+
+mod account;
+mod agent;
+mod boot;
+mod clock;
+mod command;
+mod directory;
+mod environment;
+mod fetch;
+mod files;
+mod init_client;
+mod isolate;
+mod link;
+mod node;
+pub mod node_init;
+mod readiness;
+mod start_task;
+mod streams;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use kiln_wire::node::NodeConfig;
+
+pub use isolate::SetupError;
+pub use isolate::probe::{Capability, probe};
+
+/// How the agent is run, beside what the server tells it.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The program that becomes the node's first process when it is started with the one
+    /// argument `node-init`: it calls [`node_init::main`].
+    pub program: PathBuf,
+    /// Tells this process of the agent from every other one.
+    pub incarnation: String,
+}
+
+impl Default for AgentOptions {
+    fn default() -> Self {
+        let incarnation = format!("{}-{}", std::process::id(), clock::now().0);
+        Self { program: PathBuf::from("/proc/self/exe"), incarnation }
+    }
+}
+
+/// Why the agent ended, other than because it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The node's first process ended by itself.
+    #[error("the node's first process ended by itself")]
+    NodeEnded,
+    /// Signals can not be waited for.
+    #[error("failed to wait for signals")]
+    Signals(#[source] std::io::Error),
+    /// Something of the node still runs.
+    #[error("failed to end the node")]
+    Leave(#[source] SetupError),
+    /// The node's files are still there.
+    #[error("failed to remove the node's files")]
+    Remove(#[source] std::io::Error),
+}
+
+/// Runs a node until the server or a signal ends it; nothing of it is left then.
+pub async fn run(config: NodeConfig) -> Result<(), AgentError> {
+    run_with(config, AgentOptions::default()).await
+}
+
+/// [`run`], with another program for the node's first process.
+pub async fn run_with(config: NodeConfig, options: AgentOptions) -> Result<(), AgentError> {
+    agent::Agent::new(config, options).await.run().await
+}
+
+/// What an error and its causes say, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string does not fail.
+        let _written = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Ticks of 100 ns in one second.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
-/// Ticks from 0001-01-01 (the epoch of Azure's ETags) to 1970-01-01.
+/// Ticks from 0001-01-01 (where Azure's entity tags count from) to 1970-01-01.
 const TICKS_BEFORE_UNIX: i64 = 621_355_968_000_000_000;
 
 /// A point in time (UTC): ticks of 100 ns since 1970-01-01.

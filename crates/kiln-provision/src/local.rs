@@ -113,7 +113,6 @@ impl LocalProvisioner {
         })
     }
 
-    #[expect(clippy::disallowed_methods, reason = "provision starts agents")]
     async fn spawn(&self, node_id: &str, config: &[u8], log: File) -> io::Result<()> {
         let mut command = Command::new(&self.program);
         command
@@ -175,6 +174,13 @@ impl LocalProvisioner {
                 cause,
             }),
         }
+    }
+
+    /// Whether an agent that was started or adopted here has not been seen to end.
+    pub fn has_agents(&self) -> bool {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        while watches.try_join_next().is_some() {}
+        !watches.is_empty()
     }
 
     /// The names of the node directories that are there.

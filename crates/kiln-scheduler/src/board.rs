@@ -44,7 +44,7 @@ pub(crate) struct Job {
     pub(crate) is_open: bool,
     pub(crate) parallel_tasks_max: Option<u32>,
     pub(crate) waiting: BTreeMap<i64, Waiting>,
-    placed: HashMap<Box<str>, Placed>,
+    placed: BTreeMap<Box<str>, Placed>,
 }
 
 /// A task that waits; its sequence is its key.
@@ -109,7 +109,11 @@ impl Board {
             }
             Change::JobGone { job_key } => self.remove_job(job_key),
             Change::Task { job_key, task_id, sequence, slots, state, node_id } => {
-                self.put_task(job_key, &task_id, sequence, slots, state, node_id);
+                let task = Waiting { id: task_id.into(), slots };
+                let node_id =
+                    node_id.filter(|_| matches!(state, TaskState::Preparing | TaskState::Running));
+                let is_waiting = state == TaskState::Active;
+                self.put_task(job_key, sequence, task, is_waiting, node_id);
             }
             Change::TaskGone { job_key, task_id } => self.forget_task(job_key, &task_id),
             // These speak to the reconcilers.
@@ -171,31 +175,27 @@ impl Board {
         }
     }
 
+    /// A task waits, or is on a node, or neither: then it has completed.
     fn put_task(
         &mut self,
         job_key: i64,
-        task_id: &str,
         sequence: i64,
-        slots: u32,
-        state: TaskState,
+        task: Waiting,
+        is_waiting: bool,
         node_id: Option<String>,
     ) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
         let pool = job.pool.clone();
-        let left = job.placed.remove(task_id);
+        let left = job.placed.remove(&task.id);
         job.waiting.remove(&sequence);
-        match (state, node_id) {
-            (TaskState::Active, _) => {
-                job.waiting.insert(sequence, Waiting { id: task_id.into(), slots });
+        if is_waiting {
+            job.waiting.insert(sequence, task);
+        } else if let Some(node_id) = node_id {
+            let placed = Placed { node_id: node_id.into(), slots: task.slots };
+            if let Some(node) = Self::node_mut(&mut self.pools, &self.keys, &pool, &placed) {
+                node.used = node.used.saturating_add(task.slots);
             }
-            (TaskState::Preparing | TaskState::Running, Some(node_id)) => {
-                let placed = Placed { node_id: node_id.into(), slots };
-                if let Some(node) = Self::node_mut(&mut self.pools, &self.keys, &pool, &placed) {
-                    node.used = node.used.saturating_add(slots);
-                }
-                job.placed.insert(task_id.into(), placed);
-            }
-            (TaskState::Preparing | TaskState::Running, None) | (TaskState::Completed, _) => {}
+            job.placed.insert(task.id, placed);
         }
         if let Some(left) = left {
             self.free(&pool, &left);

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::intercept::Surroundings;
+
 /// Settings of the server. Where each comes from (flag, variable, file) is the caller's matter.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -17,8 +19,8 @@ pub struct Config {
     pub program: PathBuf,
     /// How nodes are kept apart from the machine: `auto`, `namespaces` or `plain`.
     pub isolation: String,
-    /// Region in the names of Batch endpoints that are intercepted.
-    pub region: String,
+    /// What the environment of the server says about certificates and proxies.
+    pub surroundings: Surroundings,
     /// Time without a server after which an agent ends its node.
     pub orphan_timeout: Duration,
     /// Time without a word from an agent after which its node is lost.
@@ -34,7 +36,7 @@ impl Config {
             blob_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000)),
             program,
             isolation: "auto".to_owned(),
-            region: "westeurope".to_owned(),
+            surroundings: Surroundings::default(),
             orphan_timeout: Duration::from_secs(600),
             heartbeat_deadline: Duration::from_secs(60),
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
-use kiln_domain::batch::task::{Place, Task, TaskFact, TaskSpec};
+use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
@@ -39,7 +39,8 @@ pub async fn run(server: Arc<Server>) {
             if assignments.len() == ASSIGNMENTS_MAX {
                 server.signals.board().mark_changed(pool_key);
             }
-            let committed = server.store.write(move |tx| commit(tx, assignments, clock::now())).await;
+            let committed =
+                server.store.write(move |tx| commit(tx, assignments, clock::now())).await;
             match committed {
                 Ok(runs) => {
                     for (node_id, messages) in runs {
@@ -59,7 +60,11 @@ pub async fn run(server: Arc<Server>) {
 type Runs = BTreeMap<String, Vec<ToAgent>>;
 
 /// Commits the assignments that still hold, and says what to send to which node.
-fn commit(tx: &mut Tx<'_>, assignments: Vec<Assignment>, now: Timestamp) -> Result<Runs, StoreError> {
+fn commit(
+    tx: &mut Tx<'_>,
+    assignments: Vec<Assignment>,
+    now: Timestamp,
+) -> Result<Runs, StoreError> {
     let mut jobs: HashMap<i64, Option<(Job, JobSpec)>> = HashMap::new();
     let mut nodes: BTreeMap<String, (Node, NodeLife)> = BTreeMap::new();
     let mut runs = Runs::new();
@@ -137,7 +142,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
 }
 
 /// What others must hear of a task that now has `life`.
-pub fn task_change(task: &Task, life: &kiln_domain::batch::task::TaskLife) -> Change {
+pub fn task_change(task: &Task, life: &TaskLife) -> Change {
     Change::Task {
         job_key: task.job_key,
         task_id: task.id.clone(),

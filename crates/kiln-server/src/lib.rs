@@ -1,6 +1,47 @@
 //! The server: HTTP edge, dispatch, reconcilers, node link.
+//!
+//! [`start`] joins the parts. Each part is a folder or file named after what it does: the
+//! two endpoints ([`batch`], [`blob`]), the engine below them ([`http`]), the loop that places
+//! tasks ([`dispatch`]), the loops that bring the present closer to what is wanted
+//! ([`reconcile`]), the links with agents ([`link`]), and the proxy that lets Azure's names
+//! end here ([`intercept`]).
 
 pub mod accounts;
+pub mod admin;
+pub mod batch;
 pub mod blob;
 pub mod clock;
+pub mod config;
+pub mod dispatch;
 pub mod http;
+pub mod intercept;
+pub mod link;
+pub mod reconcile;
+mod secrets;
+pub mod server;
+pub mod signals;
+mod start;
+
+pub use start::{Running, StartError, start};
+
+use std::error::Error;
+use std::fmt;
+
+/// Shows an error with all its causes, for logs: `the store failed: the database failed: …`.
+pub(crate) fn chain(error: &dyn Error) -> impl fmt::Display + '_ {
+    Chain(error)
+}
+
+struct Chain<'e>(&'e dyn Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// 64 random hexadecimal digits, as in a node's id.
-pub fn hex_id() -> String {
+pub(crate) fn hex_id() -> String {
     random::<32>().iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes all that is written");
         text
@@ -14,7 +14,7 @@ pub fn hex_id() -> String {
 }
 
 /// A random key of 64 bytes in base64, as accounts have.
-pub fn key() -> String {
+pub(crate) fn key() -> String {
     STANDARD.encode(random::<64>())
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_provision::LocalProvisioner;
 use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
@@ -42,6 +43,16 @@ impl Server {
     /// The next number for a task.
     pub fn next_task_sequence(&self) -> i64 {
         self.task_sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// Variables for every process on a node of this account.
+    pub fn environment_of(&self, account: &str) -> Vec<EnvironmentSetting> {
+        let own = [
+            ("AZ_BATCH_ACCOUNT_NAME".to_owned(), account.to_owned()),
+            ("AZ_BATCH_ACCOUNT_URL".to_owned(), format!("{}/", self.batch_url)),
+        ];
+        let settings = self.node_environment.iter().cloned().chain(own);
+        settings.map(|(name, value)| EnvironmentSetting { name, value }).collect()
     }
 
     /// What the agent of a node is told when it starts.

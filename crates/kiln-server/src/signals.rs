@@ -82,7 +82,8 @@ impl DirtyKeys {
     /// The keys to look at; waits until there is one.
     pub async fn take(&self) -> BTreeSet<i64> {
         loop {
-            let keys = std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
+            let keys =
+                std::mem::take(&mut *self.keys.lock().unwrap_or_else(PoisonError::into_inner));
             if !keys.is_empty() {
                 return keys;
             }

@@ -80,9 +80,9 @@ pub enum Effect {
 #[error("an attempt in state `{state:?}` can not see `{fact:?}`")]
 pub struct Impossible {
     /// The state.
-    pub state: State,
+    pub state: Box<State>,
     /// The fact.
-    pub fact: Fact,
+    pub fact: Box<Fact>,
 }
 
 /// Decides what follows from `fact`.
@@ -139,7 +139,7 @@ pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible
             | F::SpawnFailed(_)
             | F::Exited { .. }
             | F::Emptied),
-        ) => return Err(Impossible { state, fact }),
+        ) => return Err(Impossible { state: Box::new(state), fact: Box::new(fact) }),
     })
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
 use crate::rejection::Rejection;
-use crate::{id, limits};
 use crate::time::Timestamp;
+use crate::{id, limits};
 
 /// What the rules and the nodes read of a job's specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,7 +193,11 @@ pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
     let priority = i64::from(spec.priority);
     if !(limits::JOB_PRIORITY_MIN..=limits::JOB_PRIORITY_MAX).contains(&priority) {
         let range = (limits::JOB_PRIORITY_MIN, limits::JOB_PRIORITY_MAX);
-        return invalid("priority", priority, format!("It must lie within {} and {}", range.0, range.1));
+        return invalid(
+            "priority",
+            priority,
+            format!("It must lie within {} and {}", range.0, range.1),
+        );
     }
     if spec.max_parallel_tasks != -1 && spec.max_parallel_tasks < 1 {
         let reason = "It must be greater than 0, or -1 for no limit".to_owned();

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::command::StartTaskSpec;
 use super::task::NameValue;
 use crate::rejection::Rejection;
-use crate::{id, limits};
 use crate::span::Span;
 use crate::time::Timestamp;
+use crate::{id, limits};
 
 /// What the rules and the nodes read of a pool's specification.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,7 +74,10 @@ impl Answer {
 
     /// A resource was made; `url` is where it is.
     pub(super) fn created(url: String, modified_at: Timestamp) -> Self {
-        Self::new(201).header("Location", url.clone()).header("DataServiceId", url).revision(modified_at)
+        Self::new(201)
+            .header("Location", url.clone())
+            .header("DataServiceId", url)
+            .revision(modified_at)
     }
 
     /// An action was taken on the resource that `call` names.

@@ -12,9 +12,8 @@ use crate::server::Server;
 
 /// The Batch account that signed the request.
 pub(super) fn account(server: &Server, request: &Request) -> Result<String, Refusal> {
-    let authorization = request
-        .header("authorization")
-        .ok_or_else(|| Refusal::missing_header("Authorization"))?;
+    let authorization =
+        request.header("authorization").ok_or_else(|| Refusal::missing_header("Authorization"))?;
     let Some(claim) = SharedKey::parse(authorization) else {
         return Err(Refusal::invalid_authentication_info(
             "The Authorization header is not of the form 'SharedKey account:signature'. \
@@ -55,8 +54,8 @@ fn check_date(request: &Request) -> Result<(), Refusal> {
         .or_else(|| request.parameter("ocp-date"))
         .or_else(|| request.header("date"))
         .ok_or_else(|| Refusal::missing_header("ocp-date"))?;
-    let at = Timestamp::parse_rfc1123(date)
-        .ok_or_else(|| Refusal::invalid_header("ocp-date", date))?;
+    let at =
+        Timestamp::parse_rfc1123(date).ok_or_else(|| Refusal::invalid_header("ocp-date", date))?;
     let skew = Span::minutes(CLOCK_SKEW_MAX_MINUTES);
     if at.plus(skew) < request.received_at || request.received_at.plus(skew) < at {
         return Err(Refusal::authentication_failed(format!(

@@ -126,7 +126,8 @@ fn resolve_version(request: &Request) -> Result<ApiVersion, Refusal> {
 fn split_path(raw_path: &str) -> Result<Vec<String>, Refusal> {
     let mut segments = Vec::new();
     for raw in raw_path.split('/').filter(|segment| !segment.is_empty()) {
-        let segment = percent_decode_str(raw).decode_utf8().map_err(|_bytes| Refusal::invalid_uri())?;
+        let segment =
+            percent_decode_str(raw).decode_utf8().map_err(|_bytes| Refusal::invalid_uri())?;
         segments.extend(segment.split(['/', '\\']).filter(|it| !it.is_empty()).map(str::to_owned));
     }
     Ok(segments)

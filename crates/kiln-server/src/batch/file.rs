@@ -7,7 +7,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::file::{headers, parse_range, tree};
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use kiln_wire::node::{FileAnswer, FileInfo, FileRefusal, FileRequest};
 
@@ -95,7 +95,7 @@ fn root_of_task(call: &Call, job_id: &str, task_id: &str) -> Result<Root, Refusa
 }
 
 async fn list(call: &Call, root: &Root) -> Result<Answer, Refusal> {
-    let page = Page::of(call, Resource::Files)?;
+    let page = Page::of(call, Shape::NodeFile, Some(List::Files))?;
     let recursive = call.flag("recursive");
     let request = FileRequest::List { path: root.directory.clone(), recursive };
     let answer = call.server.links.ask(&root.node_id, request).await;
@@ -103,8 +103,8 @@ async fn list(call: &Call, root: &Root) -> Result<Answer, Refusal> {
         FileAnswer::List { files } => files,
         FileAnswer::Stat { .. } | FileAnswer::Bytes { .. } | FileAnswer::Removed => Vec::new(),
     };
-    let items = files.iter().map(|info| (info.name.clone(), tree(info, &root.url))).collect();
-    page.cut(Shape::NodeFile, metadata::FILES, items)
+    let items = files.iter().map(|info| tree(info, &root.url)).collect();
+    page.cut(metadata::FILES, items)
 }
 
 async fn one(call: &Call, verb: &str, root: Root, path: &[&str]) -> Result<Answer, Refusal> {
@@ -121,12 +121,7 @@ async fn one(call: &Call, verb: &str, root: Root, path: &[&str]) -> Result<Answe
     }
 }
 
-async fn properties(
-    call: &Call,
-    root: &Root,
-    full: String,
-    path: &str,
-) -> Result<Answer, Refusal> {
+async fn properties(call: &Call, root: &Root, full: String, path: &str) -> Result<Answer, Refusal> {
     let asked = call.server.links.ask(&root.node_id, FileRequest::Stat { path: full }).await;
     match asked.map_err(|error| refusal(error, root, path))? {
         FileAnswer::Stat { info } => {

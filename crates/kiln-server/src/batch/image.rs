@@ -2,7 +2,7 @@
 
 use kiln_domain::batch::image::IMAGES;
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, image, metadata, node_agent_skus};
 
 use super::answer::Answer;
@@ -12,12 +12,14 @@ use super::page::Page;
 /// `GET /supportedimages`.
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
     let images = IMAGES.iter().map(image::tree).collect();
-    Page::of(call, Resource::SupportedImages)?.whole(Shape::SupportedImage, metadata::SUPPORTED_IMAGES, images)
+    Page::of(call, Shape::SupportedImage, Some(List::SupportedImages))?
+        .cut(metadata::SUPPORTED_IMAGES, images)
 }
 
 /// `GET /nodeagentskus`, as it was before supported images.
 pub(super) fn list_agent_skus(call: &Call) -> Result<Answer, Refusal> {
     let images: Vec<_> = IMAGES.iter().map(image::tree).collect();
     let skus = node_agent_skus(&images);
-    Page::of(call, Resource::NodeAgentSkus)?.whole(Shape::NodeAgentSku, metadata::NODE_AGENT_SKUS, skus)
+    Page::of(call, Shape::NodeAgentSku, Some(List::NodeAgentSkus))?
+        .cut(metadata::NODE_AGENT_SKUS, skus)
 }

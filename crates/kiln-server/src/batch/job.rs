@@ -7,7 +7,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_store::{Count, Tx, View};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::job::{tree, url};
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use kiln_wire::node::ToAgent;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /jobs`.
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
-    Page::of(call, Resource::Jobs)?.collect(Shape::Job, metadata::JOBS, |after, limit| {
+    Page::of(call, Shape::Job, Some(List::Jobs))?.collect(metadata::JOBS, |after, limit| {
         let jobs = call.server.store.read(|view| view.jobs_after(&call.account, after, limit));
         let jobs = jobs.map_err(OpError::Store)?;
         Ok(jobs.into_iter().map(|job| (job.id.clone(), tree(&job, &call.base_url))).collect())
@@ -60,7 +60,7 @@ pub(super) fn get(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
     let job = call.server.store.read(|view| find(view, &call.account, job_id))?;
     Conditions::of(call)?.check(job.life.modified_at)?;
     let tree = tree(&job, &call.base_url);
-    let answer = Page::of(call, Resource::Jobs)?.single(Shape::Job, metadata::JOBS, tree)?;
+    let answer = Page::of(call, Shape::Job, None)?.single(metadata::JOBS, tree)?;
     Ok(answer.revision(job.life.modified_at))
 }
 
@@ -84,7 +84,7 @@ pub(super) fn task_counts(call: &Call, job_id: &str) -> Result<Answer, Refusal> 
         "taskCounts": numbers(|count| count.tasks),
         "taskSlotCounts": numbers(|count| count.slots),
     });
-    Page::of(call, Resource::Jobs)?.single(Shape::TaskCounts, metadata::TASK_COUNTS, tree)
+    Page::of(call, Shape::TaskCounts, None)?.single(metadata::TASK_COUNTS, tree)
 }
 
 /// `POST /jobs/J/terminate`.

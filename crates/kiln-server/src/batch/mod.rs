@@ -22,6 +22,7 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
+pub(crate) use job::change as job_change;
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
@@ -80,9 +81,10 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["pools", pool, "nodes", node, "files"]) => {
             file::list_of_node(call, pool, node).await
         }
-        (verb @ ("GET" | "HEAD" | "DELETE"), ["pools", pool, "nodes", node, "files", path @ ..]) => {
-            file::of_node(call, verb, pool, node, path).await
-        }
+        (
+            verb @ ("GET" | "HEAD" | "DELETE"),
+            ["pools", pool, "nodes", node, "files", path @ ..],
+        ) => file::of_node(call, verb, pool, node, path).await,
 
         ("POST", ["jobs"]) => job::add(call).await,
         ("GET", ["jobs"]) => job::list(call),
@@ -99,9 +101,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "tasks", task, "terminate"]) => {
             task::terminate(call, job, task).await
         }
-        ("GET", ["jobs", job, "tasks", task, "files"]) => {
-            file::list_of_task(call, job, task).await
-        }
+        ("GET", ["jobs", job, "tasks", task, "files"]) => file::list_of_task(call, job, task).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {
             file::of_task(call, verb, job, task, path).await
         }

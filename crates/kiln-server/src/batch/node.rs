@@ -6,7 +6,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_store::View;
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::node::tree;
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ use crate::server::ip_address;
 /// `GET /pools/P/nodes`.
 pub(super) fn list(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let pool = call.server.store.read(|view| pool::find(view, &call.account, pool_id))?;
-    Page::of(call, Resource::Nodes)?.collect(Shape::Node, metadata::NODES, |after, limit| {
+    Page::of(call, Shape::Node, Some(List::Nodes))?.collect(metadata::NODES, |after, limit| {
         let nodes = call.server.store.read(|view| view.nodes_after(pool.key, after, limit));
         let nodes = nodes.map_err(OpError::Store)?;
         Ok(nodes.into_iter().map(|node| (node.id.clone(), show(&node, &pool, call))).collect())
@@ -32,7 +32,7 @@ pub(super) fn get(call: &Call, pool_id: &str, node_id: &str) -> Result<Answer, R
     let (pool, node) =
         call.server.store.read(|view| find(view, &call.account, pool_id, node_id))?;
     let tree = show(&node, &pool, call);
-    Page::of(call, Resource::Nodes)?.single(Shape::Node, metadata::NODES, tree)
+    Page::of(call, Shape::Node, None)?.single(metadata::NODES, tree)
 }
 
 /// The node of that id, and its pool.
@@ -44,7 +44,8 @@ pub(super) fn find(
 ) -> Result<(Pool, Node), OpError> {
     let pool = pool::find(view, account, pool_id)?;
     let not_found = || Rejection::NodeNotFound { node: node_id.to_owned() };
-    let node = view.node(node_id)?.filter(|node| node.pool_key == pool.key).ok_or_else(not_found)?;
+    let node =
+        view.node(node_id)?.filter(|node| node.pool_key == pool.key).ok_or_else(not_found)?;
     Ok((pool, node))
 }
 

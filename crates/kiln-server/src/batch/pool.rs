@@ -8,7 +8,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_domain::span::Span;
 use kiln_store::View;
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::pool::{NodeCounts, tree, url};
 use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /pools`.
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
-    Page::of(call, Resource::Pools)?.collect(Shape::Pool, metadata::POOLS, |after, limit| {
+    Page::of(call, Shape::Pool, Some(List::Pools))?.collect(metadata::POOLS, |after, limit| {
         call.server.store.read(|view| {
             let pools = view.pools_after(&call.account, after, limit)?;
             let shown = |pool: Pool| Ok((pool.id.clone(), show(view, &pool, call)?));
@@ -69,7 +69,7 @@ pub(super) fn get(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
         let tree = show(view, &pool, call)?;
         Ok::<_, OpError>((pool, tree))
     })?;
-    let answer = Page::of(call, Resource::Pools)?.single(Shape::Pool, metadata::POOLS, tree)?;
+    let answer = Page::of(call, Shape::Pool, None)?.single(metadata::POOLS, tree)?;
     Ok(answer.revision(pool.life.modified_at))
 }
 
@@ -84,7 +84,9 @@ pub(super) fn exists(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
 /// `POST /pools/P/resize`.
 pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::PoolResize)?;
-    let targets = |name: &str| body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX));
+    let targets = |name: &str| {
+        body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX))
+    };
     let (dedicated, low_priority) =
         (targets("targetDedicatedNodes"), targets("targetLowPriorityNodes"));
     if dedicated.is_none() && low_priority.is_none() {

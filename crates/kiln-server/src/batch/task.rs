@@ -8,7 +8,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Tx, View};
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::odata::Resource;
+use kiln_wire::batch::odata::List;
 use kiln_wire::batch::task::{directory, tree, url};
 use kiln_wire::batch::{Shape, metadata};
 use kiln_wire::node::ToAgent;
@@ -88,14 +88,14 @@ pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, 
         .into_iter()
         .map(|(task_id, added)| add_result(call, &job_id, &task_id, added))
         .collect();
-    let answer = Page::of(call, Resource::Tasks)?;
-    answer.plain(Shape::TaskAddCollectionResult, metadata::TASK_ADD_RESULTS, json!({ "value": results }))
+    let page = Page::of(call, Shape::TaskAddCollectionResult, None)?;
+    page.plain(metadata::TASK_ADD_RESULTS, json!({ "value": results }))
 }
 
 /// `GET /jobs/J/tasks`.
 pub(super) fn list(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
     let job = call.server.store.read(|view| super::job::find(view, &call.account, job_id))?;
-    Page::of(call, Resource::Tasks)?.collect(Shape::Task, metadata::TASKS, |after, limit| {
+    Page::of(call, Shape::Task, Some(List::Tasks))?.collect(metadata::TASKS, |after, limit| {
         let tasks = call.server.store.read(|view| view.tasks_after(job.key, after, limit));
         let tasks = tasks.map_err(OpError::Store)?;
         let shown = |task: Task| (task.id.clone(), tree(&task, &job.id, &call.base_url));
@@ -108,7 +108,7 @@ pub(super) fn get(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Re
     let (job, task) = call.server.store.read(|view| find(view, &call.account, job_id, task_id))?;
     Conditions::of(call)?.check(task.life.modified_at)?;
     let tree = tree(&task, &job.id, &call.base_url);
-    let answer = Page::of(call, Resource::Tasks)?.single(Shape::Task, metadata::TASKS, tree)?;
+    let answer = Page::of(call, Shape::Task, None)?.single(metadata::TASKS, tree)?;
     Ok(answer.revision(task.life.modified_at))
 }
 

@@ -47,7 +47,9 @@ pub(super) fn properties(call: &Call) -> Answer {
         .with_header("x-ms-lease-state", "available")
         .with_header("x-ms-has-immutability-policy", "false")
         .with_header("x-ms-has-legal-hold", "false");
-    response = with_public_access(call, response, &container);
+    if call.gates.has_public_access_header() {
+        response = with_public_access(response, &container);
+    }
     Ok(with_metadata(response, &container.metadata))
 }
 
@@ -62,7 +64,7 @@ pub(super) fn acl(call: &Call) -> Answer {
     let KeyedContainer { container, .. } = load(call)?;
     let response = answer::xml(xml::write_policies(&container.policies));
     let response = with_face(response, container.modified_at, &call.gates);
-    Ok(with_public_access(call, response, &container))
+    Ok(with_public_access(response, &container))
 }
 
 /// `PUT /CONTAINER?restype=container&comp=acl`: replaces policies and public access.
@@ -114,11 +116,9 @@ async fn change(call: &Call, apply: impl FnOnce(&mut Container) + Send + 'static
     Ok(with_face(Response::new(200), modified_at, &call.gates))
 }
 
-fn with_public_access(call: &Call, response: Response, container: &Container) -> Response {
+fn with_public_access(response: Response, container: &Container) -> Response {
     match public_access_name(container.public_access) {
-        Some(name) if call.gates.has_public_access_header() => {
-            response.with_header("x-ms-blob-public-access", name)
-        }
-        Some(_) | None => response,
+        Some(name) => response.with_header("x-ms-blob-public-access", name),
+        None => response,
     }
 }

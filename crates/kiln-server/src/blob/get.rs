@@ -74,12 +74,10 @@ pub(super) fn block_list(call: &Call) -> Answer {
         ("CommittedBlocks", shows_committed, committed),
         ("UncommittedBlocks", shows_staged, staged),
     ];
+    // Both parts are always there, if empty: azure-storage 0.3x does not look before it reads.
     for (name, is_shown, blocks) in parts {
-        if !is_shown {
-            continue;
-        }
         xml.open(name, &[]);
-        for block in blocks.iter().filter(|block| !block.id.is_empty()) {
+        for block in blocks.iter().filter(|block| is_shown && !block.id.is_empty()) {
             xml.open("Block", &[]);
             xml.leaf("Name", &block.id);
             xml.leaf("Size", &block.size_bytes.to_string());

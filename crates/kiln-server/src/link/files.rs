@@ -75,7 +75,9 @@ impl Streams {
                     open.answer = Some(FileAnswer::Bytes { info, length_bytes });
                 }
             }
-            Ok(answer @ (FileAnswer::List { .. } | FileAnswer::Stat { .. } | FileAnswer::Removed)) => {
+            Ok(
+                answer @ (FileAnswer::List { .. } | FileAnswer::Stat { .. } | FileAnswer::Removed),
+            ) => {
                 finish(&mut streams, stream, Ok((answer, Bytes::new())));
             }
             Err(refusal) => finish(&mut streams, stream, Err(FileError::Refused(refusal))),

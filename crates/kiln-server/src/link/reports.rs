@@ -26,11 +26,8 @@ pub fn take(
             }
             Report::BootFailed { boot, message } if boot == life.boot => {
                 warn!(node_id, message, "a node could not be made ready");
-                let error = NodeError {
-                    code: "NodeBootFailed".to_owned(),
-                    message,
-                    details: Vec::new(),
-                };
+                let error =
+                    NodeError { code: "NodeBootFailed".to_owned(), message, details: Vec::new() };
                 life = node::step(&life, NodeFact::BootFailed(error), now);
             }
             Report::StartTask { boot, info } if boot == life.boot => {
@@ -72,8 +69,7 @@ fn end_attempt(
 
 /// What it means for its node that a task now has `life`.
 pub fn left(task: &Task, life: &TaskLife) -> NodeFact {
-    let has_succeeded =
-        (life.state == TaskState::Completed).then(|| life.exit_code == Some(0));
+    let has_succeeded = (life.state == TaskState::Completed).then(|| life.exit_code == Some(0));
     NodeFact::TaskLeft { slots: task.slots, has_succeeded }
 }
 

@@ -153,8 +153,7 @@ fn is_current(task: &Task, attempt: &AttemptId) -> bool {
 /// Compares in constant time, so that a secret can not be guessed byte by byte.
 fn proves(hello: &Hello, secret: &str) -> bool {
     let (said, known) = (hello.link_secret.as_bytes(), secret.as_bytes());
-    said.len() == known.len()
-        && said.iter().zip(known).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+    said.len() == known.len() && said.iter().zip(known).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }
 
 async fn write_out(

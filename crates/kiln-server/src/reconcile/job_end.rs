@@ -12,14 +12,13 @@ use crate::clock;
 use crate::server::Server;
 
 /// Tasks that are removed in one commit at the most.
-pub const REMOVED_TASKS_MAX: usize = 500;
+const REMOVED_TASKS_MAX: usize = 500;
 
 /// Looks at jobs until it is dropped.
 pub async fn run(server: Arc<Server>) {
     loop {
         for job_key in server.signals.jobs().take().await {
-            let looked =
-                server.store.write(move |tx| look(tx, job_key, clock::now())).await;
+            let looked = server.store.write(move |tx| look(tx, job_key, clock::now())).await;
             match looked {
                 Ok(is_done) => {
                     if !is_done {

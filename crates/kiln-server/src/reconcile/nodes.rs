@@ -68,7 +68,10 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str) -> Result<(), Sto
             start(server, &node, &pool).await?;
         }
         Lost::Hopeless => {
-            warn!(node_id, "the agent of a node ends at once; the node is unusable: see its agent.log");
+            warn!(
+                node_id,
+                "the agent of a node ends at once; the node is unusable: see its agent.log"
+            );
         }
     }
     Ok(())

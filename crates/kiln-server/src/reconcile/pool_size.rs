@@ -89,7 +89,8 @@ fn look(
         return Ok(None);
     }
     if todo.leave.is_empty()
-        && let Ok(steady) = pool::step(&Pool { life: life.clone(), ..pool.clone() }, PoolFact::SizeReached, now)
+        && let Ok(steady) =
+            pool::step(&Pool { life: life.clone(), ..pool.clone() }, PoolFact::SizeReached, now)
     {
         life = steady;
     }

@@ -35,6 +35,7 @@ const SIGNED_HEADERS: [&str; 11] = [
 ];
 
 /// One way to read what clients leave open.
+#[expect(clippy::struct_excessive_bools, reason = "each is one disagreement of its own")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Reading {
     /// The length in place of the one sent.

@@ -13,12 +13,17 @@ use super::defaults::{self, Fill};
 use super::{casing, secrets, shape};
 use crate::api_version::ApiVersion;
 
+/// Rows of the first and the last version that has something.
+type Spans = Vec<(usize, usize)>;
+/// By the name of a field: its type, with the first and the last version that gives it that.
+type Fields = BTreeMap<String, Vec<(String, usize, usize)>>;
+
 /// The facts as they are written down.
 #[derive(Debug, Deserialize)]
 struct Facts {
-    models: BTreeMap<String, BTreeMap<String, Vec<(String, usize, usize)>>>,
-    enums: BTreeMap<String, BTreeMap<String, Vec<(usize, usize)>>>,
-    operations: BTreeMap<String, Vec<(usize, usize)>>,
+    models: BTreeMap<String, Fields>,
+    enums: BTreeMap<String, BTreeMap<String, Spans>>,
+    operations: BTreeMap<String, Spans>,
 }
 
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
@@ -239,7 +244,7 @@ fn kind_of(text: &str, models: &HashMap<&str, usize>, enums: &HashMap<&str, usiz
 fn enum_of(
     version: ApiVersion,
     name: &'static str,
-    words: &'static BTreeMap<String, Vec<(usize, usize)>>,
+    words: &'static BTreeMap<String, Spans>,
 ) -> Enum {
     let mut known: Vec<Word> = Vec::new();
     for (word, spans) in words {

@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 use crate::node::FileInfo;
 
 /// What a URL within a URL keeps as it is.
-const KEPT: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// An item of a list of files; `files_url` ends with `/files`.
 pub fn tree(info: &FileInfo, files_url: &str) -> Value {

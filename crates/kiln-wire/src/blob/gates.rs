@@ -43,7 +43,7 @@ impl Gates {
         self.version.is_since("2017-11-09")
     }
 
-    /// Whether containers tell their public access level.
+    /// Whether the properties of a container tell its public access level.
     pub fn has_public_access_header(&self) -> bool {
         self.version.is_since("2016-05-31")
     }

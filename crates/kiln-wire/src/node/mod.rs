@@ -8,7 +8,7 @@
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
-use kiln_domain::batch::task::{FailureInfo, TaskSpec};
+use kiln_domain::batch::task::TaskSpec;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ mod rejection;
 use std::fmt;
 
 use kiln_domain::time::Timestamp;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use self::code::Code;
 use super::metadata;
@@ -44,41 +44,33 @@ impl std::error::Error for Refusal {}
 impl Refusal {
     /// The body of the answer. `base_url` is scheme and host as the client knows them.
     pub fn body(&self, base_url: &str, request_id: &str, at: Timestamp) -> Vec<u8> {
-        let sentence = &self.message;
-        let time = at.to_iso_seven();
-        let mut body = json!({
-            "odata.metadata": metadata::ERROR.url(base_url),
-            "code": self.code,
-            "message": {
-                "lang": "en-US",
-                "value": format!("{sentence}\nRequestId:{request_id}\nTime:{time}"),
-            },
-        });
-        if !self.values.is_empty() {
-            body["values"] = self.values_json();
-        }
-        body.to_string().into_bytes()
+        let mut body = self.members(request_id, at);
+        body.insert("odata.metadata".to_owned(), metadata::ERROR.url(base_url).into());
+        Value::Object(body).to_string().into_bytes()
     }
 
     /// The same as the `error` of one task in the answer to a collection.
-    pub fn in_task_result(&self, request_id: &str, at: Timestamp) -> serde_json::Value {
-        let sentence = &self.message;
+    pub fn in_task_result(&self, request_id: &str, at: Timestamp) -> Value {
+        Value::Object(self.members(request_id, at))
+    }
+
+    fn members(&self, request_id: &str, at: Timestamp) -> Map<String, Value> {
         let time = at.to_iso_seven();
-        let text = format!("{sentence}\nRequestId:{request_id}\nTime:{time}");
-        let mut error = json!({ "code": self.code, "message": { "lang": "en-US", "value": text } });
+        let text = format!("{}\nRequestId:{request_id}\nTime:{time}", self.message);
+        let mut members = Map::new();
+        members.insert("code".to_owned(), self.code.into());
+        members.insert("message".to_owned(), json!({ "lang": "en-US", "value": text }));
         if !self.values.is_empty() {
-            error["values"] = self.values_json();
+            let values =
+                self.values.iter().map(|(key, value)| json!({ "key": key, "value": value }));
+            members.insert("values".to_owned(), values.collect());
         }
-        error
+        members
     }
 
     /// Seconds after which the client should ask again, for a `Retry-After` header.
     pub fn retry_after_seconds(&self) -> Option<u32> {
         matches!(self.status, 429 | 503).then_some(30)
-    }
-
-    fn values_json(&self) -> serde_json::Value {
-        self.values.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
     }
 
     fn with(mut self, key: &str, value: impl Into<String>) -> Self {

@@ -11,9 +11,9 @@ impl From<Rejection> for Refusal {
         use {Code as C, Rejection as R};
         match &rejection {
             R::InvalidProperty { name, value, reason } => {
-                Refusal::invalid_property(name, value, reason)
+                Self::invalid_property(name, value, reason)
             }
-            R::MissingProperty { name } => Refusal::missing_property(name),
+            R::MissingProperty { name } => Self::missing_property(name),
             R::PoolExists { .. } => C::POOL_EXISTS.refusal(),
             R::PoolNotFound { .. } => C::POOL_NOT_FOUND.refusal(),
             R::PoolBeingDeleted { .. } => C::POOL_BEING_DELETED.refusal(),
@@ -93,12 +93,12 @@ impl From<Rejection> for Refusal {
             R::TaskDependencyListTooLong { .. } => {
                 C::TASK_DEPENDENCY_LIST_TOO_LONG.refusal().because(rejection.to_string())
             }
-            R::TooManyTasks { count, limit } => Refusal::invalid_property(
+            R::TooManyTasks { count, limit } => Self::invalid_property(
                 "value",
                 count.to_string(),
                 format!("A collection has at most {limit} tasks"),
             ),
-            R::TaskTooLarge { limit_bytes, .. } => Refusal::body_too_large(*limit_bytes),
+            R::TaskTooLarge { limit_bytes, .. } => Self::body_too_large(*limit_bytes),
             R::FileNotFound { .. } => C::FILE_NOT_FOUND.refusal(),
             R::PathNotFound { .. } => C::PATH_NOT_FOUND.refusal(),
             R::FileIsDirectory { .. } => {

@@ -1,0 +1,409 @@
+//! The agent's loop: what the server says, what ends, what must be told.
+//!
+//! It owns all state of the agent; attempts run beside it and answer with how they ended.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_domain::batch::attempt::End;
+use kiln_wire::node::{
+    AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
+};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::boot::Boot;
+use crate::isolate::SetupError;
+use crate::link::{LinkFact, Outbox};
+use crate::node::{self, Node, Running, kind_name};
+use crate::streams::Streams;
+use crate::{AgentError, AgentOptions, clock, command, link, start_task};
+
+/// Seconds between two signs of life.
+const HEARTBEAT_SECONDS: u64 = 5;
+/// Messages and reports that wait for the loop.
+const WAITING_MAX: usize = 256;
+/// Attempts that are remembered after their end, so that no repeated command runs one again.
+const ENDED_MAX: usize = 4096;
+
+/// The agent of one node.
+pub(crate) struct Agent {
+    config: NodeConfig,
+    program: PathBuf,
+    incarnation: String,
+    node: Result<(Arc<Node>, Running), SetupError>,
+    /// The start of the node that counts, once there is one.
+    boot: Option<Arc<Boot>>,
+    boot_number: u32,
+    outbox: Option<Outbox>,
+    streams: Streams,
+    /// Reports that the server does not keep yet, in order of their numbers.
+    reports: VecDeque<(u64, Report)>,
+    last_number: u64,
+    /// Number of the last report that was sent on this link.
+    sent_number: u64,
+    attempts: HashMap<AttemptId, Attempt>,
+    ended: VecDeque<AttemptId>,
+    /// Runs of a task whose earlier attempt has not ended yet.
+    waiting: Vec<Run>,
+    n_attempts: u64,
+    work: JoinSet<Option<(AttemptId, End)>>,
+    from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    stop_start_task: watch::Sender<bool>,
+}
+
+/// An attempt that runs.
+struct Attempt {
+    stop: watch::Sender<bool>,
+}
+
+/// Whether the loop goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Continue,
+    Leave,
+}
+
+impl Agent {
+    /// Makes the node; whether that worked is told to the server later.
+    pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
+        let kinds = node::kinds(&config.isolation);
+        let node = Node::start(&config, &options.program, &kinds).await;
+        Self {
+            incarnation: options.incarnation,
+            program: options.program,
+            node,
+            boot: None,
+            boot_number: 0,
+            outbox: None,
+            streams: Streams::default(),
+            reports: VecDeque::new(),
+            last_number: 0,
+            sent_number: 0,
+            attempts: HashMap::new(),
+            ended: VecDeque::new(),
+            waiting: Vec::new(),
+            n_attempts: 0,
+            work: JoinSet::new(),
+            from_start_task: mpsc::channel(WAITING_MAX),
+            stop_start_task: watch::channel(false).0,
+            config,
+        }
+    }
+
+    /// Serves until the server or the system wants no more, then leaves nothing behind.
+    pub(crate) async fn run(mut self) -> Result<(), AgentError> {
+        let served = self.serve().await;
+        self.work.shutdown().await;
+        self.streams.end().await;
+        drop(self.outbox.take());
+        let ended = match self.node {
+            Ok((node, running)) => running.end(&node).await.map_err(AgentError::Leave),
+            Err(_) => Ok(()),
+        };
+        let directory = PathBuf::from(&self.config.directory);
+        let removed = tokio::task::spawn_blocking(move || node::remove_files(&directory)).await;
+        let removed = match removed {
+            Ok(removed) => removed.map_err(AgentError::Remove),
+            Err(_) => Ok(()),
+        };
+        served.and(ended).and(removed)
+    }
+
+    async fn serve(&mut self) -> Result<(), AgentError> {
+        let (facts, mut from_link) = mpsc::channel(WAITING_MAX);
+        let mut links = JoinSet::new();
+        links.spawn(link::keep(PathBuf::from(&self.config.link_socket), facts));
+        let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
+        let mut heartbeat = tokio::time::interval(Duration::from_secs(HEARTBEAT_SECONDS));
+        let patience = Duration::from_secs(self.config.orphan_timeout_seconds);
+        let orphaned = clock::sleep(patience);
+        tokio::pin!(orphaned);
+        loop {
+            let messages = self.outbox.as_ref().map(|outbox| outbox.messages.clone());
+            let is_linked = messages.is_some();
+            let has_unsent = self.sent_number < self.last_number;
+            let next = tokio::select! {
+                Some(fact) = from_link.recv() => {
+                    if matches!(fact, LinkFact::Disconnected) {
+                        orphaned.set(clock::sleep(patience));
+                    }
+                    self.on_link(fact).await
+                }
+                Some(report) = self.from_start_task.1.recv() => {
+                    self.report(report);
+                    Next::Continue
+                }
+                Some(done) = self.work.join_next() => {
+                    self.on_done(done);
+                    Next::Continue
+                }
+                // Without a link this never comes back.
+                Some(Ok(permit)) = reserve(messages.as_ref()), if has_unsent => {
+                    if let Some(message) = self.next_unsent() {
+                        permit.send(message);
+                    }
+                    Next::Continue
+                }
+                _ = heartbeat.tick(), if is_linked => {
+                    if let Some(messages) = &messages {
+                        // A link that can not keep up shows life by itself.
+                        let _full = messages.try_send(FromAgent::Heartbeat);
+                    }
+                    Next::Continue
+                }
+                () = ended(&mut self.node) => return Err(AgentError::NodeEnded),
+                _ = terminate.recv() => Next::Leave,
+                () = &mut orphaned, if !is_linked => Next::Leave,
+            };
+            if next == Next::Leave {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn on_link(&mut self, fact: LinkFact) -> Next {
+        match fact {
+            LinkFact::Connected(outbox) => {
+                let mut running: Vec<AttemptId> = self.attempts.keys().cloned().collect();
+                running.sort();
+                let hello = Hello {
+                    protocol: PROTOCOL,
+                    node_id: self.config.node_id.clone(),
+                    link_secret: self.config.link_secret.clone(),
+                    agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+                    incarnation: self.incarnation.clone(),
+                    isolation: self.isolation().to_owned(),
+                    boot: self.boot_number,
+                    running,
+                };
+                // The first message on a new link always has room.
+                let _room = outbox.messages.try_send(FromAgent::Hello(Box::new(hello)));
+                // Reports follow once the server said which it keeps.
+                self.sent_number = self.last_number;
+                self.outbox = Some(outbox);
+                Next::Continue
+            }
+            LinkFact::Disconnected => {
+                self.outbox = None;
+                self.streams.end().await;
+                Next::Continue
+            }
+            LinkFact::Message(message) => self.on_message(*message).await,
+        }
+    }
+
+    fn isolation(&self) -> &'static str {
+        self.node.as_ref().map_or("none", |(node, _)| kind_name(node.kind))
+    }
+
+    async fn on_message(&mut self, message: ToAgent) -> Next {
+        match message {
+            ToAgent::Welcome { acknowledged } => {
+                self.on_acknowledged(acknowledged);
+                // All that the server does not keep is sent, again or for the first time.
+                self.sent_number =
+                    self.reports.front().map_or(self.last_number, |(first, _)| first - 1);
+            }
+            ToAgent::Acknowledge { acknowledged } => self.on_acknowledged(acknowledged),
+            ToAgent::Prepare(prepare) => self.on_prepare(&prepare).await,
+            ToAgent::Run(run) => self.on_run(*run),
+            ToAgent::Stop { attempt } => self.on_stop(attempt),
+            ToAgent::RemoveDirectory { path } => {
+                if let Ok((node, _)) = &self.node {
+                    self.streams.remove_directory(Arc::clone(node), path);
+                }
+            }
+            ToAgent::Files { stream, request } => {
+                if let (Some(outbox), Ok((node, _))) = (&self.outbox, &self.node) {
+                    let pieces = outbox.pieces.clone();
+                    self.streams.answer(Arc::clone(node), stream, request, pieces);
+                }
+            }
+            ToAgent::CancelStream { stream } => self.streams.cancel(stream),
+            ToAgent::Leave => return Next::Leave,
+        }
+        Next::Continue
+    }
+
+    fn on_acknowledged(&mut self, acknowledged: u64) {
+        while self.reports.front().is_some_and(|(number, _)| *number <= acknowledged) {
+            self.reports.pop_front();
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        self.last_number += 1;
+        self.reports.push_back((self.last_number, report));
+    }
+
+    /// The next report for this link.
+    fn next_unsent(&mut self) -> Option<FromAgent> {
+        let index = self.reports.partition_point(|(number, _)| *number <= self.sent_number);
+        let Some((number, report)) = self.reports.get(index) else {
+            self.sent_number = self.last_number;
+            return None;
+        };
+        self.sent_number = *number;
+        Some(FromAgent::Report { number: *number, report: Box::new(report.clone()) })
+    }
+
+    async fn on_prepare(&mut self, prepare: &Prepare) {
+        if prepare.boot <= self.boot_number {
+            return;
+        }
+        if self.boot_number > 0 {
+            self.restart_node().await;
+        }
+        self.boot_number = prepare.boot;
+        let made = match &self.node {
+            Ok((node, _)) => Boot::new(&self.config, prepare, Arc::clone(node))
+                .map_err(|error| SetupError::new("prepare the node's directories", error)),
+            Err(error) => {
+                let message = format!("{} (see `kiln doctor`)", crate::with_causes(error));
+                return self.report(Report::BootFailed { boot: prepare.boot, message });
+            }
+        };
+        let boot = match made {
+            Ok(boot) => Arc::new(boot),
+            Err(error) => {
+                let message = crate::with_causes(&error);
+                return self.report(Report::BootFailed { boot: prepare.boot, message });
+            }
+        };
+        self.boot = Some(Arc::clone(&boot));
+        self.report(Report::Booted { boot: boot.number, at: clock::now() });
+        if let Some(spec) = prepare.start_task.clone() {
+            let reports = self.from_start_task.0.clone();
+            let stop = self.stop_start_task.subscribe();
+            self.work.spawn(async move {
+                start_task::run(&boot, &spec, &reports, stop).await;
+                None
+            });
+        }
+    }
+
+    /// Ends everything on the node and makes it anew; its files stay.
+    async fn restart_node(&mut self) {
+        self.work.shutdown().await;
+        self.waiting.clear();
+        let mut stopped: Vec<AttemptId> = self.attempts.drain().map(|(id, _)| id).collect();
+        stopped.sort();
+        let gone = Err(SetupError::new("restart the node", std::io::ErrorKind::NotConnected));
+        self.boot = None;
+        let kinds = match std::mem::replace(&mut self.node, gone) {
+            Ok((node, running)) => {
+                if let Err(error) = running.end(&node).await {
+                    tracing::error!(cause = crate::with_causes(&error), "failed to end the node");
+                }
+                vec![node.kind]
+            }
+            Err(_) => node::kinds(&self.config.isolation),
+        };
+        for attempt in stopped {
+            self.on_ended(attempt, Outcome::Stopped);
+        }
+        self.node = Node::start(&self.config, &self.program, &kinds).await;
+    }
+
+    fn on_run(&mut self, run: Run) {
+        let id = &run.attempt;
+        if self.attempts.contains_key(id) || self.ended.contains(id) {
+            return;
+        }
+        let earlier = self.attempts.iter().find(|(known, _)| is_same_task(known, id));
+        if let Some((_, earlier)) = earlier {
+            earlier.stop.send_replace(true);
+            self.waiting.push(run);
+            return;
+        }
+        self.begin(run);
+    }
+
+    fn begin(&mut self, run: Run) {
+        let id = run.attempt.clone();
+        let Some(boot) = self.boot.clone() else {
+            tracing::warn!(task = id.task_id, "a task for a node that is not ready");
+            return self.on_ended(id, Outcome::Stopped);
+        };
+        self.report(Report::Started { attempt: id.clone(), at: clock::now() });
+        self.n_attempts += 1;
+        let command = match boot.task_command(&run, self.n_attempts) {
+            Ok(command) => command,
+            Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }),
+        };
+        let (stop, stopped) = watch::channel(false);
+        self.attempts.insert(id.clone(), Attempt { stop });
+        self.work.spawn(async move {
+            let end = command::run(&boot.node, &boot.fetcher, &command, stopped).await;
+            Some((id, end))
+        });
+    }
+
+    fn on_stop(&mut self, id: AttemptId) {
+        let n_waiting = self.waiting.len();
+        self.waiting.retain(|run| run.attempt != id);
+        match self.attempts.get(&id) {
+            Some(attempt) => {
+                attempt.stop.send_replace(true);
+            }
+            None if self.ended.contains(&id) && self.waiting.len() == n_waiting => {}
+            None => self.on_ended(id, Outcome::Stopped),
+        }
+    }
+
+    fn on_done(&mut self, done: Result<Option<(AttemptId, End)>, tokio::task::JoinError>) {
+        match done {
+            Ok(Some((id, end))) => {
+                self.attempts.remove(&id);
+                self.on_ended(id, outcome(end));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "an attempt broke"),
+        }
+    }
+
+    fn on_ended(&mut self, id: AttemptId, outcome: Outcome) {
+        let next = self.waiting.iter().position(|run| is_same_task(&run.attempt, &id));
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(id.clone());
+        self.report(Report::Ended { attempt: id, at: clock::now(), outcome });
+        if let Some(next) = next {
+            let run = self.waiting.swap_remove(next);
+            self.begin(run);
+        }
+    }
+}
+
+fn is_same_task(one: &AttemptId, other: &AttemptId) -> bool {
+    one.job_key == other.job_key && one.task_id == other.task_id
+}
+
+fn outcome(end: End) -> Outcome {
+    match end {
+        End::Exited { exit_code } => Outcome::Exited { exit_code },
+        End::TimedOut => Outcome::TimedOut,
+        End::Stopped => Outcome::Stopped,
+        End::NotStarted(failure) => Outcome::NotStarted { failure },
+    }
+}
+
+/// Room for a message; `None` without a link.
+async fn reserve(
+    messages: Option<&mpsc::Sender<FromAgent>>,
+) -> Option<Result<mpsc::Permit<'_, FromAgent>, mpsc::error::SendError<()>>> {
+    Some(messages?.reserve().await)
+}
+
+/// Comes back when the node's first process ends by itself.
+async fn ended(node: &mut Result<(Arc<Node>, Running), SetupError>) {
+    match node {
+        Ok((_, running)) => running.ended().await,
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,138 @@
+//! One start of a node: what its commands have in common until the next one.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+use kiln_domain::batch::task::FailureInfo;
+use kiln_domain::span::Span;
+use kiln_wire::node::{NodeConfig, Prepare, Run};
+
+use crate::command::Command;
+use crate::environment::{CommandFacts, NodeFacts, variables};
+use crate::fetch::Fetcher;
+use crate::node::Node;
+
+/// Directory of the start task below the node's root.
+const START_TASK_DIRECTORY: &str = "startup";
+/// Permission bits of a directory that all users may read.
+const READABLE_MODE: u32 = 0o755;
+/// Permission bits of the directory of a task.
+const TASK_MODE: u32 = 0o750;
+/// Where certificates that commands trust are put, below the node's root.
+const TRUST_DIRECTORY: &str = "volatile/trust";
+/// Variables that name a file of certificates.
+const TRUST_VARIABLES: [&str; 7] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+];
+
+/// One start of a node.
+#[derive(Debug)]
+pub(crate) struct Boot {
+    /// Counts the starts, from 1.
+    pub(crate) number: u32,
+    /// The node.
+    pub(crate) node: Arc<Node>,
+    /// Brings files.
+    pub(crate) fetcher: Fetcher,
+    facts: NodeFacts,
+}
+
+impl Boot {
+    /// What `prepare` asks for.
+    pub(crate) fn new(
+        config: &NodeConfig,
+        prepare: &Prepare,
+        node: Arc<Node>,
+    ) -> std::io::Result<Self> {
+        let facts = NodeFacts {
+            account_name: config.account_name.clone(),
+            pool_id: config.pool_id.clone(),
+            node_id: config.node_id.clone(),
+            is_dedicated: prepare.is_dedicated,
+            root: node.root_in_view.clone(),
+            given: adopt_certificates(&prepare.environment, &node)?,
+        };
+        let fetcher = Fetcher::new(prepare.environment.clone());
+        Ok(Self { number: prepare.boot, node, fetcher, facts })
+    }
+
+    /// The start task as a command.
+    pub(crate) fn start_task_command(&self, spec: &StartTaskSpec) -> Result<Command, FailureInfo> {
+        let account = self.node.accounts.choose(spec.user_identity.as_ref(), None)?;
+        let facts = CommandFacts {
+            task: None,
+            directory: START_TASK_DIRECTORY,
+            user: &account.name,
+            identity: account.identity,
+            given: [&[], &spec.environment_settings],
+        };
+        Ok(Command {
+            directory: START_TASK_DIRECTORY.to_owned(),
+            directory_mode: READABLE_MODE,
+            command_line: spec.command_line.clone(),
+            resource_files: spec.resource_files.clone(),
+            variables: variables(&self.facts, &facts),
+            account,
+            time_limit: None,
+        })
+    }
+
+    /// An attempt of a task as a command; `count` counts the attempts of the node.
+    pub(crate) fn task_command(&self, run: &Run, count: u64) -> Result<Command, FailureInfo> {
+        let spec = &run.task;
+        let account = self.node.accounts.choose(spec.user_identity.as_ref(), Some(count))?;
+        let facts = CommandFacts {
+            task: Some((&run.job_id, &spec.id)),
+            directory: &run.directory,
+            user: &account.name,
+            identity: account.identity,
+            given: [&run.job_environment, &spec.environment_settings],
+        };
+        let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
+        Ok(Command {
+            directory: run.directory.clone(),
+            directory_mode: TASK_MODE,
+            command_line: spec.command_line.clone(),
+            resource_files: spec.resource_files.clone(),
+            variables: variables(&self.facts, &facts),
+            account,
+            time_limit: limit.map(Span::to_std),
+        })
+    }
+}
+
+/// Copies the files of certificates that `settings` name to a place that the node sees, and
+/// names that place instead.
+fn adopt_certificates(
+    settings: &[EnvironmentSetting],
+    node: &Node,
+) -> std::io::Result<Vec<EnvironmentSetting>> {
+    let owner = node.accounts.root().owner;
+    let directory = node.root.make(TRUST_DIRECTORY, owner, READABLE_MODE)?;
+    let mut adopted = settings.to_vec();
+    for setting in &mut adopted {
+        let path = Path::new(&setting.value);
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
+        if !TRUST_VARIABLES.contains(&setting.name.as_str()) {
+            continue;
+        }
+        let Ok(content) = fs::read(path) else {
+            tracing::warn!(name = setting.name, "the file of certificates can not be read");
+            continue;
+        };
+        directory.create(name, owner, 0o644)?.write_all(&content)?;
+        setting.value = format!("{}/{TRUST_DIRECTORY}/{name}", node.root_in_view);
+    }
+    Ok(adopted)
+}

@@ -1,0 +1,263 @@
+//! Runs one command on the node, from its directory to its end: carries out what
+//! [`kiln_domain::batch::attempt`] decides.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::time::Duration;
+
+use kiln_domain::batch::attempt::{Effect, End, Fact, State, step};
+use kiln_domain::batch::command::ResourceFile;
+use kiln_domain::batch::task::{FailureCategory, FailureInfo, NameValue};
+use tokio::sync::watch;
+
+use crate::account::Account;
+use crate::clock;
+use crate::directory::Directory;
+use crate::environment::MARK;
+use crate::fetch::Fetcher;
+use crate::init_client::{Process, ProcessFact};
+use crate::node::Node;
+use crate::node_init::message::{Spawn, SpawnStep};
+
+/// Permission bits of the directories above those of tasks.
+const COMMON_MODE: u32 = 0o755;
+/// Permission bits of the files that catch what a task prints.
+const OUTPUT_MODE: u32 = 0o644;
+
+/// A command to run.
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    /// Its directory below the node's root.
+    pub(crate) directory: String,
+    /// Permission bits of that directory.
+    pub(crate) directory_mode: u32,
+    /// The program and its arguments.
+    pub(crate) command_line: String,
+    /// Files fetched before.
+    pub(crate) resource_files: Vec<ResourceFile>,
+    /// Variables of its process.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Who runs it.
+    pub(crate) account: Account,
+    /// Time after which it is killed.
+    pub(crate) time_limit: Option<Duration>,
+}
+
+type Preparation<'a> = Pin<Box<dyn Future<Output = Result<Directory, FailureInfo>> + Send + 'a>>;
+
+/// The hands of one attempt.
+struct Hands<'a> {
+    node: &'a Node,
+    command: &'a Command,
+    preparation: Option<Preparation<'a>>,
+    directory: Option<Directory>,
+    process: Option<Process>,
+}
+
+/// Runs `command` to its end; `stop` becomes true when its end is asked for.
+pub(crate) async fn run(
+    node: &Node,
+    fetcher: &Fetcher,
+    command: &Command,
+    mut stop: watch::Receiver<bool>,
+) -> End {
+    let mut hands = Hands {
+        node,
+        command,
+        preparation: Some(Box::pin(prepare(node, fetcher, command))),
+        directory: None,
+        process: None,
+    };
+    let deadline = async {
+        match command.time_limit {
+            Some(time) => clock::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(deadline);
+    let (mut is_late, mut is_stopped) = (false, false);
+    let mut state = State::Preparing;
+    let mut facts = VecDeque::new();
+    loop {
+        let fact = match facts.pop_front() {
+            Some(fact) => fact,
+            None => tokio::select! {
+                biased;
+                asked = stop.wait_for(|stop| *stop), if !is_stopped => {
+                    drop(asked);
+                    is_stopped = true;
+                    Fact::Stop
+                }
+                () = &mut deadline, if !is_late => {
+                    is_late = true;
+                    Fact::Deadline
+                }
+                fact = hands.next() => fact,
+            },
+        };
+        let effects;
+        (state, effects) = match step(state, fact) {
+            Ok(next) => next,
+            Err(impossible) => {
+                tracing::error!(%impossible, "an attempt lost track");
+                return End::NotStarted(launch_failed(&impossible.to_string()));
+            }
+        };
+        for effect in effects {
+            if let Effect::Report(end) = effect {
+                return end;
+            }
+            facts.extend(hands.apply(effect).await);
+        }
+    }
+}
+
+impl Hands<'_> {
+    /// What happens next by itself.
+    async fn next(&mut self) -> Fact {
+        if let Some(preparation) = &mut self.preparation {
+            let prepared = preparation.await;
+            self.preparation = None;
+            return match prepared {
+                Ok(directory) => {
+                    self.directory = Some(directory);
+                    Fact::Prepared
+                }
+                Err(failure) => Fact::PrepareFailed(failure),
+            };
+        }
+        let Some(process) = &mut self.process else {
+            return std::future::pending().await;
+        };
+        match process.next().await {
+            ProcessFact::Spawned => Fact::Spawned,
+            ProcessFact::SpawnFailed { step, errno } => Fact::SpawnFailed(not_started(step, errno)),
+            ProcessFact::Exited { exit_code } => Fact::Exited { exit_code },
+            ProcessFact::Emptied => Fact::Emptied,
+        }
+    }
+
+    /// Carries out an effect; answers what is known at once.
+    async fn apply(&mut self, effect: Effect) -> Option<Fact> {
+        match effect {
+            Effect::AbandonPreparation => {
+                self.preparation = None;
+                None
+            }
+            Effect::Spawn => match self.spawn().await {
+                Ok(process) => {
+                    self.process = Some(process);
+                    None
+                }
+                Err(failure) => Some(Fact::SpawnFailed(failure)),
+            },
+            Effect::Empty => {
+                if let Some(process) = &mut self.process
+                    && let Err(error) = self.node.init.empty(process).await
+                {
+                    tracing::error!(%error, "failed to ask for the end of a task's processes");
+                }
+                None
+            }
+            Effect::Report(_) => None,
+        }
+    }
+
+    async fn spawn(&mut self) -> Result<Process, FailureInfo> {
+        let command = self.command;
+        let argv = shell_words::split(&command.command_line)
+            .map_err(|error| launch_failed(&error.to_string()))?;
+        if argv.is_empty() {
+            return Err(program_not_found("the command line is empty"));
+        }
+        let failed = |error: io::Error| launch_failed(&error.to_string());
+        let Some(directory) = &self.directory else {
+            return Err(launch_failed("the task has no directory"));
+        };
+        let output = |name: &str| {
+            directory.create(name, command.account.owner, OUTPUT_MODE).map(OwnedFd::from)
+        };
+        let (stdout, stderr) =
+            (output("stdout.txt").map_err(failed)?, output("stderr.txt").map_err(failed)?);
+        let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
+        let place = format!("{}/{}", self.node.root_in_view, command.directory);
+        let request = Spawn {
+            id: self.node.init.new_id(),
+            argv,
+            environment: settings.collect(),
+            mark: format!("{MARK}={place}"),
+            directory: format!("{place}/wd"),
+            user: command.account.id,
+            is_admin: command.account.is_admin,
+            has_group: false,
+        };
+        self.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
+    }
+}
+
+impl Drop for Hands<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = &self.process {
+            self.node.init.forget(process);
+        }
+    }
+}
+
+async fn prepare(
+    node: &Node,
+    fetcher: &Fetcher,
+    command: &Command,
+) -> Result<Directory, FailureInfo> {
+    let make = || -> io::Result<(Directory, Directory)> {
+        let (above, name) = command.directory.rsplit_once('/').unwrap_or(("", &command.directory));
+        let above = node.root.make(above, node.accounts.root().owner, COMMON_MODE)?;
+        let (owner, mode) = (command.account.owner, command.directory_mode);
+        let directory = above.make(name, owner, mode)?;
+        directory.give(owner, mode)?;
+        let working_directory = directory.make("wd", owner, mode)?;
+        working_directory.give(owner, mode)?;
+        Ok((directory, working_directory))
+    };
+    let (directory, working_directory) = make().map_err(|error| {
+        let message = "The directory of the task can not be made";
+        failure("ResourceDirectoryCreateFailed", message, &error.to_string())
+    })?;
+    fetcher.fetch(&command.resource_files, &working_directory, command.account.owner).await?;
+    Ok(directory)
+}
+
+fn not_started(step: SpawnStep, errno: i32) -> FailureInfo {
+    let cause = io::Error::from_raw_os_error(errno);
+    match step {
+        SpawnStep::Program if cause.kind() == io::ErrorKind::NotFound => {
+            program_not_found(&cause.to_string())
+        }
+        SpawnStep::Request
+        | SpawnStep::Clone
+        | SpawnStep::Group
+        | SpawnStep::Streams
+        | SpawnStep::User
+        | SpawnStep::Directory
+        | SpawnStep::Program => launch_failed(&cause.to_string()),
+    }
+}
+
+fn program_not_found(detail: &str) -> FailureInfo {
+    failure("CommandProgramNotFound", "The specified command program is not found", detail)
+}
+
+fn launch_failed(detail: &str) -> FailureInfo {
+    failure("CommandLaunchFailed", "Failed to launch the specified command line", detail)
+}
+
+fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {
+    FailureInfo {
+        category: FailureCategory::UserError,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        details: vec![NameValue { name: "Message".to_owned(), value: detail.to_owned() }],
+    }
+}

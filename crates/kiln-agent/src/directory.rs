@@ -1,0 +1,142 @@
+//! Files below the node's root, reached so that no link leads out of it.
+//!
+//! Tasks write there, and may put a link in the way of the agent, who has more rights than
+//! they. Every name is therefore resolved by the kernel below an open directory.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, mkdirat, openat2, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::node_init::message::UserId;
+
+/// Times that the kernel is asked again when a name changed under its hands.
+const TRIES_MAX: usize = 100;
+
+/// An open directory below the node's root, or the root itself.
+#[derive(Debug)]
+pub(crate) struct Directory(OwnedFd);
+
+/// Whether links below the directory are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// As long as they stay below.
+    Below,
+    /// Not at all.
+    Refused,
+}
+
+impl Directory {
+    /// Opens a directory of the machine by its whole name.
+    pub(crate) fn open_root(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
+    }
+
+    /// Opens what lies at `path`.
+    pub(crate) fn open(&self, path: &str, flags: OFlags, links: Links) -> io::Result<OwnedFd> {
+        self.open_new(path, flags, Mode::empty(), links)
+    }
+
+    fn open_new(&self, path: &str, flags: OFlags, mode: Mode, links: Links) -> io::Result<OwnedFd> {
+        let path = if path.is_empty() { "." } else { path };
+        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        if links == Links::Refused {
+            resolve |= ResolveFlags::NO_SYMLINKS;
+        }
+        let mut flags = flags | OFlags::CLOEXEC;
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NOCTTY;
+        }
+        for _ in 0..TRIES_MAX {
+            match openat2(&self.0, path, flags, mode, resolve) {
+                // Something was renamed on the way: the kernel can not tell where it ended.
+                Err(Errno::AGAIN) => {}
+                result => return Ok(result?),
+            }
+        }
+        Err(Errno::AGAIN.into())
+    }
+
+    /// Opens the directory at `path`.
+    pub(crate) fn enter(&self, path: &str, links: Links) -> io::Result<Self> {
+        self.open(path, OFlags::DIRECTORY, links).map(Self)
+    }
+
+    /// Opens the directory at `path`, after making what is missing on the way; what is made
+    /// belongs to `owner`.
+    pub(crate) fn make(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<Self> {
+        let mut here = Self(self.0.try_clone()?);
+        for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+            let made = match mkdirat(&here.0, name, Mode::from_raw_mode(0o700)) {
+                Ok(()) => true,
+                Err(Errno::EXIST) => false,
+                Err(error) => return Err(error.into()),
+            };
+            here = here.enter(name, Links::Refused)?;
+            if made {
+                here.give(owner, mode)?;
+            }
+        }
+        Ok(here)
+    }
+
+    /// Makes it belong to `owner`, with `mode`.
+    pub(crate) fn give(&self, owner: Option<UserId>, mode: u32) -> io::Result<()> {
+        give(&self.0, owner, mode)
+    }
+
+    /// Makes an empty file in place of what file or link lies at `path`, whose directory
+    /// exists.
+    pub(crate) fn create(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<File> {
+        let (directory, name) = self.parent(path)?;
+        match unlinkat(&directory.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let file = directory.open_new(name, flags, Mode::from_raw_mode(0o600), Links::Refused)?;
+        give(&file, owner, mode)?;
+        Ok(File::from(file))
+    }
+
+    /// The directory that holds `path`, and its name therein.
+    pub(crate) fn parent<'a>(&self, path: &'a str) -> io::Result<(Self, &'a str)> {
+        let path = path.trim_end_matches('/');
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+        if name.is_empty() || name == "." || name == ".." {
+            return Err(Errno::INVAL.into());
+        }
+        Ok((self.enter(directory, Links::Below)?, name))
+    }
+
+    /// Removes the directory `name`, directly below, with all in it.
+    pub(crate) fn remove_all(&self, name: &str) -> io::Result<()> {
+        // The library's own removal follows no link below this name, and this name begins
+        // at an open directory.
+        std::fs::remove_dir_all(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn give(file: &OwnedFd, owner: Option<UserId>, mode: u32) -> io::Result<()> {
+    if let Some(UserId { uid, gid }) = owner {
+        fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    Ok(fchmod(file, Mode::from_raw_mode(mode))?)
+}
+
+/// Whether `path` names something below a directory: relative, and never upwards.
+pub(crate) fn is_below(path: &str) -> bool {
+    !path.starts_with('/') && !path.contains('\0') && path.split('/').all(|name| name != "..")
+}

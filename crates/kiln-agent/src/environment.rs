@@ -1,0 +1,150 @@
+//! The variables of a task's process.
+
+use std::collections::BTreeMap;
+
+use kiln_domain::batch::command::EnvironmentSetting;
+
+/// Where programs lie on a machine.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the variables of every command on a node say.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeFacts {
+    /// The Batch account's name.
+    pub(crate) account_name: String,
+    /// The pool's id.
+    pub(crate) pool_id: String,
+    /// The node's id.
+    pub(crate) node_id: String,
+    /// Whether it is a dedicated node.
+    pub(crate) is_dedicated: bool,
+    /// The node's root directory, as the node sees it.
+    pub(crate) root: String,
+    /// Variables that the server gives to every command.
+    pub(crate) given: Vec<EnvironmentSetting>,
+}
+
+/// What the variables of one command say.
+#[derive(Clone, Debug)]
+pub(crate) struct CommandFacts<'a> {
+    /// Job and task; `None` for the start task.
+    pub(crate) task: Option<(&'a str, &'a str)>,
+    /// Its directory below the node's root.
+    pub(crate) directory: &'a str,
+    /// Name of its user.
+    pub(crate) user: &'a str,
+    /// `PoolNonAdmin` and its like.
+    pub(crate) identity: &'a str,
+    /// Variables of the job, then of the task.
+    pub(crate) given: [&'a [EnvironmentSetting]; 2],
+}
+
+/// Name of the variable that no two commands of a node share.
+pub(crate) const MARK: &str = "AZ_BATCH_TASK_DIR";
+
+/// All variables of a command, in name order. What is given later wins.
+pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMap<String, String> {
+    let root = &node.root;
+    let directory = format!("{root}/{}", command.directory);
+    let working_directory = format!("{directory}/wd");
+    let shared = format!("{root}/shared");
+    let mut all = BTreeMap::new();
+    let mut set = |name: &str, value: &str| {
+        all.insert(name.to_owned(), value.to_owned());
+    };
+    set("PATH", PATH);
+    set("AZ_BATCH_ACCOUNT_NAME", &node.account_name);
+    set("AZ_BATCH_POOL_ID", &node.pool_id);
+    set("AZ_BATCH_NODE_ID", &node.node_id);
+    set("AZ_BATCH_NODE_IS_DEDICATED", if node.is_dedicated { "true" } else { "false" });
+    set("AZ_BATCH_NODE_ROOT_DIR", root);
+    set("AZ_BATCH_NODE_SHARED_DIR", &shared);
+    set("AZ_BATCH_NODE_STARTUP_DIR", &format!("{root}/startup"));
+    set("AZ_BATCH_NODE_STARTUP_WORKING_DIR", &format!("{root}/startup/wd"));
+    set("AZ_BATCH_NODE_MOUNTS_DIR", &format!("{root}/fsmounts"));
+    set(MARK, &directory);
+    set("AZ_BATCH_TASK_WORKING_DIR", &working_directory);
+    set("AZ_BATCH_CERTIFICATES_DIR", &format!("{directory}/certs"));
+    set("AZ_BATCH_TASK_USER", command.user);
+    set("AZ_BATCH_TASK_USER_IDENTITY", command.identity);
+    set("HOME", &working_directory);
+    set("PWD", &working_directory);
+    set("USER", command.user);
+    if let Some((job, task)) = command.task {
+        set("AZ_BATCH_JOB_ID", job);
+        set("AZ_BATCH_TASK_ID", task);
+    }
+    for EnvironmentSetting { name, value } in &node.given {
+        set(name, value);
+    }
+    let path = all.remove("PATH").unwrap_or_default();
+    all.insert("PATH".to_owned(), format!("{path}:{shared}:{working_directory}"));
+    for EnvironmentSetting { name, value } in command.given.into_iter().flatten() {
+        all.insert(name.clone(), value.clone());
+    }
+    // A name that the kernel can not tell from its value is no name.
+    all.retain(|name, _| !name.is_empty() && !name.contains('='));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_domain::batch::command::EnvironmentSetting;
+
+    use super::{CommandFacts, NodeFacts, variables};
+
+    fn setting(name: &str, value: &str) -> EnvironmentSetting {
+        EnvironmentSetting { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    fn node() -> NodeFacts {
+        NodeFacts {
+            account_name: "kilndev".to_owned(),
+            pool_id: "p".to_owned(),
+            node_id: "n".to_owned(),
+            is_dedicated: true,
+            root: "/mnt/batch/tasks".to_owned(),
+            given: vec![setting("PATH", "/venv/bin:/bin"), setting("X", "server")],
+        }
+    }
+
+    #[test]
+    fn later_settings_win() {
+        let (job, task) = ([setting("X", "job"), setting("Y", "job")], [setting("Y", "task")]);
+        let command = CommandFacts {
+            task: Some(("j", "t")),
+            directory: "workitems/j/job-1/t",
+            user: "_azbatch",
+            identity: "PoolNonAdmin",
+            given: [&job, &task],
+        };
+        let all = variables(&node(), &command);
+        let value = |name: &str| all.get(name).map(String::as_str);
+        assert_eq!(value("X"), Some("job"));
+        assert_eq!(value("Y"), Some("task"));
+        assert_eq!(value("AZ_BATCH_JOB_ID"), Some("j"));
+        assert_eq!(value("AZ_BATCH_TASK_ID"), Some("t"));
+        assert_eq!(value("HOME"), Some("/mnt/batch/tasks/workitems/j/job-1/t/wd"));
+        assert_eq!(
+            value("PATH"),
+            Some("/venv/bin:/bin:/mnt/batch/tasks/shared:/mnt/batch/tasks/workitems/j/job-1/t/wd")
+        );
+    }
+
+    #[test]
+    fn a_start_task_has_no_job() {
+        let command = CommandFacts {
+            task: None,
+            directory: "startup",
+            user: "root",
+            identity: "PoolAdmin",
+            given: [&[], &[]],
+        };
+        let all = variables(&node(), &command);
+        assert!(!all.contains_key("AZ_BATCH_JOB_ID"));
+        assert_eq!(
+            all.get("AZ_BATCH_TASK_DIR").map(String::as_str),
+            Some("/mnt/batch/tasks/startup")
+        );
+    }
+}

@@ -1,0 +1,320 @@
+//! Brings the resource files of a command to its working directory.
+
+mod list;
+mod url;
+
+use std::io::Write as _;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile};
+use kiln_domain::batch::task::{FailureCategory, FailureInfo, NameValue};
+use reqwest::StatusCode;
+
+use self::url::Parts;
+use crate::clock;
+use crate::directory::{Directory, is_below};
+use crate::node_init::message::UserId;
+
+/// Files fetched at once for one command.
+const FILES_AT_ONCE_MAX: usize = 8;
+/// Tries for one file or page.
+const TRIES_MAX: u32 = 5;
+/// Pause after the first failed try, in milliseconds; doubled by each further one.
+const PAUSE_MS: u64 = 200;
+/// Time to connect, in seconds.
+const CONNECT_SECONDS_MAX: u64 = 10;
+/// Time without a byte, in seconds.
+const SILENCE_SECONDS_MAX: u64 = 60;
+/// Blobs of one container.
+const BLOBS_MAX: usize = 100_000;
+/// Bytes of one page of a list.
+const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Permission bits of a fetched file.
+const FILE_MODE: u32 = 0o770;
+/// Permission bits of a directory made for one.
+const DIRECTORY_MODE: u32 = 0o770;
+
+/// Fetches over HTTP, as the node's variables say.
+#[derive(Debug, Default)]
+pub(crate) struct Fetcher {
+    settings: Vec<EnvironmentSetting>,
+    client: OnceLock<reqwest::Client>,
+}
+
+/// One file to fetch.
+struct Wanted {
+    url: String,
+    path: String,
+    mode: u32,
+}
+
+/// Why one try brought nothing.
+enum Fault {
+    /// Another try may bring it.
+    Passing(FailureInfo),
+    /// No try will.
+    Lasting(FailureInfo),
+}
+
+impl Fetcher {
+    /// Goes through the proxy and trusts the certificates that `settings` name.
+    pub(crate) fn new(settings: Vec<EnvironmentSetting>) -> Self {
+        Self { settings, client: OnceLock::new() }
+    }
+
+    /// Fetches `files` into `directory`.
+    pub(crate) async fn fetch(
+        &self,
+        files: &[ResourceFile],
+        directory: &Directory,
+        owner: Option<UserId>,
+    ) -> Result<(), FailureInfo> {
+        let mut wanted = Vec::new();
+        for file in files {
+            wanted.extend(self.wanted(file).await?);
+        }
+        stream::iter(wanted.into_iter().map(Ok))
+            .try_for_each_concurrent(FILES_AT_ONCE_MAX, |file| async move {
+                self.fetch_one(&file, directory, owner).await
+            })
+            .await
+    }
+
+    /// What a resource file stands for.
+    async fn wanted(&self, file: &ResourceFile) -> Result<Vec<Wanted>, FailureInfo> {
+        let mode = file.file_mode.as_deref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+        let mode = mode.unwrap_or(FILE_MODE) & 0o7777;
+        let path = file.file_path.as_deref().unwrap_or_default();
+        if !is_below(path) {
+            let message = "The path of a resource file leads out of the working directory";
+            return Err(failure("ResourceFileCreateFailed", message, path));
+        }
+        if let Some(url) = &file.http_url {
+            let parts = parse(url)?;
+            return Ok(vec![Wanted { url: parts.whole(), path: path.to_owned(), mode }]);
+        }
+        let Some(url) = &file.storage_container_url else {
+            let name = file.auto_storage_container_name.as_deref().unwrap_or_default();
+            let message = "The node knows no storage account for the container";
+            return Err(failure("BlobDownloadMiscError", message, name));
+        };
+        let container = parse(url)?;
+        let prefix = file.blob_prefix.as_deref().unwrap_or_default();
+        let names = self.list(&container, prefix).await?;
+        let in_directory = |name: &str| match path.trim_end_matches('/') {
+            "" => name.to_owned(),
+            path => format!("{path}/{name}"),
+        };
+        // A name that ends with a slash stands for a directory.
+        let files = names.iter().filter(|name| !name.ends_with('/') && is_below(name));
+        Ok(files
+            .map(|name| Wanted { url: container.blob(name), path: in_directory(name), mode })
+            .collect())
+    }
+
+    async fn list(&self, container: &Parts, prefix: &str) -> Result<Vec<String>, FailureInfo> {
+        let mut names = Vec::new();
+        let mut marker = String::new();
+        loop {
+            let url = container.list(prefix, &marker);
+            let page = again(|| self.list_page(&url)).await?;
+            names.extend(page.names);
+            marker = page.next_marker;
+            if marker.is_empty() {
+                return Ok(names);
+            }
+            if names.len() > BLOBS_MAX {
+                let message = "The container holds too many blobs";
+                return Err(failure("BlobDownloadMiscError", message, &container.whole()));
+            }
+        }
+    }
+
+    async fn list_page(&self, url: &str) -> Result<list::Page, Fault> {
+        let response = self.get(url).await?;
+        let mut xml = Vec::new();
+        let mut bytes = response.bytes_stream();
+        while let Some(part) = bytes.next().await {
+            xml.extend_from_slice(&part.map_err(|error| broken(url, &error))?);
+            if xml.len() > PAGE_BYTES_MAX {
+                let message = "The list of blobs is too long";
+                return Err(Fault::Lasting(failure("BlobDownloadMiscError", message, url)));
+            }
+        }
+        list::read(&String::from_utf8_lossy(&xml)).map_err(|error| {
+            let message = "The list of blobs can not be read";
+            Fault::Lasting(failure("BlobDownloadMiscError", message, &error.to_string()))
+        })
+    }
+
+    async fn fetch_one(
+        &self,
+        file: &Wanted,
+        directory: &Directory,
+        owner: Option<UserId>,
+    ) -> Result<(), FailureInfo> {
+        let (above, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+        let directory = directory.make(above, owner, DIRECTORY_MODE).map_err(|error| {
+            let message = "A directory for a resource file can not be made";
+            failure("ResourceDirectoryCreateFailed", message, &format!("{above}: {error}"))
+        })?;
+        again(|| self.download(file, &directory, name, owner)).await
+    }
+
+    async fn download(
+        &self,
+        file: &Wanted,
+        directory: &Directory,
+        name: &str,
+        owner: Option<UserId>,
+    ) -> Result<(), Fault> {
+        let mut bytes = self.get(&file.url).await?.bytes_stream();
+        let mut content = directory.create(name, owner, file.mode).map_err(|error| {
+            let message = "A resource file can not be made";
+            let detail = format!("{}: {error}", file.path);
+            Fault::Lasting(failure("ResourceFileCreateFailed", message, &detail))
+        })?;
+        while let Some(part) = bytes.next().await {
+            let part = part.map_err(|error| broken(&file.url, &error))?;
+            content.write_all(&part).map_err(|error| {
+                let is_full = error.kind() == std::io::ErrorKind::StorageFull;
+                let code = if is_full { "DiskFull" } else { "ResourceFileWriteFailed" };
+                let detail = format!("{}: {error}", file.path);
+                Fault::Lasting(failure(code, "A resource file can not be written", &detail))
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn get(&self, url: &str) -> Result<reqwest::Response, Fault> {
+        let client = self.client().map_err(|error| {
+            let message = "The settings for downloads make no sense";
+            Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(&error)))
+        })?;
+        let response = client.get(url).send().await.map_err(|error| broken(url, &error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let detail = format!("{status} {}", without_query(url));
+        let failed = |code, message| failure(code, message, &detail);
+        Err(match status {
+            StatusCode::NOT_FOUND => {
+                Fault::Lasting(failed("BlobNotFound", "The specified Azure Blob(s) is not found"))
+            }
+            StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Fault::Lasting(failed(
+                "BlobAccessDenied",
+                "Access for one of the specified Azure Blob(s) is denied",
+            )),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Fault::Passing(failed("BlobDownloadTimedOut", "The download was put off too often"))
+            }
+            status => {
+                let message = "Miscellaneous error encountered while downloading one of the \
+                               specified Azure Blob(s)";
+                let failure = failed("BlobDownloadMiscError", message);
+                if status.is_server_error() {
+                    Fault::Passing(failure)
+                } else {
+                    Fault::Lasting(failure)
+                }
+            }
+        })
+    }
+
+    fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = build_client(&self.settings)?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// A client that knows nothing of the agent's own environment.
+fn build_client(settings: &[EnvironmentSetting]) -> Result<reqwest::Client, reqwest::Error> {
+    let value = |names: [&str; 2]| {
+        let mut found = names.iter().filter_map(|name| {
+            settings.iter().rev().find(|setting| setting.name == *name && !setting.value.is_empty())
+        });
+        found.next().map(|setting| setting.value.as_str())
+    };
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
+        .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX));
+    let direct = value(["NO_PROXY", "no_proxy"]).and_then(reqwest::NoProxy::from_string);
+    if let Some(proxy) = value(["HTTPS_PROXY", "https_proxy"]) {
+        builder = builder.proxy(reqwest::Proxy::https(proxy)?.no_proxy(direct.clone()));
+    }
+    if let Some(proxy) = value(["HTTP_PROXY", "http_proxy"]) {
+        builder = builder.proxy(reqwest::Proxy::http(proxy)?.no_proxy(direct));
+    }
+    let bundle = value(["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]);
+    if let Some(pem) = bundle.and_then(|path| std::fs::read(path).ok()) {
+        builder = builder.tls_built_in_root_certs(false);
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder.build()
+}
+
+/// Tries until it succeeds, can not succeed, or was tried often enough.
+async fn again<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, FailureInfo>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let mut n_tries = 1;
+    loop {
+        match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(Fault::Lasting(failure)) => return Err(failure),
+            Err(Fault::Passing(failure)) if n_tries == TRIES_MAX => return Err(failure),
+            Err(Fault::Passing(_)) => {
+                clock::sleep(Duration::from_millis(PAUSE_MS << (n_tries - 1))).await;
+                n_tries += 1;
+            }
+        }
+    }
+}
+
+fn parse(url: &str) -> Result<Parts, FailureInfo> {
+    let message = "The URL of a resource file makes no sense";
+    Parts::parse(url).ok_or_else(|| failure("BlobDownloadMiscError", message, without_query(url)))
+}
+
+fn broken(url: &str, error: &reqwest::Error) -> Fault {
+    let code = if error.is_timeout() { "BlobDownloadTimedOut" } else { "BlobDownloadMiscError" };
+    let detail = format!("{}: {}", without_query(url), with_causes(error));
+    Fault::Passing(failure(code, "A resource file can not be downloaded", &detail))
+}
+
+/// A URL without its signature.
+fn without_query(url: &str) -> &str {
+    url.split_once('?').map_or(url, |(address, _)| address)
+}
+
+/// What an error and its causes say, without URLs: they may hold a signature.
+fn with_causes(error: &reqwest::Error) -> String {
+    use std::error::Error as _;
+    let mut texts = Vec::new();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        texts.push(error.to_string());
+        cause = error.source();
+    }
+    if texts.is_empty() { "no answer".to_owned() } else { texts.join(": ") }
+}
+
+fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {
+    FailureInfo {
+        category: FailureCategory::UserError,
+        code: code.to_owned(),
+        message: message.to_owned(),
+        details: vec![NameValue { name: "Message".to_owned(), value: detail.to_owned() }],
+    }
+}

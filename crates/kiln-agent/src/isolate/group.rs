@@ -1,0 +1,161 @@
+//! Control groups (version 2): one for each node, in it one for each running command, so
+//! that a command and all that descends from it can be killed at once.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// Where the kernel tells which control group a process is in, and what is mounted.
+const OWN_GROUP: &str = "/proc/self/cgroup";
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// Bytes of what the kernel says about a group.
+const EVENTS_BYTES_MAX: usize = 256;
+
+/// The control group of a node.
+#[derive(Debug)]
+pub(crate) struct NodeGroup {
+    path: PathBuf,
+    /// Who starts processes in it, if not the agent's own user.
+    owner: Option<u32>,
+}
+
+impl NodeGroup {
+    /// Makes the group `name` below the agent's own, in which the user `owner` may start
+    /// processes.
+    pub(crate) fn create(name: &str, owner: Option<u32>) -> io::Result<Self> {
+        let group = Self { path: own_directory()?.join(name), owner };
+        if group.path.exists() {
+            // Left behind by an agent that was killed.
+            group.kill()?;
+            group.remove()?;
+        }
+        group.make(&group.path)?;
+        if !group.path.join("cgroup.kill").exists() {
+            group.remove()?;
+            return Err(io::Error::from(io::ErrorKind::Unsupported));
+        }
+        group.make(&group.init_path())?;
+        Ok(group)
+    }
+
+    fn init_path(&self) -> PathBuf {
+        self.path.join("init")
+    }
+
+    fn make(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)?;
+        match self.owner {
+            Some(owner) => chown(path.join("cgroup.procs"), Some(owner), None),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the node's first process into a group of its own below the node's.
+    pub(crate) fn adopt(&self, init: i32) -> io::Result<()> {
+        fs::write(self.init_path().join("cgroup.procs"), init.to_string())
+    }
+
+    /// Makes the group of one command.
+    pub(crate) fn add(&self, id: u64) -> io::Result<CommandGroup> {
+        let path = self.path.join(id.to_string());
+        self.make(&path)?;
+        CommandGroup::open(path)
+    }
+
+    /// Kills every process of the node but the first.
+    pub(crate) fn kill_commands(&self) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)?.flatten() {
+            let path = entry.path();
+            if path.is_dir() && path != self.init_path() {
+                fs::write(path.join("cgroup.kill"), "1")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills every process of the node.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// Removes the group and those below; no process may be left.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let Ok(entries) = fs::read_dir(&self.path) else {
+            return Ok(());
+        };
+        for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
+            fs::remove_dir(entry.path())?;
+        }
+        fs::remove_dir(&self.path)
+    }
+}
+
+/// Where the agent's own control group lies in the file system.
+pub(crate) fn own_directory() -> io::Result<PathBuf> {
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let mounts = fs::read_to_string(MOUNTS)?;
+    let mount = mounts.lines().find_map(|line| {
+        let (before, after) = line.split_once(" - ")?;
+        after.starts_with("cgroup2 ").then(|| before.split(' ').nth(4)).flatten()
+    });
+    let groups = fs::read_to_string(OWN_GROUP)?;
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
+    Ok(Path::new(mount.ok_or_else(missing)?).join(own.ok_or_else(missing)?))
+}
+
+/// The control group of one command; removed with this value.
+#[derive(Debug)]
+pub(crate) struct CommandGroup {
+    path: PathBuf,
+    directory: OwnedFd,
+    /// The kernel's word on whether a process is left; says when it changes.
+    events: AsyncFd<OwnedFd>,
+}
+
+impl CommandGroup {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(&path, flags, Mode::empty())?;
+        let events = File::open(path.join("cgroup.events"))?;
+        let events = crate::readiness::watch(events.into(), Interest::PRIORITY)?;
+        Ok(Self { path, directory, events })
+    }
+
+    /// Kills all its processes and waits until none is left.
+    pub(crate) async fn empty(&self) -> io::Result<()> {
+        while self.has_processes()? {
+            File::options().write(true).open(self.path.join("cgroup.kill"))?.write_all(b"1")?;
+            if !self.has_processes()? {
+                break;
+            }
+            self.events.ready(Interest::PRIORITY).await?.clear_ready();
+        }
+        Ok(())
+    }
+
+    fn has_processes(&self) -> io::Result<bool> {
+        let mut text = [0; EVENTS_BYTES_MAX];
+        let n_read = rustix::io::pread(self.events.get_ref(), &mut text, 0)?;
+        let text = text.get(..n_read).unwrap_or_default();
+        Ok(text.split(|byte| *byte == b'\n').any(|line| line == b"populated 1"))
+    }
+}
+
+impl AsFd for CommandGroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+impl Drop for CommandGroup {
+    fn drop(&mut self) {
+        // A group that is not empty goes with the node's.
+        let _kept = fs::remove_dir(&self.path);
+    }
+}

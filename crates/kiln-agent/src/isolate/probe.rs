@@ -1,0 +1,141 @@
+//! What works on this machine, and what to do about what does not.
+
+use std::fs;
+use std::path::Path;
+
+use rustix::process::{geteuid, getuid};
+
+use super::group;
+
+/// Something that a node can make use of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether it works here.
+    pub is_available: bool,
+    /// What it is for, or what to do to have it.
+    pub advice: String,
+}
+
+/// Looks around; changes nothing.
+pub fn probe() -> Vec<Capability> {
+    let is_root = geteuid().is_root();
+    let check = |name, is_available, good: &str, bad: &str| Capability {
+        name,
+        is_available,
+        advice: if is_available { good.to_owned() } else { bad.to_owned() },
+    };
+    vec![
+        check(
+            "root",
+            is_root,
+            "nodes get the whole machine's view and users of their own",
+            "run Kiln as root for nodes in which packages can be installed",
+        ),
+        check(
+            "user namespaces",
+            has_user_namespaces(),
+            "nodes are kept apart from the machine",
+            "allow them: sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and \
+             kernel.apparmor_restrict_unprivileged_userns",
+        ),
+        check(
+            "overlay file system",
+            has_file_system("overlay"),
+            "what a node writes stays in the node",
+            "load it: modprobe overlay",
+        ),
+        check(
+            "mounts with translated owners",
+            is_root && kernel_is_at_least(5, 19),
+            "a node's root user owns what root owns, in its view only",
+            "needs root and a kernel from 5.19 on",
+        ),
+        check(
+            "control groups, version 2",
+            can_make_group(),
+            "a task and all it started are killed at once",
+            "mount cgroup2 at /sys/fs/cgroup and give Kiln a group it may divide; processes are \
+             searched until then",
+        ),
+        check(
+            "control groups, version 1",
+            Path::new("/sys/fs/cgroup/memory/tasks").exists(),
+            "memory and processor controllers are bound to version 1",
+            "not needed: version 2 has taken over",
+        ),
+        check(
+            "subordinate user ids",
+            has_subordinate_ids(),
+            "an ordinary user has ids to give to nodes",
+            "add a line for the user to /etc/subuid and /etc/subgid",
+        ),
+        check(
+            "container runtime",
+            ["podman", "docker"].iter().any(|name| is_on_path(name)),
+            "podman or docker is there",
+            "install podman for tasks in containers",
+        ),
+    ]
+}
+
+fn has_user_namespaces() -> bool {
+    let number = |path: &str| -> Option<u64> { fs::read_to_string(path).ok()?.trim().parse().ok() };
+    let is_on = |path: &str| number(path).unwrap_or(1) > 0;
+    let is_root = geteuid().is_root();
+    is_on("/proc/sys/user/max_user_namespaces")
+        && (is_root || is_on("/proc/sys/kernel/unprivileged_userns_clone"))
+        && (is_root
+            || number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").unwrap_or(0) == 0)
+        && Path::new("/proc/self/ns/user").exists()
+}
+
+fn has_file_system(name: &str) -> bool {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.split_whitespace().next_back() == Some(name))
+}
+
+fn kernel_is_at_least(major: u32, minor: u32) -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    found >= (major, minor)
+}
+
+fn can_make_group() -> bool {
+    let Ok(directory) = group::own_directory() else {
+        return false;
+    };
+    let access = rustix::fs::Access::WRITE_OK;
+    rustix::fs::access(&directory, access).is_ok() && kernel_is_at_least(5, 14)
+}
+
+fn has_subordinate_ids() -> bool {
+    let uid = getuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = users.lines().find_map(|line| {
+        let mut members = line.split(':');
+        let name = members.next()?;
+        (members.nth(1) == Some(uid.as_str())).then_some(name)
+    });
+    let lines = fs::read_to_string("/etc/subuid").unwrap_or_default();
+    lines
+        .lines()
+        .filter_map(|line| line.split(':').next())
+        .any(|user| user == uid || Some(user) == name)
+}
+
+fn is_on_path(name: &str) -> bool {
+    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|place| Path::new(place).join(name).exists())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn everything_has_advice() {
+        for capability in super::probe() {
+            assert!(!capability.advice.is_empty(), "{}", capability.name);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The node on this machine: its directories, its view, its first process.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_wire::node::NodeConfig;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
+};
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+
+use crate::account::{Accounts, Mapping};
+use crate::clock;
+use crate::directory::Directory;
+use crate::init_client::{InitClient, Process};
+use crate::isolate::SetupError;
+use crate::isolate::group::NodeGroup;
+use crate::isolate::layers::Layers;
+use crate::isolate::view::TASKS_DIRECTORY;
+use crate::node_init::channel::Incoming;
+use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit};
+use crate::readiness;
+
+/// Time that a node's first process has to become ready, in seconds.
+const READY_SECONDS_MAX: u64 = 30;
+/// Directories of a node's root, with their permission bits.
+const DIRECTORIES: [(&str, u32); 7] = [
+    ("applications", 0o755),
+    ("fsmounts", 0o755),
+    ("shared", 0o777),
+    ("startup", 0o755),
+    ("volatile", 0o755),
+    ("volatile/startup", 0o755),
+    ("workitems", 0o755),
+];
+
+/// A node, as those who run something on it see it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// What keeps it apart.
+    pub(crate) kind: SetupKind,
+    /// Its users.
+    pub(crate) accounts: Accounts,
+    /// Its root directory.
+    pub(crate) root: Directory,
+    /// Its root directory, as its processes see it.
+    pub(crate) root_in_view: String,
+    /// Its first process.
+    pub(crate) init: InitClient,
+    group: Option<NodeGroup>,
+}
+
+/// What must be done to end a node.
+#[derive(Debug)]
+pub(crate) struct Running {
+    init: FirstProcess,
+    listener: JoinSet<()>,
+}
+
+#[derive(Debug)]
+enum FirstProcess {
+    /// The process that the agent started.
+    Started(Child),
+    /// The one that it made in its place.
+    Launched(AsyncFd<OwnedFd>),
+}
+
+/// The kinds to try, best first, for the `isolation` of the configuration.
+pub(crate) fn kinds(isolation: &str) -> Vec<SetupKind> {
+    let is_root = rustix::process::geteuid().is_root();
+    let namespaces = if is_root { SetupKind::Namespaces } else { SetupKind::Rootless };
+    match isolation {
+        "plain" => vec![SetupKind::Plain],
+        "namespaces" => vec![namespaces],
+        _ => vec![namespaces, SetupKind::Plain],
+    }
+}
+
+/// Name of a kind in messages.
+pub(crate) fn kind_name(kind: SetupKind) -> &'static str {
+    match kind {
+        SetupKind::Namespaces => "namespaces",
+        SetupKind::Rootless => "namespaces-rootless",
+        SetupKind::Plain => "plain",
+    }
+}
+
+impl Node {
+    /// Makes the node of the first of `kinds` that works here.
+    pub(crate) async fn start(
+        config: &NodeConfig,
+        program: &Path,
+        kinds: &[SetupKind],
+    ) -> Result<(Arc<Self>, Running), SetupError> {
+        let mut failed = SetupError::new("choose a kind of node", io::ErrorKind::Unsupported);
+        for kind in kinds {
+            match Self::start_kind(config, program, *kind).await {
+                Ok(started) => return Ok(started),
+                Err(error) => {
+                    let cause = crate::with_causes(&error);
+                    tracing::warn!(kind = kind_name(*kind), cause, "this kind of node fails here");
+                    failed = error;
+                }
+            }
+        }
+        Err(failed)
+    }
+
+    async fn start_kind(
+        config: &NodeConfig,
+        program: &Path,
+        kind: SetupKind,
+    ) -> Result<(Arc<Self>, Running), SetupError> {
+        let directory = PathBuf::from(&config.directory);
+        let tasks = directory.join("tasks");
+        fs::create_dir_all(&tasks)
+            .map_err(|error| SetupError::new(format!("make `{}`", tasks.display()), error))?;
+        let accounts = accounts(config, kind);
+        let root = lay_out(&tasks, &accounts)?;
+        let host_name = host_name(&config.node_id);
+        if kind != SetupKind::Plain {
+            let first_uid = (kind == SetupKind::Namespaces).then_some(config.first_uid);
+            let layers = Layers::create(&directory.join("view"), first_uid)?;
+            for hidden in config.hidden.iter().chain([&config.directory]) {
+                layers.hide(Path::new(hidden))?;
+            }
+            layers.write_settings(&accounts, &host_name)?;
+        }
+        let setup = Setup {
+            kind,
+            view_directory: text(&directory.join("view"))?,
+            tasks_directory: text(&tasks)?,
+            first_uid: config.first_uid,
+            host_name,
+        };
+        let (init, mut process, pid, incoming) = start_init(program, setup).await?;
+        let group = make_group(config, kind, pid);
+        if let FirstProcess::Started(launcher) = &mut process
+            && kind != SetupKind::Plain
+        {
+            let _status = launcher.wait().await;
+            process = FirstProcess::Launched(watch(pid)?);
+        }
+        let root_in_view = match kind {
+            SetupKind::Namespaces | SetupKind::Rootless => format!("/{TASKS_DIRECTORY}"),
+            SetupKind::Plain => text(&tasks)?,
+        };
+        let node = Arc::new(Self { kind, accounts, root, root_in_view, init, group });
+        let mut listener = JoinSet::new();
+        let listening = Arc::clone(&node);
+        listener.spawn(async move { listening.init.listen(incoming).await });
+        Ok((node, Running { init: process, listener }))
+    }
+
+    /// Asks for a process.
+    pub(crate) async fn spawn(
+        &self,
+        mut request: Spawn,
+        streams: [&OwnedFd; 2],
+    ) -> io::Result<Process> {
+        let group = self.group.as_ref().map(|group| group.add(request.id)).transpose()?;
+        request.has_group = group.is_some();
+        self.init.spawn(request, streams, group).await
+    }
+}
+
+impl Running {
+    /// Comes back when the node's first process is gone.
+    pub(crate) async fn ended(&mut self) {
+        self.listener.join_next().await;
+    }
+
+    /// Kills every process of the node and waits until none is left.
+    pub(crate) async fn end(self, node: &Node) -> Result<(), SetupError> {
+        let Self { init, mut listener } = self;
+        let failed = |error| SetupError::new("end the node's processes", error);
+        if let Some(group) = &node.group {
+            // The first process collects what ends, and goes last.
+            group.kill_commands().map_err(failed)?;
+        }
+        listener.shutdown().await;
+        match init {
+            FirstProcess::Launched(process) => {
+                // One that ended already is what we want.
+                let _ended = pidfd_send_signal(process.get_ref(), Signal::KILL);
+                let _readable = process.readable().await.map_err(failed)?;
+                let _status = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+            }
+            FirstProcess::Started(mut child) => {
+                // It ends, and kills all it started, when the agent's end is shut.
+                node.init.shut();
+                let _status = child.wait().await.map_err(failed)?;
+            }
+        }
+        match &node.group {
+            Some(group) => group.kill().and_then(|()| group.remove()).map_err(failed),
+            None => Ok(()),
+        }
+    }
+}
+
+fn make_group(config: &NodeConfig, kind: SetupKind, init: i32) -> Option<NodeGroup> {
+    let owner = (kind == SetupKind::Namespaces).then_some(config.first_uid);
+    let made = NodeGroup::create(&format!("kiln-{}", config.node_id), owner);
+    let adopted = made.and_then(|group| match group.adopt(init) {
+        Ok(()) => Ok(group),
+        Err(error) => group.remove().and(Err(error)),
+    });
+    adopted
+        .inspect_err(|error| tracing::info!(%error, "no control groups; processes are searched"))
+        .ok()
+}
+
+fn accounts(config: &NodeConfig, kind: SetupKind) -> Accounts {
+    let is_root = rustix::process::geteuid().is_root();
+    let mapping = match kind {
+        SetupKind::Namespaces => Mapping::From(config.first_uid),
+        SetupKind::Plain if is_root && is_open_to_all(Path::new(&config.directory)) => {
+            Mapping::Ordinary(config.first_uid)
+        }
+        SetupKind::Plain | SetupKind::Rootless => Mapping::Single,
+    };
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    Accounts::new(mapping, &read("/etc/passwd"), &read("/etc/group"))
+}
+
+/// Whether every user of the machine can reach what lies in a directory.
+fn is_open_to_all(directory: &Path) -> bool {
+    directory.ancestors().all(|above| fs::metadata(above).is_ok_and(|found| found.mode() & 1 == 1))
+}
+
+fn lay_out(tasks: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
+    let failed = |error| SetupError::new(format!("lay out `{}`", tasks.display()), error);
+    let owner = accounts.root().owner;
+    let root = Directory::open_root(tasks).map_err(failed)?;
+    root.give(owner, 0o755).map_err(failed)?;
+    for (name, mode) in DIRECTORIES {
+        root.make(name, owner, mode).map_err(failed)?;
+    }
+    Ok(root)
+}
+
+async fn start_init(
+    program: &Path,
+    setup: Setup,
+) -> Result<(InitClient, FirstProcess, i32, Incoming), SetupError> {
+    let failed = |error| SetupError::new("start the node's first process", error);
+    let (near, far) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
+    near.set_nonblocking(true).map_err(failed)?;
+    let launcher = start_program(program, far.into()).map_err(failed)?;
+    let mut pid = launcher.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
+    let init = InitClient::new(UnixStream::from_std(near).map_err(failed)?);
+    init.send(&ToInit::Setup(setup), &[]).await.map_err(failed)?;
+    let mut incoming = Incoming::default();
+    let ready = async {
+        loop {
+            match init.receive(&mut incoming).await? {
+                Some(FromInit::Launched { pid: launched }) => pid = launched,
+                Some(FromInit::Ready) => return Ok(()),
+                Some(FromInit::SetupFailed { message }) => return Err(io::Error::other(message)),
+                Some(
+                    FromInit::Spawned { .. }
+                    | FromInit::SpawnFailed { .. }
+                    | FromInit::Exited { .. }
+                    | FromInit::Emptied { .. },
+                ) => {}
+                None => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            }
+        }
+    };
+    let made = tokio::select! {
+        made = ready => made,
+        () = clock::sleep(Duration::from_secs(READY_SECONDS_MAX)) => {
+            Err(io::Error::from(io::ErrorKind::TimedOut))
+        }
+    };
+    match made {
+        Ok(()) => Ok((init, FirstProcess::Started(launcher), pid, incoming)),
+        Err(error) => {
+            drop(init);
+            abandon(launcher, pid).await;
+            Err(failed(error))
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one program that the agent starts")]
+fn start_program(program: &Path, socket: OwnedFd) -> io::Result<Child> {
+    // No variables, user or other step that makes the library copy this process.
+    Command::from(std::process::Command::new(program))
+        .arg("node-init")
+        .env_clear()
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null())
+        .spawn()
+}
+
+/// Ends what is left of a first process that did not become ready.
+async fn abandon(mut launcher: Child, pid: i32) {
+    let own = launcher.id();
+    let _killed = launcher.kill().await;
+    if own.and_then(|own| i32::try_from(own).ok()) == Some(pid) {
+        return;
+    }
+    if let Ok(process) = watch(pid) {
+        let _killed = pidfd_send_signal(process.get_ref(), Signal::KILL);
+        let _readable = process.readable().await.map(|mut ready| ready.clear_ready());
+        let _status = waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+    }
+}
+
+fn watch(pid: i32) -> Result<AsyncFd<OwnedFd>, SetupError> {
+    let failed = |error| SetupError::new("watch the node's first process", error);
+    let pid = Pid::from_raw(pid).ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let process = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(|error| failed(error.into()))?;
+    readiness::watch(process, tokio::io::Interest::READABLE).map_err(failed)
+}
+
+/// The node's name for itself: short, and different from its neighbors'.
+fn host_name(node_id: &str) -> String {
+    let name = node_id.strip_prefix("tvmps_").unwrap_or(node_id);
+    let letters = name.chars().filter(char::is_ascii_alphanumeric).take(12);
+    format!("tvm-{}", letters.collect::<String>().to_ascii_lowercase())
+}
+
+fn text(path: &Path) -> Result<String, SetupError> {
+    let error = || io::Error::from(io::ErrorKind::InvalidFilename);
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| SetupError::new(format!("name `{}`", path.display()), error()))
+}
+
+/// Removes all that a node left on the machine's disk.
+pub(crate) fn remove_files(directory: &Path) -> io::Result<()> {
+    // An overlay that an ordinary user mounted leaves directories that nobody may enter.
+    let layers = fs::read_dir(directory.join("view/work")).into_iter().flatten().flatten();
+    for layer in layers {
+        for inner in [layer.path(), layer.path().join("work")] {
+            if fs::symlink_metadata(&inner).is_ok_and(|found| found.is_dir()) {
+                fs::set_permissions(&inner, fs::Permissions::from_mode(0o700))?;
+            }
+        }
+    }
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,140 @@
+//! What an agent and the first process of its node say to each other.
+
+use serde::{Deserialize, Serialize};
+
+/// From the agent to the node's first process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToInit {
+    /// First message: how to become the node's first process.
+    Setup(Setup),
+    /// Start a process. Carries descriptors: standard output, standard error and, with
+    /// `has_group`, the directory of its control group.
+    Spawn(Box<Spawn>),
+    /// Kill what is left of a process and its descendants, by session, ancestry and mark.
+    Empty {
+        /// The process.
+        id: u64,
+    },
+}
+
+/// How to become the node's first process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// What keeps the node apart.
+    pub(crate) kind: SetupKind,
+    /// Directory of the view's layers, `D/view`.
+    pub(crate) view_directory: String,
+    /// Directory that becomes the node's root, `D/tasks`.
+    pub(crate) tasks_directory: String,
+    /// First of the 65,536 user ids of the machine that the node's users are mapped to.
+    pub(crate) first_uid: u32,
+    /// The node's name for itself.
+    pub(crate) host_name: String,
+}
+
+/// What keeps a node apart from its machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SetupKind {
+    /// Namespaces and a view, made by root.
+    Namespaces,
+    /// Namespaces and a view, made by an ordinary user.
+    Rootless,
+    /// Nothing but directories of its own.
+    Plain,
+}
+
+/// A process to start.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Spawn {
+    /// Names the process in answers; never used twice.
+    pub(crate) id: u64,
+    /// Program and arguments; never empty.
+    pub(crate) argv: Vec<String>,
+    /// `NAME=value`, all of it.
+    pub(crate) environment: Vec<String>,
+    /// The variable (`NAME=value`) that tells this process's descendants from others.
+    pub(crate) mark: String,
+    /// Working directory, as the node sees it.
+    pub(crate) directory: String,
+    /// User and group, as the node sees them; the first process's own when absent.
+    pub(crate) user: Option<UserId>,
+    /// Whether it keeps the rights of the node's root user.
+    pub(crate) is_admin: bool,
+    /// Whether the directory of a control group comes along.
+    pub(crate) has_group: bool,
+}
+
+/// A user and its only group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UserId {
+    /// User id.
+    pub(crate) uid: u32,
+    /// Group id.
+    pub(crate) gid: u32,
+}
+
+/// From the node's first process to the agent.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromInit {
+    /// The process that stays has this id on the machine; a child of the agent.
+    Launched {
+        /// Process id.
+        pid: i32,
+    },
+    /// The node stands; processes may be started.
+    Ready,
+    /// The node can not be made.
+    SetupFailed {
+        /// What went wrong.
+        message: String,
+    },
+    /// A process runs.
+    Spawned {
+        /// The process.
+        id: u64,
+    },
+    /// A process can not be started.
+    SpawnFailed {
+        /// The process.
+        id: u64,
+        /// Where it went wrong.
+        step: SpawnStep,
+        /// The operating system's error number.
+        errno: i32,
+    },
+    /// A process ended.
+    Exited {
+        /// The process.
+        id: u64,
+        /// 128 + signal when a signal ended it.
+        exit_code: i32,
+        /// Processor time of it and the descendants it waited for, in microseconds.
+        cpu_us: u64,
+        /// Most memory that one of them had resident, in KiB.
+        resident_kib_max: u64,
+    },
+    /// Nothing is left of a process and its descendants.
+    Emptied {
+        /// The process.
+        id: u64,
+    },
+}
+
+/// Where starting a process went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum SpawnStep {
+    /// The request makes no sense.
+    Request,
+    /// Making the process.
+    Clone,
+    /// Joining the control group.
+    Group,
+    /// Standard input, output and error.
+    Streams,
+    /// Becoming the user.
+    User,
+    /// Entering the working directory.
+    Directory,
+    /// Running the program.
+    Program,
+}

@@ -1,0 +1,87 @@
+//! The first process of a node: `kiln node-init`.
+//!
+//! Small, with one thread and no runtime, so that starting a process from it is cheap. Its
+//! standard input is a socket to the agent, over which it is told what to become and then
+//! what to start. It ends with the agent, and everything in the node ends with it.
+
+pub(crate) mod channel;
+mod leftovers;
+pub(crate) mod message;
+mod serve;
+mod spawn;
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+
+use self::channel::{Incoming, send};
+use self::message::{FromInit, Setup, SetupKind, ToInit};
+use self::serve::Init;
+use crate::isolate::{SetupError, namespaces, plain, rootless};
+
+/// Runs the first process of a node; must be called before any thread is started.
+pub fn main() -> ExitCode {
+    let Ok(socket) = take_socket() else {
+        return ExitCode::FAILURE;
+    };
+    match serve(&socket) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Without an agent nobody is left to be told.
+            let _unheard =
+                send(&socket, &FromInit::SetupFailed { message: with_causes(&error) }, &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Takes the socket off standard input, so that no process of the node inherits it.
+fn take_socket() -> io::Result<OwnedFd> {
+    let socket = rustix::io::fcntl_dupfd_cloexec(io::stdin().as_fd(), 3)?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    // Signals of the agent's terminal are the agent's; a leader of its own can not be one.
+    let _already = rustix::process::setsid();
+    Ok(socket)
+}
+
+fn serve(socket: &OwnedFd) -> Result<(), SetupError> {
+    let mut incoming = Incoming::default();
+    let setup = first_message(&mut incoming, socket)?;
+    let stays = match setup.kind {
+        SetupKind::Namespaces => namespaces::launch(&setup, socket)?,
+        SetupKind::Rootless => rootless::launch(&setup, socket)?,
+        SetupKind::Plain => plain::launch()?,
+    };
+    if !stays {
+        return Ok(());
+    }
+    let own = socket.try_clone().map_err(|error| SetupError::new("keep the socket", error))?;
+    Init::new(own, incoming)
+        .and_then(Init::serve)
+        .map_err(|error| SetupError::new("serve the agent", error))
+}
+
+fn first_message(incoming: &mut Incoming, socket: &OwnedFd) -> Result<Setup, SetupError> {
+    let failed = |error| SetupError::new("learn what to become", error);
+    match incoming.wait::<ToInit>(socket).map_err(failed)? {
+        Some((ToInit::Setup(setup), _)) => Ok(setup),
+        Some((ToInit::Spawn(_) | ToInit::Empty { .. }, _)) | None => {
+            Err(failed(io::Error::from(io::ErrorKind::UnexpectedEof)))
+        }
+    }
+}
+
+fn with_causes(error: &SetupError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string does not fail.
+        let _written = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

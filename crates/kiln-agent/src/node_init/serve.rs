@@ -1,0 +1,267 @@
+//! The loop of a node's first process: starts what it is asked for, waits for all that ends.
+#![expect(unsafe_code, reason = "signalfd, sigprocmask and wait4 have no safe wrapper")]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::ptr;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+
+use super::channel::{Incoming, send};
+use super::leftovers;
+use super::message::{FromInit, Spawn, SpawnStep, ToInit};
+use super::spawn::{Failure, Stack, spawn};
+
+/// Nanoseconds between two looks at processes that are being killed.
+const LOOK_AGAIN_NS: i64 = 5_000_000;
+/// Looks at what is left once the agent is gone.
+const LAST_LOOKS_MAX: usize = 1000;
+
+/// The first process of a node.
+pub(crate) struct Init {
+    socket: OwnedFd,
+    incoming: Incoming,
+    signals: File,
+    null: File,
+    stack: Stack,
+    /// Running processes that were asked for, by process id.
+    processes: BTreeMap<i32, Process>,
+    /// Those that run, or that left something behind, by their name in messages.
+    known: BTreeMap<u64, Known>,
+}
+
+struct Process {
+    id: u64,
+}
+
+struct Known {
+    /// Process id of the session's leader.
+    leader: i32,
+    mark: String,
+    is_running: bool,
+    is_emptying: bool,
+    /// Whether the agent empties it, through its control group.
+    has_group: bool,
+}
+
+impl Init {
+    /// Takes over child signals and the socket to the agent.
+    pub(crate) fn new(socket: OwnedFd, incoming: Incoming) -> io::Result<Self> {
+        Ok(Self {
+            socket,
+            incoming,
+            signals: child_signals()?,
+            null: File::options().read(true).write(true).open("/dev/null")?,
+            stack: Stack::new(),
+            processes: BTreeMap::new(),
+            known: BTreeMap::new(),
+        })
+    }
+
+    /// Serves until the agent is gone, then kills all that is left.
+    pub(crate) fn serve(mut self) -> io::Result<()> {
+        let served = self.serve_agent();
+        self.kill_all();
+        served
+    }
+
+    fn serve_agent(&mut self) -> io::Result<()> {
+        send(&self.socket, &FromInit::Ready, &[])?;
+        loop {
+            let [agent_spoke, child_ended] = self.wait()?;
+            if child_ended {
+                self.drain_signals();
+            }
+            self.reap()?;
+            if agent_spoke {
+                match self.incoming.fill(&self.socket) {
+                    Ok(0) => return Ok(()),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+                while let Some((message, descriptors)) = self.incoming.take()? {
+                    self.on_message(message, &descriptors)?;
+                }
+            }
+            self.empty()?;
+        }
+    }
+
+    /// Waits for the agent, a child or, while something is being killed, a short time.
+    fn wait(&self) -> io::Result<[bool; 2]> {
+        let is_emptying = self.known.values().any(|known| known.is_emptying);
+        let look_again = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN_NS };
+        let mut waited =
+            [PollFd::new(&self.socket, PollFlags::IN), PollFd::new(&self.signals, PollFlags::IN)];
+        match poll(&mut waited, is_emptying.then_some(&look_again)) {
+            Ok(_) => Ok(waited.map(|descriptor| !descriptor.revents().is_empty())),
+            Err(rustix::io::Errno::INTR) => Ok([false, false]),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn on_message(&mut self, message: ToInit, descriptors: &[OwnedFd]) -> io::Result<()> {
+        match message {
+            ToInit::Setup(_) => Ok(()),
+            ToInit::Spawn(request) => self.on_spawn(&request, descriptors),
+            ToInit::Empty { id } => {
+                match self.known.get_mut(&id) {
+                    Some(known) => known.is_emptying = true,
+                    None => send(&self.socket, &FromInit::Emptied { id }, &[])?,
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn on_spawn(&mut self, request: &Spawn, descriptors: &[OwnedFd]) -> io::Result<()> {
+        let id = request.id;
+        let spawned = match descriptors {
+            [stdout, stderr, group @ ..] if group.is_empty() != request.has_group => {
+                let streams = [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()];
+                let group: Option<BorrowedFd<'_>> = group.first().map(|group| group.as_fd());
+                spawn(request, streams, group, &mut self.stack)
+            }
+            _ => Err(Failure { step: SpawnStep::Request, errno: libc::EBADF }),
+        };
+        let answer = match spawned {
+            Ok(leader) => {
+                self.processes.insert(leader, Process { id });
+                let mark = request.mark.clone();
+                let known = Known {
+                    leader,
+                    mark,
+                    is_running: true,
+                    is_emptying: false,
+                    has_group: request.has_group,
+                };
+                self.known.insert(id, known);
+                FromInit::Spawned { id }
+            }
+            Err(Failure { step, errno }) => FromInit::SpawnFailed { id, step, errno },
+        };
+        send(&self.socket, &answer, &[])
+    }
+
+    /// Collects every child that ended, ours and orphans.
+    fn reap(&mut self) -> io::Result<()> {
+        while let Some(ended) = wait_any() {
+            let Some(Process { id }) = self.processes.remove(&ended.pid) else {
+                continue;
+            };
+            if self.known.get(&id).is_some_and(|known| known.has_group) {
+                self.known.remove(&id);
+            } else if let Some(known) = self.known.get_mut(&id) {
+                known.is_running = false;
+            }
+            let Ended { exit_code, cpu_us, resident_kib_max, .. } = ended;
+            let answer = FromInit::Exited { id, exit_code, cpu_us, resident_kib_max };
+            send(&self.socket, &answer, &[])?;
+        }
+        Ok(())
+    }
+
+    /// Kills what is left of the processes that the agent wants gone.
+    fn empty(&mut self) -> io::Result<()> {
+        let mut emptied = Vec::new();
+        for (id, known) in self.known.iter().filter(|(_, known)| known.is_emptying) {
+            let has_more = leftovers::kill(Some(known.leader), &known.mark);
+            if !has_more && !known.is_running {
+                emptied.push(*id);
+            }
+        }
+        for id in emptied {
+            self.known.remove(&id);
+            send(&self.socket, &FromInit::Emptied { id }, &[])?;
+        }
+        Ok(())
+    }
+
+    fn drain_signals(&mut self) {
+        let mut buffer = [0; 2048];
+        // Nothing to read is as good: the children are asked for one by one.
+        let _drained = self.signals.read(&mut buffer);
+    }
+
+    /// Without an agent nobody wants the processes any more. Where this process is the
+    /// first of its name space, the kernel kills the rest when it ends.
+    fn kill_all(&mut self) {
+        for _ in 0..LAST_LOOKS_MAX {
+            let mut has_more = false;
+            for known in self.known.values() {
+                has_more |= leftovers::kill(Some(known.leader), &known.mark);
+            }
+            while wait_any().is_some() {}
+            if !has_more && !has_children() {
+                return;
+            }
+            let look_again = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN_NS };
+            let _waited = poll(&mut [], Some(&look_again));
+        }
+    }
+}
+
+/// Whether there is a child that ended or that may yet end.
+fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    waitid(WaitId::All, options).err() != Some(rustix::io::Errno::CHILD)
+}
+
+/// A child that ended.
+struct Ended {
+    pid: i32,
+    exit_code: i32,
+    cpu_us: u64,
+    resident_kib_max: u64,
+}
+
+/// The next child that ended; `None` when none did.
+fn wait_any() -> Option<Ended> {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both places may be written; asks without waiting.
+    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
+    if pid <= 0 {
+        return None;
+    }
+    // SAFETY: all members are integers, for which zero is a value.
+    let usage = unsafe { usage.assume_init() };
+    let exit_code = if libc::WIFSIGNALED(status) {
+        128 + libc::WTERMSIG(status)
+    } else {
+        libc::WEXITSTATUS(status)
+    };
+    let us = |time: libc::timeval| {
+        let us = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
+        u64::try_from(us).unwrap_or(0)
+    };
+    let cpu_us = us(usage.ru_utime).saturating_add(us(usage.ru_stime));
+    let resident_kib_max = u64::try_from(usage.ru_maxrss).unwrap_or(0);
+    Some(Ended { pid, exit_code, cpu_us, resident_kib_max })
+}
+
+/// Blocks the signal that children send and makes it readable instead.
+fn child_signals() -> io::Result<File> {
+    let mut children = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: `sigemptyset` makes a set of what it is given.
+    unsafe { libc::sigemptyset(children.as_mut_ptr()) };
+    // SAFETY: it is a set by now.
+    unsafe { libc::sigaddset(children.as_mut_ptr(), libc::SIGCHLD) };
+    // SAFETY: it is a set; the old one is not asked for.
+    if unsafe { libc::sigprocmask(libc::SIG_BLOCK, children.as_ptr(), ptr::null_mut()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+    // SAFETY: it is a set; makes a new descriptor.
+    let signals = unsafe { libc::signalfd(-1, children.as_ptr(), flags) };
+    if signals < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and ours.
+    Ok(unsafe { File::from_raw_fd(signals) })
+}

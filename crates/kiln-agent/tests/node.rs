@@ -1,0 +1,552 @@
+//! A real agent on a real kernel: what a node does, kept apart and plain.
+
+mod rig;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use kiln_domain::batch::command::{ElevationLevel, EnvironmentSetting, ResourceFile};
+use kiln_domain::batch::task::{TaskConstraints, TaskSpec};
+use kiln_domain::span::Span;
+use kiln_wire::node::{FileAnswer, FileRefusal, FileRequest, Outcome, Report, ToAgent};
+
+use ElevationLevel::{Admin, NonAdmin};
+use rig::web::Web;
+use rig::{FIRST_UID, Rig, command, failure_of, file_at, setting, start_task, task};
+
+/// Runs each test once for a node kept apart and once for a plain one.
+macro_rules! on_each_kind {
+    ($($name:ident),+ $(,)?) => {
+        mod namespaces {
+            $(#[tokio::test] async fn $name() { Box::pin(super::$name("namespaces")).await; })+
+        }
+        mod plain {
+            $(#[tokio::test] async fn $name() { Box::pin(super::$name("plain")).await; })+
+        }
+    };
+}
+
+on_each_kind!(
+    says_hello_and_boots,
+    runs_a_start_task_again_until_it_succeeds,
+    gives_up_a_start_task,
+    an_ordinary_user_reaches_nothing_of_the_server,
+    fetches_resource_files,
+    fetches_a_container,
+    says_why_files_can_not_be_fetched,
+    tells_how_a_task_ended,
+    kills_what_a_task_leaves,
+    stops_a_task_with_all_it_started,
+    gives_tasks_their_variables,
+    runs_a_task_again_in_its_directory,
+    refuses_to_follow_links_out,
+    streams_files,
+    sends_again_what_is_not_acknowledged,
+    ends_at_a_signal,
+    restarts,
+);
+
+/// Root is needed for all of it here; without it the kinds are others.
+fn expected_isolation(kind: &str) -> &str {
+    match (kind, rustix::process::geteuid().is_root()) {
+        ("namespaces", false) => "namespaces-rootless",
+        (kind, _) => kind,
+    }
+}
+
+async fn says_hello_and_boots(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    assert_eq!(rig.hello.isolation, expected_isolation(kind));
+    assert_eq!((rig.hello.boot, rig.hello.running.len()), (0, 0));
+    assert_eq!(rig.hello.link_secret, "hush");
+    rig.prepare(1, None, vec![]).await;
+    rig.wait("booted", |report| matches!(report, Report::Booted { boot: 1, .. }).then_some(()))
+        .await;
+    let request = FileRequest::List { path: String::new(), recursive: false };
+    let (answer, _) = rig.ask(request).await.expect("a list");
+    let FileAnswer::List { files } = answer else { panic!("{answer:?}") };
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    assert_eq!(names, ["applications", "fsmounts", "shared", "startup", "volatile", "workitems"]);
+    rig.leave().await;
+}
+
+async fn runs_a_start_task_again_until_it_succeeds(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    let script = "echo $AZ_BATCH_TASK_USER_IDENTITY $0; \
+                  echo x >> $AZ_BATCH_NODE_SHARED_DIR/runs; \
+                  test $(wc -l < $AZ_BATCH_NODE_SHARED_DIR/runs) = 3";
+    rig.prepare(1, Some(start_task(script, Admin, 5)), vec![]).await;
+    let info = rig.start_task().await;
+    assert_eq!((info.exit_code, info.retry_count, info.failure), (Some(0), 2, None));
+    assert!(info.last_retry_at.is_some() && info.ended_at.is_some() && !info.is_running);
+    assert_eq!(rig.file("startup/stdout.txt").await, "PoolAdmin /bin/sh\n");
+    assert_eq!(rig.file("shared/runs").await, "x\nx\nx\n");
+    let runs = rig
+        .reports
+        .iter()
+        .filter(|(_, report)| matches!(report, Report::StartTask { info, .. } if info.is_running));
+    assert_eq!(runs.count(), 3);
+    rig.leave().await;
+}
+
+async fn gives_up_a_start_task(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    rig.prepare(1, Some(start_task("exit 4", NonAdmin, 1)), vec![]).await;
+    let info = rig.start_task().await;
+    assert_eq!((info.exit_code, info.retry_count), (Some(4), 1));
+    assert_eq!(info.failure.map(|failure| failure.code).as_deref(), Some("FailureExitCode"));
+    rig.leave().await;
+}
+
+async fn an_ordinary_user_reaches_nothing_of_the_server(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let data = rig.config.hidden[0].clone();
+    let script = format!("id -u; cat /etc/shadow {data}/secret; echo x > {data}/nodes/x");
+    let (exit_code, printed) = rig.script("t", NonAdmin, &script).await;
+    assert_ne!(exit_code, 0);
+    assert!(!printed.contains("secret\n") && !printed.contains("root:"), "{printed}");
+    assert!(!Path::new(&data).join("nodes/x").exists());
+    assert_ne!(printed.lines().next(), Some("0"), "{printed}");
+    rig.leave().await;
+}
+
+async fn fetches_resource_files(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let web = Web::start().await;
+    web.answer("/c/a%20b%25.txt?sig=1%2F2", 200, "spaced");
+    web.answer("/flaky", 503, "");
+    web.answer("/flaky", 200, "at last");
+    web.answer("/moved", 302, "/target");
+    web.answer("/target", 200, "#!/bin/sh\necho moved");
+    let files = vec![
+        file_at(web.url("/c/a b%.txt?sig=1%2F2"), "sub/dir/spaced.txt"),
+        file_at(web.url("/flaky"), "flaky"),
+        ResourceFile { file_mode: Some("0755".into()), ..file_at(web.url("/moved"), "bin.sh") },
+    ];
+    let script = "cat sub/dir/spaced.txt flaky; bin.sh; stat -c %a%U flaky bin.sh; \
+                  echo more >> flaky";
+    let task = TaskSpec { resource_files: files, ..task("t", script, NonAdmin) };
+    let id = rig.run(task).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
+    let printed = rig.file("workitems/job/job-1/t/stdout.txt").await;
+    assert!(printed.starts_with("spacedat lastmoved\n770"), "{printed}");
+    if kind == "namespaces" {
+        assert!(printed.ends_with("770_azbatch\n755_azbatch\n"), "{printed}");
+    }
+    assert_eq!(rig.file("workitems/job/job-1/t/wd/flaky").await, "at lastmore\n");
+    rig.leave().await;
+}
+
+async fn fetches_a_container(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let web = Web::start().await;
+    let page = |names: &[&str], marker: &str| {
+        let blobs = names.iter().map(|name| format!("<Blob><Name>{name}</Name></Blob>"));
+        let blobs: String = blobs.collect();
+        format!("<E><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></E>")
+    };
+    let list = "/c?restype=container&comp=list&prefix=in%2F";
+    web.answer(&format!("{list}&sv=1"), 200, &page(&["in/one", "in/d/two &amp;"], "m"));
+    web.answer(&format!("{list}&marker=m&sv=1"), 200, &page(&["in/three"], ""));
+    web.answer("/c/in/one?sv=1", 200, "1");
+    web.answer("/c/in/d/two%20%26?sv=1", 200, "2");
+    web.answer("/c/in/three?sv=1", 200, "3");
+    let container = ResourceFile {
+        storage_container_url: Some(web.url("/c?sv=1")),
+        blob_prefix: Some("in/".into()),
+        file_path: Some("to".into()),
+        ..ResourceFile::default()
+    };
+    let script = "cat to/in/one \"to/in/d/two &\" to/in/three";
+    let task = TaskSpec { resource_files: vec![container], ..task("t", script, NonAdmin) };
+    let id = rig.run(task).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/t/stdout.txt").await, "123");
+    rig.leave().await;
+}
+
+async fn says_why_files_can_not_be_fetched(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let web = Web::start().await;
+    web.answer("/forbidden", 403, "");
+    web.answer("/odd", 418, "");
+    web.answer("/file", 200, "x");
+    let cases = [
+        (web.url("/none?sig=hush"), "f", "BlobNotFound"),
+        (web.url("/forbidden"), "f", "BlobAccessDenied"),
+        (web.url("/odd"), "f", "BlobDownloadMiscError"),
+        ("http://127.0.0.1:1/x".to_owned(), "f", "BlobDownloadMiscError"),
+        ("nonsense".to_owned(), "f", "BlobDownloadMiscError"),
+        (web.url("/file"), "../f", "ResourceFileCreateFailed"),
+    ];
+    for (index, (url, path, code)) in cases.into_iter().enumerate() {
+        let files = vec![file_at(web.url("/file"), "a"), file_at(url, path)];
+        let task = TaskSpec { resource_files: files, ..command(&format!("t{index}"), "true") };
+        let id = rig.run(task).await;
+        let failure = failure_of(rig.outcome(&id).await);
+        assert_eq!(failure.code, code);
+        assert!(!format!("{failure:?}").contains("hush"), "{failure:?}");
+    }
+    let both = vec![file_at(web.url("/file"), "a"), file_at(web.url("/file"), "a/b")];
+    let id = rig.run(TaskSpec { resource_files: both, ..command("dir", "true") }).await;
+    let code = failure_of(rig.outcome(&id).await).code;
+    assert!(code == "ResourceDirectoryCreateFailed" || code == "ResourceFileCreateFailed");
+    rig.leave().await;
+}
+
+async fn tells_how_a_task_ended(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let exited = |exit_code| Outcome::Exited { exit_code };
+    for (id, line, expected) in [
+        ("ok", "true", exited(0)),
+        ("code", "/bin/sh -c \"exit 42\"", exited(42)),
+        ("signal", "sh -c 'kill -TERM $$'", exited(143)),
+        ("pipe", "bash -c 'yes | head -n 1 > /dev/null; exit ${PIPESTATUS[0]}'", exited(141)),
+        ("quotes", "test 'a  b' = a\\ \\ b", exited(0)),
+    ] {
+        let attempt = rig.run(command(id, line)).await;
+        assert_eq!(rig.outcome(&attempt).await, expected, "{id}");
+    }
+    for (id, line, code) in [
+        ("none", "no-such-program --x", "CommandProgramNotFound"),
+        ("nowhere", "/no/such/program", "CommandProgramNotFound"),
+        ("denied", "/etc/passwd", "CommandLaunchFailed"),
+        ("open", "echo 'unclosed", "CommandLaunchFailed"),
+        ("empty", " ", "CommandProgramNotFound"),
+    ] {
+        let attempt = rig.run(command(id, line)).await;
+        assert_eq!(failure_of(rig.outcome(&attempt).await).code, code, "{id}");
+    }
+    let limit = TaskConstraints {
+        max_wall_clock_time: Span::parse("PT0.2S"),
+        ..TaskConstraints::default()
+    };
+    let late = TaskSpec { constraints: limit, ..command("late", "sleep 1000") };
+    let attempt = rig.run(late).await;
+    assert_eq!(rig.outcome(&attempt).await, Outcome::TimedOut);
+    rig.leave().await;
+}
+
+/// A process that left its parent, its session and its variables behind.
+fn daemon(mark: &str) -> String {
+    format!("setsid setsid sh -c \"exec -a {mark} sleep 1000\" > /dev/null 2>&1 &")
+}
+
+async fn kills_what_a_task_leaves(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let line =
+        format!("bash -c '{} sleep 0.1; true'", daemon(&rig.mark()).replace("sh -c", "bash -c"));
+    let attempt = rig.run(command("t", &line)).await;
+    assert_eq!(rig.outcome(&attempt).await, Outcome::Exited { exit_code: 0 });
+    let left: Vec<String> =
+        rig.processes().into_iter().filter(|line| line.contains("mark-")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    rig.leave().await;
+}
+
+async fn stops_a_task_with_all_it_started(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let daemon = daemon(&rig.mark()).replace("sh -c", "bash -c");
+    let line = format!("bash -c '{daemon} sleep 0.1; echo up; sleep 1000'");
+    let attempt = rig.run(command("t", &line)).await;
+    let output = "workitems/job/job-1/t/stdout.txt";
+    loop {
+        let request = FileRequest::Read { path: output.to_owned(), first: 0, last: None };
+        match rig.ask(request).await {
+            Ok((_, content)) if content == b"up\n" => break,
+            Ok(_) | Err(FileRefusal::NotFound) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            Err(refusal) => panic!("{refusal:?}"),
+        }
+    }
+    assert!(rig.processes().iter().any(|line| line.starts_with(&rig.mark())));
+    rig.send(ToAgent::Stop { attempt: attempt.clone() }).await;
+    assert_eq!(rig.outcome(&attempt).await, Outcome::Stopped);
+    let left: Vec<String> =
+        rig.processes().into_iter().filter(|line| line.contains("mark-")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    let unknown = kiln_wire::node::AttemptId { job_key: 1, task_id: "x".into(), attempt: 3 };
+    rig.send(ToAgent::Stop { attempt: unknown.clone() }).await;
+    assert_eq!(rig.outcome(&unknown).await, Outcome::Stopped);
+    rig.leave().await;
+}
+
+async fn gives_tasks_their_variables(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    let bundle = Path::new(&rig.config.hidden[0]).join("ca.pem");
+    fs::write(&bundle, "certificates").expect("written");
+    let given: Vec<EnvironmentSetting> = vec![
+        setting("AZ_BATCH_ACCOUNT_URL", "https://kilndev.here.batch.azure.com/"),
+        setting("REQUESTS_CA_BUNDLE", bundle.to_str().expect("text")),
+    ];
+    rig.prepare(1, None, given).await;
+    let settings = vec![setting("FROM_BOTH", "task"), setting("EMPTY", "")];
+    let mut task = task("t", "pwd; env; cat $REQUESTS_CA_BUNDLE; cat", NonAdmin);
+    task.environment_settings = settings;
+    let id = rig.run(task).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
+    let printed = rig.file("workitems/job/job-1/t/stdout.txt").await;
+    let root = match kind {
+        "namespaces" => "/mnt/batch/tasks".to_owned(),
+        _ => format!("{}/tasks", rig.config.directory),
+    };
+    let directory = format!("{root}/workitems/job/job-1/t");
+    for line in [
+        format!("{directory}/wd"),
+        format!("HOME={directory}/wd"),
+        format!("AZ_BATCH_NODE_ROOT_DIR={root}"),
+        format!("AZ_BATCH_NODE_SHARED_DIR={root}/shared"),
+        format!("AZ_BATCH_NODE_STARTUP_DIR={root}/startup"),
+        format!("AZ_BATCH_TASK_DIR={directory}"),
+        format!("AZ_BATCH_TASK_WORKING_DIR={directory}/wd"),
+        "AZ_BATCH_ACCOUNT_NAME=kilndev".to_owned(),
+        "AZ_BATCH_ACCOUNT_URL=https://kilndev.here.batch.azure.com/".to_owned(),
+        "AZ_BATCH_POOL_ID=pool".to_owned(),
+        format!("AZ_BATCH_NODE_ID={}", rig.config.node_id),
+        "AZ_BATCH_JOB_ID=job".to_owned(),
+        "AZ_BATCH_TASK_ID=t".to_owned(),
+        "AZ_BATCH_TASK_USER=_azbatch".to_owned(),
+        "AZ_BATCH_TASK_USER_IDENTITY=PoolNonAdmin".to_owned(),
+        "AZ_BATCH_NODE_IS_DEDICATED=true".to_owned(),
+        "FROM_JOB=job".to_owned(),
+        "FROM_BOTH=task".to_owned(),
+        "EMPTY=".to_owned(),
+        "certificates".to_owned(),
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "no {line} in {printed}");
+    }
+    assert!(!printed.contains("CARGO"), "the agent's own variables: {printed}");
+    rig.leave().await;
+}
+
+async fn runs_a_task_again_in_its_directory(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let script = "echo out; echo x >> kept; cat kept | wc -l";
+    let one = rig.run_attempt(task("t", script, NonAdmin), 1).await;
+    assert_eq!(rig.outcome(&one).await, Outcome::Exited { exit_code: 0 });
+    // A repeated command runs nothing.
+    rig.run_attempt(task("t", script, NonAdmin), 1).await;
+    let two = rig.run_attempt(task("t", script, NonAdmin), 2).await;
+    assert_eq!(rig.outcome(&two).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/t/stdout.txt").await, "out\n2\n");
+    // A new attempt takes the place of one that runs.
+    let three = rig.run_attempt(task("t", "sleep 1000", NonAdmin), 3).await;
+    let four = rig.run_attempt(task("t", "true", NonAdmin), 4).await;
+    assert_eq!(rig.outcome(&three).await, Outcome::Stopped);
+    assert_eq!(rig.outcome(&four).await, Outcome::Exited { exit_code: 0 });
+    rig.send(ToAgent::RemoveDirectory { path: "workitems/job/job-1/t".into() }).await;
+    let gone = rig.directory().join("tasks/workitems/job/job-1/t");
+    while gone.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    rig.leave().await;
+}
+
+async fn refuses_to_follow_links_out(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let script = "ln -s /etc/passwd passwd; ln -s ../../../../../../secret up; \
+                  ln -s /etc etc; mkfifo pipe; echo inside > file; ln -s file in";
+    let (exit_code, printed) = rig.script("t", NonAdmin, script).await;
+    assert_eq!(exit_code, 0, "{printed}");
+    let wd = "workitems/job/job-1/t/wd";
+    let read = |path: String| FileRequest::Read { path, first: 0, last: None };
+    for path in [
+        format!("{wd}/passwd"),
+        format!("{wd}/up"),
+        format!("{wd}/etc/passwd"),
+        format!("{wd}/../../../../../../secret"),
+        "../../secret".to_owned(),
+    ] {
+        assert_eq!(rig.ask(read(path.clone())).await, Err(FileRefusal::Outside), "{path}");
+    }
+    assert_eq!(rig.file(&format!("{wd}/in")).await, "inside\n");
+    let pipe = rig.ask(read(format!("{wd}/pipe"))).await;
+    assert!(matches!(pipe, Err(FileRefusal::Failed { .. })), "{pipe:?}");
+    // Nor does the agent write through a link that an earlier attempt left.
+    let web = Web::start().await;
+    web.answer("/file", 200, "planted");
+    let files =
+        vec![file_at(web.url("/file"), "etc/kiln-planted"), file_at(web.url("/file"), "up")];
+    let again = TaskSpec { resource_files: files, ..command("t", "true") };
+    let id = rig.run_attempt(again, 2).await;
+    assert_eq!(failure_of(rig.outcome(&id).await).code, "ResourceDirectoryCreateFailed");
+    assert!(!Path::new("/etc/kiln-planted").exists());
+    let secret = fs::read_to_string(Path::new(&rig.config.hidden[0]).join("secret"));
+    assert_eq!(secret.expect("there"), "secret");
+    rig.leave().await;
+}
+
+async fn streams_files(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let (exit_code, printed) =
+        rig.script("t", NonAdmin, "head -c 3000000 /dev/zero > big; printf 0123456789 > ten").await;
+    assert_eq!(exit_code, 0, "{printed}");
+    let wd = "workitems/job/job-1/t/wd";
+    let big = FileRequest::Read { path: format!("{wd}/big"), first: 1, last: None };
+    let (answer, content) = rig.ask(big).await.expect("bytes");
+    assert!(matches!(answer, FileAnswer::Bytes { length_bytes: 2_999_999, .. }), "{answer:?}");
+    assert_eq!(content.len(), 2_999_999);
+    let ten = |first, last| FileRequest::Read { path: format!("{wd}/ten"), first, last };
+    assert_eq!(rig.ask(ten(2, Some(4))).await.expect("bytes").1, b"234");
+    let past = rig.ask(ten(10, None)).await;
+    assert_eq!(past, Err(FileRefusal::OutOfRange { length_bytes: 10 }));
+    let stat = FileRequest::Stat { path: format!("{wd}/ten") };
+    let (answer, _) = rig.ask(stat).await.expect("about it");
+    let FileAnswer::Stat { info } = answer else { panic!("{answer:?}") };
+    assert_eq!((info.length_bytes, info.mode, info.is_directory), (10, 0o100_644, false));
+    let remove = FileRequest::Remove { path: format!("{wd}/ten"), recursive: false };
+    assert_eq!(rig.ask(remove.clone()).await.expect("removed").0, FileAnswer::Removed);
+    assert_eq!(rig.ask(remove).await, Err(FileRefusal::NotFound));
+    rig.leave().await;
+}
+
+async fn sends_again_what_is_not_acknowledged(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    rig.acknowledges = false;
+    let short = rig.run(command("short", "true")).await;
+    assert_eq!(rig.outcome(&short).await, Outcome::Exited { exit_code: 0 });
+    let long =
+        rig.run(task("long", "while ! test -e stop; do sleep 0.02; done; exit 3", NonAdmin)).await;
+    rig.wait("its start", |report| {
+        matches!(report, Report::Started { attempt, .. } if attempt.task_id == "long").then_some(())
+    })
+    .await;
+    let numbers: Vec<u64> = rig.reports.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [1, 2, 3, 4]);
+    let incarnation = rig.hello.incarnation.clone();
+    rig.reports.clear();
+    rig.reconnect(2).await;
+    assert_eq!(rig.hello.running, std::slice::from_ref(&long));
+    assert_eq!((rig.hello.incarnation.clone(), rig.hello.boot), (incarnation, 1));
+    let stop = rig.directory().join("tasks/workitems/job/job-1/long/wd/stop");
+    fs::write(stop, "").expect("written");
+    assert_eq!(rig.outcome(&long).await, Outcome::Exited { exit_code: 3 });
+    let numbers: Vec<u64> = rig.reports.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [3, 4, 5]);
+    rig.leave().await;
+}
+
+async fn ends_at_a_signal(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let daemon = daemon(&rig.mark()).replace("sh -c", "bash -c");
+    rig.run(command("t", &format!("bash -c '{daemon} sleep 0.1; touch up; sleep 1000'"))).await;
+    let up = rig.directory().join("tasks/workitems/job/job-1/t/wd/up");
+    while !up.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let pid = rustix::process::Pid::from_child(&rig.agent);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("sent");
+    rig.expect_clean_end().await;
+}
+
+async fn restarts(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let id = rig.run(task("t", "touch kept; sleep 1000", NonAdmin)).await;
+    let kept = rig.directory().join("tasks/workitems/job/job-1/t/wd/kept");
+    while !kept.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    rig.prepare(1, None, vec![]).await;
+    rig.prepare(2, None, vec![]).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Stopped);
+    rig.wait("booted", |report| matches!(report, Report::Booted { boot: 2, .. }).then_some(()))
+        .await;
+    assert!(kept.exists());
+    let (exit_code, printed) = rig.script("u", NonAdmin, "echo again").await;
+    assert_eq!((exit_code, printed.as_str()), (0, "again\n"));
+    rig.leave().await;
+}
+
+/// Tests of what only a node that is kept apart promises.
+mod apart {
+    use super::*;
+
+    fn is_root() -> bool {
+        rustix::process::geteuid().is_root()
+    }
+
+    #[tokio::test]
+    async fn what_a_start_task_changes_stays_in_the_node() {
+        let mut rig = Rig::start("namespaces").await;
+        let mark = rig.mark();
+        let script =
+            format!("id -u; hostname; echo {mark} > /etc/{mark} && ls /etc/{mark}; ls /tmp");
+        rig.prepare(1, Some(start_task(&script, Admin, 0)), vec![]).await;
+        assert_eq!(rig.start_task().await.exit_code, Some(0));
+        let printed = rig.file("startup/stdout.txt").await;
+        assert!(printed.starts_with("0\ntvm-") && printed.contains("/etc/mark-"), "{printed}");
+        assert!(!Path::new("/etc").join(&mark).exists(), "it is on the machine");
+        let (exit_code, printed) = rig.script("t", NonAdmin, &format!("cat /etc/{mark}")).await;
+        assert_eq!((exit_code, printed.trim()), (0, mark.as_str()));
+        rig.leave().await;
+    }
+
+    #[tokio::test]
+    async fn the_nodes_root_user_reaches_nothing_of_the_server() {
+        let mut rig = Rig::ready("namespaces").await;
+        let data = rig.config.hidden[0].clone();
+        let base = rig.base.path().display().to_string();
+        fs::write(rig.base.path().join("visible"), "visible").expect("written");
+        let script = format!(
+            "cat {base}/visible; ls {data}; mkdir {data} && ls -A {data}; rmdir {data}; \
+             ls {data}; umount /tmp; mount -t tmpfs x /mnt; mknod d b 254 0; \
+             cat /proc/1/environ; ls /proc/1/root/; ls /proc/1/fd; \
+             echo 1 > /proc/sys/kernel/sysrq; \
+             find /sys/fs/cgroup -name cgroup.procs; \
+             cat /proc/self/mountinfo; unshare -m ls {data}; unshare -Urm ls {data}"
+        );
+        let (_, printed) = rig.script("t", Admin, &script).await;
+        assert!(printed.starts_with("visible"), "{printed}");
+        for secret in ["secret", "link.sock", "cgroup.procs", "nodes\n"] {
+            assert!(!printed.contains(secret), "{secret} in {printed}");
+        }
+        for refusal in ["umount", "mount: ", "mknod: ", "/proc/1/environ: ", "sysrq: "] {
+            assert!(printed.contains(refusal), "no {refusal} in {printed}");
+        }
+        assert!(Path::new(&data).join("secret").exists());
+        rig.leave().await;
+    }
+
+    #[tokio::test]
+    async fn a_node_sees_only_its_own_processes() {
+        let mut rig = Rig::ready("namespaces").await;
+        let (_, printed) = rig.script("t", Admin, "ls -d /proc/[0-9]* | wc -l; ps ax").await;
+        let count: u32 = printed.lines().next().and_then(|n| n.parse().ok()).expect("a number");
+        assert!(count < 8, "{printed}");
+        rig.leave().await;
+    }
+
+    #[tokio::test]
+    async fn owners_in_the_view_are_the_machines() {
+        assert!(is_root(), "these tests are for a machine where they run as root");
+        let mut rig = Rig::ready("namespaces").await;
+        let script = "stat -c %u /etc/shadow /usr/bin/env; whoami; id -gn; \
+                      touch mine; stat -c %U mine; chown 33:33 mine && stat -c %u mine";
+        let (exit_code, printed) = rig.script("t", Admin, script).await;
+        assert_eq!((exit_code, printed.as_str()), (0, "0\n0\nroot\nroot\nroot\n33\n"));
+        let (_, printed) = rig.script("u", NonAdmin, "whoami; touch mine").await;
+        assert_eq!(printed, "_azbatch\n");
+        use std::os::unix::fs::MetadataExt as _;
+        let mine = rig.directory().join("tasks/workitems/job/job-1/u/wd/mine");
+        assert!(fs::metadata(mine).expect("there").uid() >= FIRST_UID + 1000);
+        rig.leave().await;
+    }
+
+    #[tokio::test]
+    async fn the_node_dies_with_its_agent() {
+        let mut rig = Rig::ready("namespaces").await;
+        rig.run(task("t", "touch up; sleep 1000", NonAdmin)).await;
+        let up = rig.directory().join("tasks/workitems/job/job-1/t/wd/up");
+        while !up.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(rig.processes().len() >= 2, "{:?}", rig.processes());
+        rig.agent.kill().expect("killed");
+        rig.agent.wait().expect("reaped");
+        while !rig.processes().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}

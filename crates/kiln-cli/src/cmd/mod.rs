@@ -1,0 +1,10 @@
+//! The commands, one file each.
+
+pub(crate) mod account;
+pub(crate) mod agent;
+pub(crate) mod blob;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod env;
+pub(crate) mod exec;
+pub(crate) mod up;

@@ -1,0 +1,147 @@
+//! `kiln up`: the whole service until Ctrl-C.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::data::{DataDirectory, write_whole};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::service::Service;
+use crate::settings::{Layer, Settings, Shared};
+use crate::{logs, output};
+
+const EXAMPLE: &str = "\
+A setting is taken from the flag, else the KILN_... variable, else the settings file, else the
+default. The file is TOML with the names of the flags:
+
+  batch-listen = \"127.0.0.1:8700\"
+  blob-listen = \"127.0.0.1:10000\"
+  ready-file = \"/run/kiln/ready.json\"
+  isolation = \"auto\"
+  log = \"info\"
+
+A new Kiln has the development accounts kilndev (Batch) and devstoreaccount1 (storage). Their keys
+are published, so it serves them on loopback only; make accounts of your own with `kiln account`
+before you listen on another address.
+
+Ctrl-C or SIGTERM ends it after the requests in work; a second one ends it at once.
+
+Examples:
+  kiln up
+  kiln up --data ./state --batch-listen 127.0.0.1:0 --blob-listen 127.0.0.1:0 --ready-file r.json";
+
+/// Start the service and serve until Ctrl-C.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE)]
+#[expect(clippy::doc_markdown, reason = "the words are shown as help")]
+pub(crate) struct UpArgs {
+    /// Settings file [env: KILN_CONFIG] [default: kiln.toml in the data directory, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address of the Batch endpoint; port 0 takes a free one [env: KILN_BATCH_LISTEN]
+    /// [default: 127.0.0.1:8700]
+    #[arg(long, value_name = "ADDR")]
+    batch_listen: Option<SocketAddr>,
+    /// Address of the Blob endpoint; port 0 takes a free one [env: KILN_BLOB_LISTEN]
+    /// [default: 127.0.0.1:10000]
+    #[arg(long, value_name = "ADDR")]
+    blob_listen: Option<SocketAddr>,
+    /// File that is written once both endpoints answer: JSON with URLs and account names
+    /// [env: KILN_READY_FILE]
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+    /// How nodes are kept apart from the machine: auto, namespaces or plain
+    /// [env: KILN_ISOLATION] [default: auto]
+    #[arg(long, value_name = "HOW", value_parser = ["auto", "namespaces", "plain"])]
+    isolation: Option<String>,
+}
+
+pub(crate) fn run(
+    args: UpArgs,
+    shared: &Shared,
+    data: DataDirectory,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let settings = settle(args, shared, &data, environment)?;
+    logs::start(settings.log.as_deref().unwrap_or(logs::NOTABLE))?;
+    crate::runtime()?.block_on(serve(data, &settings, environment))
+}
+
+fn settle(
+    args: UpArgs,
+    shared: &Shared,
+    data: &DataDirectory,
+    environment: &Environment,
+) -> Result<Settings, Failure> {
+    let named = args.config.or_else(|| environment.get("KILN_CONFIG").map(PathBuf::from));
+    let file = Layer::from_file(named.as_deref(), &data.file("kiln.toml"))?;
+    let flags = Layer {
+        batch_listen: args.batch_listen,
+        blob_listen: args.blob_listen,
+        ready_file: args.ready_file,
+        isolation: args.isolation,
+        log: shared.log.clone(),
+    };
+    Ok(flags.over(Layer::from_environment(environment)?).over(file).settle())
+}
+
+async fn serve(
+    data: DataDirectory,
+    settings: &Settings,
+    environment: &Environment,
+) -> Result<(), Failure> {
+    let listen = |kind| {
+        signal(kind).map_err(|cause| Failure::new("cannot listen for signals").because(cause))
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    let service = Service::start(&data, settings, environment).await?;
+    if let Some(path) = &settings.ready_file {
+        write_whole(path, service.endpoints().to_json()?.as_bytes(), 0o644)?;
+    }
+    welcome(&service, &data);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    info!("stopping: requests in work are answered first, Ctrl-C again stops at once");
+    tokio::select! {
+        () = service.stop() => info!("stopped"),
+        _ = interrupt.recv() => info!("stopped at once"),
+        _ = terminate.recv() => info!("stopped at once"),
+    }
+    Ok(())
+}
+
+/// What a newcomer needs next.
+fn welcome(service: &Service, data: &DataDirectory) {
+    let endpoints = service.endpoints();
+    let option = data.option();
+    output::line(&output::bold("Kiln is up"));
+    output::line(&format!(
+        "  Batch    {}   accounts: {}",
+        endpoints.batch_url,
+        endpoints.batch_accounts.join(", ")
+    ));
+    output::line(&format!(
+        "  Blob     {}   accounts: {}",
+        endpoints.blob_url,
+        endpoints.storage_accounts.join(", ")
+    ));
+    output::line(&format!("  Data     {}", data.path().display()));
+    output::line("");
+    output::line("Next, in another terminal:");
+    output::line(&format!(
+        "  kiln demo{option}                    the tutorial, from start to end"
+    ));
+    output::line(&format!("  kiln exec{option} -- PROGRAM         an unmodified Azure program"));
+    output::line(&format!(
+        "  eval \"$(kiln env{option})\"           endpoints and keys as variables"
+    ));
+    output::line("");
+    output::line("Ctrl-C stops it.");
+}

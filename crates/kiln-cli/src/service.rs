@@ -1,0 +1,100 @@
+//! The service in this process: locked data, started server, published endpoints.
+
+use std::path::PathBuf;
+
+use kiln_server::config::Config;
+use kiln_server::intercept::Surroundings;
+use kiln_server::{Running, StartError};
+
+use crate::data::{DataDirectory, DataLock};
+use crate::endpoints::Endpoints;
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// The service in this process.
+#[derive(Debug)]
+pub(crate) struct Service {
+    running: Running,
+    endpoints: Endpoints,
+    data: DataDirectory,
+    /// Held until everything else has ended.
+    _lock: DataLock,
+}
+
+impl Service {
+    /// Takes `data`, starts the server on it and tells client commands where it is.
+    pub(crate) async fn start(
+        data: &DataDirectory,
+        settings: &Settings,
+        environment: &Environment,
+    ) -> Result<Self, Failure> {
+        data.create()?;
+        let lock = data.lock()?;
+        let mut config = Config::new(data.path().to_owned(), crate::own_program()?);
+        config.batch_listen = settings.batch_listen;
+        config.blob_listen = settings.blob_listen;
+        config.isolation.clone_from(&settings.isolation);
+        config.surroundings = surroundings(environment);
+        let running = kiln_server::start(config).await?;
+        let endpoints = endpoints_of(&running);
+        endpoints.publish(data)?;
+        Ok(Self { running, endpoints, data: data.clone(), _lock: lock })
+    }
+
+    /// Where it is found.
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Answers the requests in work and stops; nodes go on and wait for the next server.
+    pub(crate) async fn stop(self) {
+        Endpoints::withdraw(&self.data);
+        self.running.stop().await;
+    }
+
+    /// Stops and ends the nodes too: nothing will come back for them.
+    pub(crate) async fn stop_and_forget(self) {
+        Endpoints::withdraw(&self.data);
+        self.running.stop_and_end_nodes().await;
+    }
+}
+
+/// What the machine says about certificates and proxies.
+fn surroundings(environment: &Environment) -> Surroundings {
+    let own = |names: &[&str]| environment.first(names).map(ToOwned::to_owned);
+    Surroundings {
+        ssl_cert_file: environment.get("SSL_CERT_FILE").map(PathBuf::from),
+        https_proxy: own(&["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: own(&["NO_PROXY", "no_proxy"]),
+    }
+}
+
+fn endpoints_of(running: &Running) -> Endpoints {
+    let published = running.interception();
+    Endpoints {
+        pid: std::process::id(),
+        batch_url: running.batch_url().to_owned(),
+        blob_url: running.blob_url().to_owned(),
+        batch_accounts: running.batch_accounts().to_vec(),
+        storage_accounts: running.storage_accounts().to_vec(),
+        proxy_url: published.proxy_url.clone(),
+        ca_file: published.ca_file.clone(),
+        trust_bundle: published.trust_bundle.clone(),
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        let hint = error.hint();
+        let failure = Self::new(error.to_string());
+        let failure = match std::error::Error::source(&error) {
+            Some(source) => failure.because(source),
+            None => failure,
+        };
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

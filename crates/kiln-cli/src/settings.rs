@@ -1,0 +1,177 @@
+//! Settings: a flag wins over a variable, a variable over the file, the file over the default.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::args::SharedArgs;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// Address of the Batch endpoint unless one is given.
+const BATCH_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
+/// Address of the Blob endpoint unless one is given: where SDKs look for an emulator.
+const BLOB_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
+
+/// Settings of every command.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    /// The data directory, if one is named.
+    pub(crate) data: Option<PathBuf>,
+    /// What to log, if it is said.
+    pub(crate) log: Option<String>,
+}
+
+impl Shared {
+    /// Flag, then variable.
+    pub(crate) fn resolve(flags: &SharedArgs, environment: &Environment) -> Self {
+        Self {
+            data: flags.data.clone().or_else(|| environment.get("KILN_DATA").map(PathBuf::from)),
+            log: flags.log.clone().or_else(|| environment.get("KILN_LOG").map(ToOwned::to_owned)),
+        }
+    }
+}
+
+/// What one source says about the service; each source leaves most of it open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) struct Layer {
+    pub(crate) batch_listen: Option<SocketAddr>,
+    pub(crate) blob_listen: Option<SocketAddr>,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) isolation: Option<String>,
+    pub(crate) log: Option<String>,
+}
+
+/// Settings of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) batch_listen: SocketAddr,
+    pub(crate) blob_listen: SocketAddr,
+    pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) isolation: String,
+    pub(crate) log: Option<String>,
+}
+
+impl Layer {
+    /// What the variables say.
+    pub(crate) fn from_environment(environment: &Environment) -> Result<Self, Failure> {
+        Ok(Self {
+            batch_listen: address(environment, "KILN_BATCH_LISTEN")?,
+            blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
+            ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
+            isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
+            log: environment.get("KILN_LOG").map(ToOwned::to_owned),
+        })
+    }
+
+    /// What the file says: `named` must be there, `usual` may be.
+    pub(crate) fn from_file(named: Option<&Path>, usual: &Path) -> Result<Self, Failure> {
+        let path = named.unwrap_or(usual);
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(cause) => {
+                let what = format!("cannot read the settings in `{}`", path.display());
+                return Err(Failure::usage(what).because(cause));
+            }
+        };
+        toml::from_str(&text).map_err(|cause| {
+            Failure::usage(format!("the settings in `{}` make no sense", path.display()))
+                .because(cause)
+                .hint("`kiln up --help` lists the settings")
+        })
+    }
+
+    /// This layer, with what it leaves open from `below`.
+    pub(crate) fn over(self, below: Self) -> Self {
+        Self {
+            batch_listen: self.batch_listen.or(below.batch_listen),
+            blob_listen: self.blob_listen.or(below.blob_listen),
+            ready_file: self.ready_file.or(below.ready_file),
+            isolation: self.isolation.or(below.isolation),
+            log: self.log.or(below.log),
+        }
+    }
+
+    /// This layer, with what it leaves open from the defaults.
+    pub(crate) fn settle(self) -> Settings {
+        Settings {
+            batch_listen: self.batch_listen.unwrap_or(BATCH_LISTEN),
+            blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
+            ready_file: self.ready_file,
+            isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
+            log: self.log,
+        }
+    }
+}
+
+impl Settings {
+    /// For a Kiln that lives as long as one command: free ports on loopback.
+    pub(crate) fn temporary() -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let layer = Layer { batch_listen: Some(any), blob_listen: Some(any), ..Layer::default() };
+        layer.settle()
+    }
+}
+
+fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, Failure> {
+    let Some(text) = environment.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|cause| {
+        Failure::usage(format!("{name} is `{text}`, which is no address"))
+            .because(cause)
+            .hint("write ADDRESS:PORT, such as 127.0.0.1:8700; port 0 takes a free one")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::{Layer, Settings};
+    use crate::environment::Environment;
+
+    fn layered(flag: Option<&str>, variable: Option<&str>, file: Option<&str>) -> Settings {
+        let flags = Layer {
+            batch_listen: flag.map(|text| text.parse().expect("an address")),
+            ..Layer::default()
+        };
+        let variables: Vec<_> = variable.map(|it| ("KILN_BATCH_LISTEN", it)).into_iter().collect();
+        let variables = Layer::from_environment(&Environment::of(&variables)).expect("variables");
+        let file = file.map_or_else(String::new, |it| format!("batch-listen = \"{it}\""));
+        let file: Layer = toml::from_str(&file).expect("a file");
+        flags.over(variables).over(file).settle()
+    }
+
+    #[test]
+    fn flag_over_variable_over_file_over_default() {
+        let check = |flag, variable, file, expected: &str| {
+            assert_eq!(layered(flag, variable, file).batch_listen.to_string(), expected);
+        };
+        let (a, b, c) = (Some("127.0.0.1:1"), Some("127.0.0.1:2"), Some("127.0.0.1:3"));
+        check(a, b, c, "127.0.0.1:1");
+        check(None, b, c, "127.0.0.1:2");
+        check(None, None, c, "127.0.0.1:3");
+        check(None, None, None, "127.0.0.1:8700");
+        check(None, Some(""), None, "127.0.0.1:8700");
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        let bad = Environment::of(&[("KILN_BLOB_LISTEN", "10000")]);
+        let failure = Layer::from_environment(&bad).expect_err("no address");
+        let (_, what) = failure.lines()[0];
+        assert_eq!(what, "KILN_BLOB_LISTEN is `10000`, which is no address");
+        assert!(toml::from_str::<Layer>("batch_listen = \"127.0.0.1:1\"").is_err());
+    }
+
+    #[test]
+    fn a_named_file_must_exist() {
+        let absent = PathBuf::from("/nonexistent/kiln.toml");
+        assert!(Layer::from_file(Some(&absent), &absent).is_err());
+        assert_eq!(Layer::from_file(None, &absent).expect("nothing"), Layer::default());
+    }
+}

@@ -1,0 +1,45 @@
+//! Nodes.
+
+use serde::Deserialize;
+
+use super::{BatchClient, Pages};
+use crate::ClientError;
+
+/// A node of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Node {
+    /// Its name in the pool.
+    pub id: String,
+    /// `idle`, `running`, `starting`, `waitingforstarttask`, `starttaskfailed`, …
+    pub state: String,
+    /// Its address.
+    pub ip_address: String,
+    /// What went wrong with it.
+    pub errors: Vec<NodeError>,
+}
+
+/// What went wrong with a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NodeError {
+    /// Azure's code.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl BatchClient {
+    /// One node.
+    ///
+    /// # Errors
+    /// When the service refuses (`NodeNotFound`) or can not be reached.
+    pub async fn node(&self, pool_id: &str, id: &str) -> Result<Node, ClientError> {
+        self.get(&["pools", pool_id, "nodes", id]).await
+    }
+
+    /// All nodes of a pool.
+    pub fn nodes(&self, pool_id: &str) -> Pages<Node> {
+        self.pages(&["pools", pool_id, "nodes"])
+    }
+}
