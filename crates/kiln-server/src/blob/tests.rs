@@ -1,1 +1,3 @@
+//! The Blob endpoint from requests to answers, without a socket.
+
 
