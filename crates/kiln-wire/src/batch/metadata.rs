@@ -1,5 +1,7 @@
 //! The `odata.metadata` of answers.
 
+use crate::api_version::ApiVersion;
+
 /// A kind of answer, as `odata.metadata` names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind(&'static str);
@@ -56,6 +58,11 @@ pub const UPLOAD_LOGS_RESULT: Kind =
 /// A refusal.
 pub(super) const ERROR: Kind =
     Kind("Microsoft.Azure.Batch.Protocol.Entities.Container.errors/@Element");
+
+/// How a version names counts of tasks.
+pub fn task_counts(version: ApiVersion) -> Kind {
+    if version < ApiVersion::V2020_09_01 { TASK_COUNTS_FLAT } else { TASK_COUNTS }
+}
 
 impl Kind {
     /// The value for a list, or for a kind of its own.
