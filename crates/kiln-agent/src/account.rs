@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use kiln_domain::batch::command::{AutoUser, AutoUserScope, ElevationLevel, UserIdentity};
-use kiln_domain::batch::task::{FailureCategory, FailureInfo};
+use kiln_domain::batch::task::FailureInfo;
 
 use crate::node_init::message::UserId;
 
@@ -91,12 +91,8 @@ impl Accounts {
             AutoUser { scope: AutoUserScope::Pool, elevation_level: ElevationLevel::NonAdmin };
         let auto_user = match identity {
             Some(UserIdentity { username: Some(name), .. }) => {
-                return Err(FailureInfo {
-                    category: FailureCategory::UserError,
-                    code: "CommandLaunchFailed".to_owned(),
-                    message: format!("The user account `{name}` does not exist on the node"),
-                    details: vec![],
-                });
+                let message = format!("The user account `{name}` does not exist on the node");
+                return Err(FailureInfo::user_error("CommandLaunchFailed", &message));
             }
             Some(UserIdentity { username: None, auto_user }) => auto_user.unwrap_or(pool_user),
             None => pool_user,

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::batch::attempt::End;
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
 };
@@ -47,10 +46,10 @@ pub(crate) struct Agent {
     sent_number: u64,
     attempts: HashMap<AttemptId, Attempt>,
     ended: VecDeque<AttemptId>,
-    /// Runs of a task whose earlier attempt has not ended yet.
+    /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
-    work: JoinSet<Option<(AttemptId, End)>>,
+    work: JoinSet<Option<(AttemptId, Outcome)>>,
     from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
 }
@@ -276,6 +275,9 @@ impl Agent {
         };
         self.boot = Some(Arc::clone(&boot));
         self.report(Report::Booted { boot: boot.number, at: clock::now() });
+        for run in std::mem::take(&mut self.waiting) {
+            self.on_run(run);
+        }
         if let Some(spec) = prepare.start_task.clone() {
             let reports = self.from_start_task.0.clone();
             let stop = self.stop_start_task.subscribe();
@@ -289,8 +291,9 @@ impl Agent {
     /// Ends everything on the node and makes it anew; its files stay.
     async fn restart_node(&mut self) {
         self.work.shutdown().await;
-        self.waiting.clear();
-        let mut stopped: Vec<AttemptId> = self.attempts.drain().map(|(id, _)| id).collect();
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
+        let mut stopped: Vec<AttemptId> =
+            self.attempts.drain().map(|(id, _)| id).chain(waiting).collect();
         stopped.sort();
         let gone = Err(SetupError::new("restart the node", std::io::ErrorKind::NotConnected));
         self.boot = None;
@@ -311,7 +314,8 @@ impl Agent {
 
     fn on_run(&mut self, run: Run) {
         let id = &run.attempt;
-        if self.attempts.contains_key(id) || self.ended.contains(id) {
+        let waits = self.waiting.iter().any(|waiting| waiting.attempt == *id);
+        if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
             return;
         }
         let earlier = self.attempts.iter().find(|(known, _)| is_same_task(known, id));
@@ -326,8 +330,8 @@ impl Agent {
     fn begin(&mut self, run: Run) {
         let id = run.attempt.clone();
         let Some(boot) = self.boot.clone() else {
-            tracing::warn!(task = id.task_id, "a task for a node that is not ready");
-            return self.on_ended(id, Outcome::Stopped);
+            // It begins when the node is ready.
+            return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
         self.n_attempts += 1;
@@ -338,8 +342,8 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         self.attempts.insert(id.clone(), Attempt { stop });
         self.work.spawn(async move {
-            let end = command::run(&boot.node, &boot.fetcher, &command, stopped).await;
-            Some((id, end))
+            let outcome = command::run(&boot.node, &boot.fetcher, &command, stopped).await;
+            Some((id, outcome))
         });
     }
 
@@ -355,11 +359,11 @@ impl Agent {
         }
     }
 
-    fn on_done(&mut self, done: Result<Option<(AttemptId, End)>, tokio::task::JoinError>) {
+    fn on_done(&mut self, done: Result<Option<(AttemptId, Outcome)>, tokio::task::JoinError>) {
         match done {
-            Ok(Some((id, end))) => {
+            Ok(Some((id, outcome))) => {
                 self.attempts.remove(&id);
-                self.on_ended(id, outcome(end));
+                self.on_ended(id, outcome);
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "an attempt broke"),
@@ -375,22 +379,13 @@ impl Agent {
         self.report(Report::Ended { attempt: id, at: clock::now(), outcome });
         if let Some(next) = next {
             let run = self.waiting.swap_remove(next);
-            self.begin(run);
+            self.on_run(run);
         }
     }
 }
 
 fn is_same_task(one: &AttemptId, other: &AttemptId) -> bool {
     one.job_key == other.job_key && one.task_id == other.task_id
-}
-
-fn outcome(end: End) -> Outcome {
-    match end {
-        End::Exited { exit_code } => Outcome::Exited { exit_code },
-        End::TimedOut => Outcome::TimedOut,
-        End::Stopped => Outcome::Stopped,
-        End::NotStarted(failure) => Outcome::NotStarted { failure },
-    }
 }
 
 /// Room for a message; `None` without a link.

@@ -8,9 +8,9 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::time::Duration;
 
-use kiln_domain::batch::attempt::{Effect, End, Fact, State, step};
+use kiln_domain::batch::attempt::{Effect, Fact, State, step};
 use kiln_domain::batch::command::ResourceFile;
-use kiln_domain::batch::task::{FailureCategory, FailureInfo, NameValue};
+use kiln_domain::batch::task::{FailureInfo, Outcome};
 use tokio::sync::watch;
 
 use crate::account::Account;
@@ -63,7 +63,7 @@ pub(crate) async fn run(
     fetcher: &Fetcher,
     command: &Command,
     mut stop: watch::Receiver<bool>,
-) -> End {
+) -> Outcome {
     let mut hands = Hands {
         node,
         command,
@@ -103,12 +103,13 @@ pub(crate) async fn run(
             Ok(next) => next,
             Err(impossible) => {
                 tracing::error!(%impossible, "an attempt lost track");
-                return End::NotStarted(launch_failed(&impossible.to_string()));
+                let failure = launch_failed(&impossible.to_string());
+                return Outcome::NotStarted { failure };
             }
         };
         for effect in effects {
-            if let Effect::Report(end) = effect {
-                return end;
+            if let Effect::Report(outcome) = effect {
+                return outcome;
             }
             facts.extend(hands.apply(effect).await);
         }
@@ -254,10 +255,5 @@ fn launch_failed(detail: &str) -> FailureInfo {
 }
 
 fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {
-    FailureInfo {
-        category: FailureCategory::UserError,
-        code: code.to_owned(),
-        message: message.to_owned(),
-        details: vec![NameValue { name: "Message".to_owned(), value: detail.to_owned() }],
-    }
+    FailureInfo::user_error(code, message).with_detail("Message", detail)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -142,12 +142,24 @@ impl Node {
             first_uid: config.first_uid,
             host_name,
         };
-        let (init, mut process, pid, incoming) = start_init(program, setup).await?;
-        let group = make_group(config, kind, pid);
-        if let FirstProcess::Started(launcher) = &mut process
-            && kind != SetupKind::Plain
-        {
-            let _status = launcher.wait().await;
+        let group = make_group(config, kind);
+        let started = start_init(program, setup, group.as_ref()).await;
+        let Started { init, mut process, pid, is_in_group, incoming } = match (started, &group) {
+            (Ok(started), _) => started,
+            (Err(error), Some(group)) => {
+                // Removed by the next agent if not now.
+                let _kept = group.remove();
+                return Err(error);
+            }
+            (Err(error), None) => return Err(error),
+        };
+        if kind != SetupKind::Plain {
+            if let Some(group) = group.as_ref().filter(|_| !is_in_group) {
+                group.adopt(pid).map_err(|error| SetupError::new("move the node", error))?;
+            }
+            if let FirstProcess::Started(launcher) = &mut process {
+                let _status = launcher.wait().await;
+            }
             process = FirstProcess::Launched(watch(pid)?);
         }
         let root_in_view = match kind {
@@ -208,15 +220,15 @@ impl Running {
     }
 }
 
-fn make_group(config: &NodeConfig, kind: SetupKind, init: i32) -> Option<NodeGroup> {
+/// An agent that may not make groups does without.
+fn make_group(config: &NodeConfig, kind: SetupKind) -> Option<NodeGroup> {
     let owner = (kind == SetupKind::Namespaces).then_some(config.first_uid);
-    let made = NodeGroup::create(&format!("kiln-{}", config.node_id), owner);
-    let adopted = made.and_then(|group| match group.adopt(init) {
-        Ok(()) => Ok(group),
-        Err(error) => group.remove().and(Err(error)),
-    });
-    adopted
-        .inspect_err(|error| tracing::info!(%error, "no control groups; processes are searched"))
+    let made = match kind {
+        SetupKind::Namespaces | SetupKind::Plain => NodeGroup::create(&config.node_id, owner),
+        // Its first process could not be moved there.
+        SetupKind::Rootless => Err(io::Error::from(io::ErrorKind::Unsupported)),
+    };
+    made.inspect_err(|error| tracing::info!(%error, "no control groups; processes are searched"))
         .ok()
 }
 
@@ -249,22 +261,38 @@ fn lay_out(tasks: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
     Ok(root)
 }
 
+/// A first process that is ready.
+struct Started {
+    init: InitClient,
+    process: FirstProcess,
+    pid: i32,
+    is_in_group: bool,
+    incoming: Incoming,
+}
+
 async fn start_init(
     program: &Path,
     setup: Setup,
-) -> Result<(InitClient, FirstProcess, i32, Incoming), SetupError> {
+    group: Option<&NodeGroup>,
+) -> Result<Started, SetupError> {
     let failed = |error| SetupError::new("start the node's first process", error);
     let (near, far) = std::os::unix::net::UnixStream::pair().map_err(failed)?;
     near.set_nonblocking(true).map_err(failed)?;
     let launcher = start_program(program, far.into()).map_err(failed)?;
     let mut pid = launcher.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or_default();
     let init = InitClient::new(UnixStream::from_std(near).map_err(failed)?);
-    init.send(&ToInit::Setup(setup), &[]).await.map_err(failed)?;
+    let group = group.map(NodeGroup::init_directory).transpose().map_err(failed)?;
+    let descriptors: Vec<BorrowedFd<'_>> = group.iter().map(|group| group.as_fd()).collect();
+    init.send(&ToInit::Setup(setup), &descriptors).await.map_err(failed)?;
+    let mut is_in_group = false;
     let mut incoming = Incoming::default();
     let ready = async {
         loop {
             match init.receive(&mut incoming).await? {
-                Some(FromInit::Launched { pid: launched }) => pid = launched,
+                Some(FromInit::Launched { pid: launched, is_in_group: joined }) => {
+                    pid = launched;
+                    is_in_group = joined;
+                }
                 Some(FromInit::Ready) => return Ok(()),
                 Some(FromInit::SetupFailed { message }) => return Err(io::Error::other(message)),
                 Some(
@@ -284,7 +312,10 @@ async fn start_init(
         }
     };
     match made {
-        Ok(()) => Ok((init, FirstProcess::Started(launcher), pid, incoming)),
+        Ok(()) => {
+            let process = FirstProcess::Started(launcher);
+            Ok(Started { init, process, pid, is_in_group, incoming })
+        }
         Err(error) => {
             drop(init);
             abandon(launcher, pid).await;

@@ -3,6 +3,7 @@
 
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::start_task::{Effect, Fact, State, begin, step};
+use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::time::Timestamp;
 use kiln_wire::node::{Report, StartTaskInfo};
 use tokio::sync::{mpsc, watch};
@@ -29,20 +30,20 @@ pub(crate) async fn run(
                 };
                 let started = begun(retry_count, clock::now());
                 tell(boot, reports, started.clone()).await;
-                let end = match boot.start_task_command(spec) {
+                let outcome = match boot.start_task_command(spec) {
                     Ok(command) => {
                         command::run(&boot.node, &boot.fetcher, &command, stop.clone()).await
                     }
-                    Err(failure) => kiln_domain::batch::attempt::End::NotStarted(failure),
+                    Err(failure) => Outcome::NotStarted { failure },
                 };
                 info = Some(StartTaskInfo {
                     is_running: false,
                     ended_at: Some(clock::now()),
-                    exit_code: end.exit_code(),
-                    failure: end.failure(),
+                    exit_code: exit_code(&outcome),
+                    failure: failure(&outcome),
                     ..started
                 });
-                Fact::Ended(end)
+                Fact::Ended(outcome)
             }
             Effect::Pause(time) => {
                 if let Some(info) = info.take() {
@@ -78,6 +79,23 @@ fn begun(retry_count: u32, now: Timestamp) -> StartTaskInfo {
         retry_count,
         last_retry_at: (retry_count > 0).then_some(now),
         is_final: false,
+    }
+}
+
+fn exit_code(outcome: &Outcome) -> Option<i32> {
+    match outcome {
+        Outcome::Exited { exit_code } => Some(*exit_code),
+        Outcome::TimedOut | Outcome::Stopped | Outcome::NotStarted { .. } => None,
+    }
+}
+
+fn failure(outcome: &Outcome) -> Option<FailureInfo> {
+    match outcome {
+        Outcome::Exited { exit_code: 0 } => None,
+        Outcome::Exited { .. } => Some(FailureInfo::exit_code()),
+        Outcome::TimedOut => Some(FailureInfo::timed_out()),
+        Outcome::Stopped => Some(FailureInfo::ended_by_user()),
+        Outcome::NotStarted { failure } => Some(failure.clone()),
     }
 }
 

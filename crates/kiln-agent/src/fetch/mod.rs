@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile};
-use kiln_domain::batch::task::{FailureCategory, FailureInfo, NameValue};
+use kiln_domain::batch::task::FailureInfo;
 use reqwest::StatusCode;
 
 use self::url::Parts;
@@ -311,10 +311,5 @@ fn with_causes(error: &reqwest::Error) -> String {
 }
 
 fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {
-    FailureInfo {
-        category: FailureCategory::UserError,
-        code: code.to_owned(),
-        message: message.to_owned(),
-        details: vec![NameValue { name: "Message".to_owned(), value: detail.to_owned() }],
-    }
+    FailureInfo::user_error(code, message).with_detail("Message", detail)
 }

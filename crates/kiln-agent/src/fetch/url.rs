@@ -68,7 +68,7 @@ impl Parts {
         for (name, value) in [("prefix", prefix), ("marker", marker)] {
             if !value.is_empty() {
                 let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
-                query.push_str(&format!("&{name}={value}"));
+                query.extend(["&", name, "="].into_iter().chain(value));
             }
         }
         if !self.query.is_empty() {

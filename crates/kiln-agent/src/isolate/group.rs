@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
@@ -17,6 +18,11 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 /// Bytes of what the kernel says about a group.
 const EVENTS_BYTES_MAX: usize = 256;
 
+/// Beginning of the name of every node's group.
+const NAME_BEGINNING: &str = "kiln-";
+/// Age up to which a group without processes may belong to a living agent.
+const YOUNG_FOR: Duration = Duration::from_secs(300);
+
 /// The control group of a node.
 #[derive(Debug)]
 pub(crate) struct NodeGroup {
@@ -26,10 +32,12 @@ pub(crate) struct NodeGroup {
 }
 
 impl NodeGroup {
-    /// Makes the group `name` below the agent's own, in which the user `owner` may start
+    /// Makes the group of the node `name` below the agent's own, in which the user `owner` may start
     /// processes.
     pub(crate) fn create(name: &str, owner: Option<u32>) -> io::Result<Self> {
-        let group = Self { path: own_directory()?.join(name), owner };
+        let above = own_directory()?;
+        remove_stale(&above);
+        let group = Self { path: above.join(format!("{NAME_BEGINNING}{name}")), owner };
         if group.path.exists() {
             // Left behind by an agent that was killed.
             group.kill()?;
@@ -44,6 +52,11 @@ impl NodeGroup {
         Ok(group)
     }
 
+    fn is_empty(&self) -> bool {
+        let events = fs::read_to_string(self.path.join("cgroup.events")).unwrap_or_default();
+        events.lines().any(|line| line == "populated 0")
+    }
+
     fn init_path(&self) -> PathBuf {
         self.path.join("init")
     }
@@ -56,7 +69,12 @@ impl NodeGroup {
         }
     }
 
-    /// Puts the node's first process into a group of its own below the node's.
+    /// The group of the node's first process, for it to begin in.
+    pub(crate) fn init_directory(&self) -> io::Result<OwnedFd> {
+        open_directory(&self.init_path())
+    }
+
+    /// Moves the node's first process to its group.
     pub(crate) fn adopt(&self, init: i32) -> io::Result<()> {
         fs::write(self.init_path().join("cgroup.procs"), init.to_string())
     }
@@ -96,6 +114,22 @@ impl NodeGroup {
     }
 }
 
+/// Removes the groups of nodes whose agents were killed.
+fn remove_stale(above: &Path) {
+    for entry in fs::read_dir(above).into_iter().flatten().flatten() {
+        let is_nodes =
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME_BEGINNING));
+        // A young one may be about to get its first process.
+        let age = entry.metadata().and_then(|found| found.modified()).ok();
+        let is_old = age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > YOUNG_FOR);
+        let group = NodeGroup { path: entry.path(), owner: None };
+        if is_nodes && is_old && group.is_empty() {
+            // Another agent may be quicker.
+            let _removed = group.remove();
+        }
+    }
+}
+
 /// Where the agent's own control group lies in the file system.
 pub(crate) fn own_directory() -> io::Result<PathBuf> {
     let missing = || io::Error::from(io::ErrorKind::NotFound);
@@ -109,6 +143,11 @@ pub(crate) fn own_directory() -> io::Result<PathBuf> {
     Ok(Path::new(mount.ok_or_else(missing)?).join(own.ok_or_else(missing)?))
 }
 
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?)
+}
+
 /// The control group of one command; removed with this value.
 #[derive(Debug)]
 pub(crate) struct CommandGroup {
@@ -120,8 +159,7 @@ pub(crate) struct CommandGroup {
 
 impl CommandGroup {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(&path, flags, Mode::empty())?;
+        let directory = open_directory(&path)?;
         let events = File::open(path.join("cgroup.events"))?;
         let events = crate::readiness::watch(events.into(), Interest::PRIORITY)?;
         Ok(Self { path, directory, events })

@@ -30,7 +30,11 @@ const UIDS: u32 = 65_536;
 
 /// Makes the node's first process. Comes back twice: with `true` in that process, with
 /// `false` in the one that made it.
-pub(crate) fn launch(setup: &Setup, agent: &OwnedFd) -> Result<bool, SetupError> {
+pub(crate) fn launch(
+    setup: &Setup,
+    agent: &OwnedFd,
+    group: Option<&OwnedFd>,
+) -> Result<bool, SetupError> {
     std::env::set_current_dir(&setup.view_directory)
         .map_err(|error| SetupError::new(format!("enter `{}`", setup.view_directory), error))?;
     let tasks = clone_tree(Path::new(&setup.tasks_directory))?;
@@ -39,14 +43,14 @@ pub(crate) fn launch(setup: &Setup, agent: &OwnedFd) -> Result<bool, SetupError>
         .map_err(|error| SetupError::new("make `/sys` read-only", error))?;
     let (near, far) =
         UnixStream::pair().map_err(|error| SetupError::new("make a pair of sockets", error))?;
-    match clone_into_name_spaces()? {
+    match clone_into_name_spaces(group)? {
         Cloned::Child => {
             drop(near);
             become_first(setup, far.into(), [&tasks, &sys])?;
             Ok(true)
         }
-        Cloned::Parent { pid } => {
-            channel::send(agent, &FromInit::Launched { pid }, &[])
+        Cloned::Parent { pid, is_in_group } => {
+            channel::send(agent, &FromInit::Launched { pid, is_in_group }, &[])
                 .map_err(|error| SetupError::new("answer the agent", error))?;
             let map = format!("0 {} {UIDS}", setup.first_uid);
             for name in ["uid_map", "gid_map"] {

@@ -33,14 +33,14 @@ pub(crate) fn launch(setup: &Setup, agent: &OwnedFd) -> Result<bool, SetupError>
     let (near, far) =
         UnixStream::pair().map_err(|error| SetupError::new("make a pair of sockets", error))?;
     let (uid, gid) = (getuid().as_raw(), getgid().as_raw());
-    match clone_into_name_spaces()? {
+    match clone_into_name_spaces(None)? {
         Cloned::Child => {
             drop(near);
             become_first(setup, &far)?;
             Ok(true)
         }
-        Cloned::Parent { pid } => {
-            channel::send(agent, &FromInit::Launched { pid }, &[])
+        Cloned::Parent { pid, is_in_group } => {
+            channel::send(agent, &FromInit::Launched { pid, is_in_group }, &[])
                 .map_err(|error| SetupError::new("answer the agent", error))?;
             let maps = [
                 ("setgroups", "deny".to_owned()),
@@ -82,6 +82,11 @@ fn become_first(setup: &Setup, from: &UnixStream) -> Result<(), SetupError> {
     view::furnish("root", &Tasks::Path(view_directory))?;
     mount_bind_recursive("/sys", "root/sys")
         .map_err(|error| SetupError::new("show `/sys`", error))?;
+    if Path::new("root/sys/fs/cgroup").exists() {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        mount("tmpfs", "root/sys/fs/cgroup", "tmpfs", flags, c"size=4k,mode=755")
+            .map_err(|error| SetupError::new("hide control groups", error))?;
+    }
     let sys = open("root/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| SetupError::new("open `/sys`", error))?;
     view::set_read_only(sys.as_fd(), true)

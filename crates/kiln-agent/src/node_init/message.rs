@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 /// From the agent to the node's first process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToInit {
-    /// First message: how to become the node's first process.
+    /// First message: how to become the node's first process. May carry a descriptor: the
+    /// directory of the control group that this process begins in.
     Setup(Setup),
     /// Start a process. Carries descriptors: standard output, standard error and, with
     /// `has_group`, the directory of its control group.
@@ -80,6 +81,8 @@ pub(crate) enum FromInit {
     Launched {
         /// Process id.
         pid: i32,
+        /// Whether it is in the control group that came with the setup.
+        is_in_group: bool,
     },
     /// The node stands; processes may be started.
     Ready,

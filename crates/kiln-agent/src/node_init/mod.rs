@@ -22,6 +22,9 @@ use self::message::{FromInit, Setup, SetupKind, ToInit};
 use self::serve::Init;
 use crate::isolate::{SetupError, namespaces, plain, rootless};
 
+/// `clone3` flag: the child begins in the control group given.
+pub(crate) const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
 /// Runs the first process of a node; must be called before any thread is started.
 pub fn main() -> ExitCode {
     let Ok(socket) = take_socket() else {
@@ -50,9 +53,9 @@ fn take_socket() -> io::Result<OwnedFd> {
 
 fn serve(socket: &OwnedFd) -> Result<(), SetupError> {
     let mut incoming = Incoming::default();
-    let setup = first_message(&mut incoming, socket)?;
+    let (setup, group) = first_message(&mut incoming, socket)?;
     let stays = match setup.kind {
-        SetupKind::Namespaces => namespaces::launch(&setup, socket)?,
+        SetupKind::Namespaces => namespaces::launch(&setup, socket, group.as_ref())?,
         SetupKind::Rootless => rootless::launch(&setup, socket)?,
         SetupKind::Plain => plain::launch()?,
     };
@@ -65,10 +68,13 @@ fn serve(socket: &OwnedFd) -> Result<(), SetupError> {
         .map_err(|error| SetupError::new("serve the agent", error))
 }
 
-fn first_message(incoming: &mut Incoming, socket: &OwnedFd) -> Result<Setup, SetupError> {
+fn first_message(
+    incoming: &mut Incoming,
+    socket: &OwnedFd,
+) -> Result<(Setup, Option<OwnedFd>), SetupError> {
     let failed = |error| SetupError::new("learn what to become", error);
     match incoming.wait::<ToInit>(socket).map_err(failed)? {
-        Some((ToInit::Setup(setup), _)) => Ok(setup),
+        Some((ToInit::Setup(setup), group)) => Ok((setup, group.into_iter().next())),
         Some((ToInit::Spawn(_) | ToInit::Empty { .. }, _)) | None => {
             Err(failed(io::Error::from(io::ErrorKind::UnexpectedEof)))
         }

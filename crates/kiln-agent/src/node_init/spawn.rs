@@ -16,12 +16,11 @@ use std::ptr;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use super::CLONE_INTO_CGROUP;
 use super::message::{Spawn, SpawnStep, UserId};
 
 /// Bytes of the child's stack.
 const STACK_BYTES: usize = 128 * 1024;
-/// `clone3` flag: the child begins in the control group given.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// File mode bits that a process's files lack.
 const UMASK: u32 = 0o022;
 
@@ -140,6 +139,7 @@ fn clone3(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
         arguments.cgroup = u64::try_from(group).map_err(io::Error::other)?;
     }
     let plan: *const Plan = plan;
+    let number = isize::try_from(libc::SYS_clone3).map_err(io::Error::other)?;
     let size = size_of::<libc::clone_args>();
     let result: isize;
     // SAFETY: the child runs `child` on its own stack, never leaves this block, and ends or
@@ -155,7 +155,7 @@ fn clone3(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
             "call r12",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => result,
+            inlateout("rax") number => result,
             in("rdi") &raw const arguments,
             in("rsi") size,
             in("r12") child as extern "C" fn(*const c_void) -> !,
@@ -175,7 +175,7 @@ fn clone3(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
             "blr x20",
             "brk #1",
             "2:",
-            in("x8") libc::SYS_clone3,
+            in("x8") number,
             inlateout("x0") &raw const arguments => result,
             in("x1") size,
             in("x20") child as extern "C" fn(*const c_void) -> !,

@@ -1,4 +1,6 @@
 //! Plays the server for one agent, on a directory and a socket of its own.
+#![expect(clippy::panic, reason = "a test may")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "all but one case is a failure")]
 
 pub(crate) mod web;
 
@@ -143,9 +145,20 @@ impl Rig {
     pub(crate) async fn wait<T>(
         &mut self,
         what: &str,
+        found: impl FnMut(&Report) -> Option<T>,
+    ) -> T {
+        self.wait_after(0, what, found).await
+    }
+
+    /// [`Rig::wait`], `found` from the report with index `seen`.
+    pub(crate) async fn wait_after<T>(
+        &mut self,
+        seen: usize,
+        what: &str,
         mut found: impl FnMut(&Report) -> Option<T>,
     ) -> T {
-        if let Some(value) = self.reports.iter().find_map(|(_, report)| found(report)) {
+        let known = self.reports.iter().skip(seen);
+        if let Some(value) = known.into_iter().find_map(|(_, report)| found(report)) {
             return value;
         }
         loop {
@@ -325,6 +338,14 @@ impl Drop for Rig {
     fn drop(&mut self) {
         let _ended = self.agent.kill();
         let _reaped = self.agent.wait();
+        // An agent that was killed leaves its groups behind, once they are empty.
+        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            let group = Path::new(root).join(format!("kiln-{}", self.config.node_id));
+            for inner in fs::read_dir(&group).into_iter().flatten().flatten() {
+                let _kept = fs::remove_dir(inner.path());
+            }
+            let _kept = fs::remove_dir(group);
+        }
     }
 }
 
@@ -333,13 +354,29 @@ enum Read {
     Bytes(Vec<u8>),
 }
 
+/// A moment, for what can only be looked at again and again.
+#[expect(clippy::disallowed_methods, reason = "files and processes do not tell")]
+pub(crate) async fn pause() {
+    tokio::time::sleep(Duration::from_millis(5)).await;
+}
+
+/// Looks again and again until something is so.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !is_so() {
+            pause().await;
+        }
+    });
+    waited.await.expect("it becomes so");
+}
+
 pub(crate) async fn wait_for_end(agent: &mut Child) -> std::process::ExitStatus {
     let ended = tokio::time::timeout(PATIENCE, async {
         loop {
             if let Some(status) = agent.try_wait().expect("a child") {
                 return status;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            pause().await;
         }
     });
     ended.await.expect("the agent ends")

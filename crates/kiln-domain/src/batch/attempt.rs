@@ -3,7 +3,7 @@
 //! Decides; never acts. [`step`] takes what happened and answers with the next state and
 //! the effects that the node must carry out. The start task's runs are attempts too.
 
-use super::task::{FailureCategory, FailureInfo, NameValue};
+use super::task::{FailureInfo, Outcome};
 
 /// How an attempt stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,29 +13,13 @@ pub enum State {
     /// Its process is asked for.
     Spawning,
     /// Its process is asked for, but no longer wanted.
-    Unwanted(End),
+    Unwanted(Outcome),
     /// Its process runs.
     Running,
     /// It is decided how it ends; what is left of it is being killed.
-    Ending(End),
+    Ending(Outcome),
     /// It ended, and nothing of it runs.
     Done,
-}
-
-/// How an attempt ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    /// Its process ended by itself; 128 + signal when a signal ended it.
-    Exited {
-        /// The exit code.
-        exit_code: i32,
-    },
-    /// It ran longer than it may.
-    TimedOut,
-    /// Someone asked for its end.
-    Stopped,
-    /// Its process never ran.
-    NotStarted(FailureInfo),
 }
 
 /// What happened.
@@ -72,7 +56,7 @@ pub enum Effect {
     /// Kill every process of the attempt, and say [`Fact::Emptied`] once none is left.
     Empty,
     /// Say how it ended.
-    Report(End),
+    Report(Outcome),
 }
 
 /// A fact that can not happen in a state: the caller lost track.
@@ -91,26 +75,28 @@ pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible
     Ok(match (state, fact) {
         (S::Preparing, F::Prepared) => (S::Spawning, vec![E::Spawn]),
         (S::Preparing, F::PrepareFailed(failure)) => {
-            (S::Done, vec![E::Report(End::NotStarted(failure))])
+            (S::Done, vec![E::Report(Outcome::NotStarted { failure })])
         }
         (S::Preparing, F::Deadline) => {
-            (S::Done, vec![E::AbandonPreparation, E::Report(End::TimedOut)])
+            (S::Done, vec![E::AbandonPreparation, E::Report(Outcome::TimedOut)])
         }
-        (S::Preparing, F::Stop) => (S::Done, vec![E::AbandonPreparation, E::Report(End::Stopped)]),
+        (S::Preparing, F::Stop) => {
+            (S::Done, vec![E::AbandonPreparation, E::Report(Outcome::Stopped)])
+        }
         (S::Spawning, F::Spawned) => (S::Running, vec![]),
         (S::Spawning, F::SpawnFailed(failure)) => {
-            (S::Done, vec![E::Report(End::NotStarted(failure))])
+            (S::Done, vec![E::Report(Outcome::NotStarted { failure })])
         }
-        (S::Spawning, F::Deadline) => (S::Unwanted(End::TimedOut), vec![]),
-        (S::Spawning, F::Stop) => (S::Unwanted(End::Stopped), vec![]),
+        (S::Spawning, F::Deadline) => (S::Unwanted(Outcome::TimedOut), vec![]),
+        (S::Spawning, F::Stop) => (S::Unwanted(Outcome::Stopped), vec![]),
         (S::Unwanted(end), F::Spawned) => (S::Ending(end), vec![E::Empty]),
         (S::Unwanted(end), F::SpawnFailed(_)) => (S::Done, vec![E::Report(end)]),
         (S::Unwanted(end), F::Deadline | F::Stop) => (S::Unwanted(end), vec![]),
         (S::Running, F::Exited { exit_code }) => {
-            (S::Ending(End::Exited { exit_code }), vec![E::Empty])
+            (S::Ending(Outcome::Exited { exit_code }), vec![E::Empty])
         }
-        (S::Running, F::Deadline) => (S::Ending(End::TimedOut), vec![E::Empty]),
-        (S::Running, F::Stop) => (S::Ending(End::Stopped), vec![E::Empty]),
+        (S::Running, F::Deadline) => (S::Ending(Outcome::TimedOut), vec![E::Empty]),
+        (S::Running, F::Stop) => (S::Ending(Outcome::Stopped), vec![E::Empty]),
         (S::Ending(end), F::Exited { .. } | F::Deadline | F::Stop) => (S::Ending(end), vec![]),
         (S::Ending(end), F::Emptied) => (S::Done, vec![E::Report(end)]),
         (S::Done, F::Deadline | F::Stop) => (S::Done, vec![]),
@@ -143,70 +129,13 @@ pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible
     })
 }
 
-impl End {
-    /// Whether the command did what it should.
-    pub fn is_success(&self) -> bool {
-        match self {
-            Self::Exited { exit_code } => *exit_code == 0,
-            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => false,
-        }
-    }
-
-    /// Exit code of the process, if it ran to its end.
-    pub fn exit_code(&self) -> Option<i32> {
-        match self {
-            Self::Exited { exit_code } => Some(*exit_code),
-            Self::TimedOut | Self::Stopped | Self::NotStarted(_) => None,
-        }
-    }
-
-    /// Why it counts as failed; `None` after a success.
-    pub fn failure(&self) -> Option<FailureInfo> {
-        let user_error = |code: &str, message: &str, details| FailureInfo {
-            category: FailureCategory::UserError,
-            code: code.to_owned(),
-            message: message.to_owned(),
-            details,
-        };
-        match self {
-            Self::Exited { exit_code: 0 } => None,
-            Self::Exited { .. } => Some(user_error(
-                "FailureExitCode",
-                "The task exited with an exit code representing a failure",
-                vec![
-                    detail("Message", "The task process exited with an unexpected exit code"),
-                    detail("AdditionalErrorCode", "FailureExitCode"),
-                ],
-            )),
-            Self::TimedOut => Some(user_error(
-                "TaskEnded",
-                "Task Was Ended by User Request",
-                vec![detail("Message", "The task ran longer than its maxWallClockTime")],
-            )),
-            Self::Stopped => {
-                Some(user_error("TaskEnded", "Task Was Ended by User Request", vec![]))
-            }
-            Self::NotStarted(failure) => Some(failure.clone()),
-        }
-    }
-}
-
-fn detail(name: &str, value: &str) -> NameValue {
-    NameValue { name: name.to_owned(), value: value.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{End, Fact, State, step};
-    use crate::batch::task::{FailureCategory, FailureInfo};
+    use super::{Fact, State, step};
+    use crate::batch::task::{FailureInfo, Outcome};
 
     fn failure() -> FailureInfo {
-        FailureInfo {
-            category: FailureCategory::UserError,
-            code: "BlobNotFound".to_owned(),
-            message: String::new(),
-            details: vec![],
-        }
+        FailureInfo::user_error("BlobNotFound", "")
     }
 
     fn fact(name: &str) -> Fact {
@@ -237,14 +166,14 @@ mod tests {
                         super::Effect::AbandonPreparation => "abandon".to_owned(),
                         super::Effect::Spawn => "spawn".to_owned(),
                         super::Effect::Empty => "empty".to_owned(),
-                        super::Effect::Report(End::Exited { exit_code }) => {
+                        super::Effect::Report(Outcome::Exited { exit_code }) => {
                             format!("report {exit_code}")
                         }
-                        super::Effect::Report(End::NotStarted(failure)) => {
+                        super::Effect::Report(Outcome::NotStarted { failure }) => {
                             format!("report {}", failure.code)
                         }
-                        super::Effect::Report(End::TimedOut) => "report timed out".to_owned(),
-                        super::Effect::Report(End::Stopped) => "report stopped".to_owned(),
+                        super::Effect::Report(Outcome::TimedOut) => "report timed out".to_owned(),
+                        super::Effect::Report(Outcome::Stopped) => "report stopped".to_owned(),
                     }));
                 }
                 Err(impossible) => {
@@ -276,14 +205,5 @@ mod tests {
         check("prepared exit0", "spawn, impossible Exited { exit_code: 0 }");
         check("prepared spawned emptied", "spawn, impossible Emptied");
         check("stop emptied", "abandon, report stopped, impossible Emptied");
-    }
-
-    #[test]
-    fn a_failure_has_azures_code() {
-        let code = |end: End| end.failure().map(|failure| failure.code);
-        assert_eq!(code(End::Exited { exit_code: 0 }), None);
-        assert_eq!(code(End::Exited { exit_code: 1 }).as_deref(), Some("FailureExitCode"));
-        assert_eq!(code(End::Stopped).as_deref(), Some("TaskEnded"));
-        assert_eq!(code(End::NotStarted(failure())).as_deref(), Some("BlobNotFound"));
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::attempt::End;
+use super::task::Outcome;
 
 /// Pause before the first retry, in milliseconds; doubled by each further one.
 const PAUSE_MS: u64 = 100;
@@ -36,7 +36,7 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// A run ended.
-    Ended(End),
+    Ended(Outcome),
     /// The pause is over.
     PauseOver,
 }
@@ -75,7 +75,10 @@ pub fn step(state: State, fact: Fact, retry_count_max: i32) -> Result<(State, Ef
                 let retry_count = retry_count.saturating_add(1);
                 (State::Pausing { retry_count }, Effect::Pause(pause(retry_count)))
             } else {
-                (State::Done { is_success: end.is_success() }, Effect::Finish)
+                (
+                    State::Done { is_success: matches!(end, Outcome::Exited { exit_code: 0 }) },
+                    Effect::Finish,
+                )
             }
         }
         (State::Pausing { retry_count }, Fact::PauseOver) => {
@@ -89,10 +92,13 @@ pub fn step(state: State, fact: Fact, retry_count_max: i32) -> Result<(State, Ef
 }
 
 /// Only a failed command is run again: what can not be started, or was stopped, is not.
-fn may_retry(end: &End, retry_count: u32, retry_count_max: i32) -> bool {
+fn may_retry(end: &Outcome, retry_count: u32, retry_count_max: i32) -> bool {
     match end {
-        End::Exited { exit_code: 0 } | End::TimedOut | End::Stopped | End::NotStarted(_) => false,
-        End::Exited { .. } => {
+        Outcome::Exited { exit_code: 0 }
+        | Outcome::TimedOut
+        | Outcome::Stopped
+        | Outcome::NotStarted { .. } => false,
+        Outcome::Exited { .. } => {
             u32::try_from(retry_count_max).is_ok_and(|max| retry_count < max) || retry_count_max < 0
         }
     }
@@ -107,7 +113,7 @@ fn pause(retry_count: u32) -> Duration {
 mod tests {
     use std::time::Duration;
 
-    use super::{Effect, End, Fact, State, begin, step};
+    use super::{Effect, Fact, Outcome, State, begin, step};
 
     /// Runs the start task with the exit codes given, as long as it goes on.
     #[track_caller]
@@ -116,7 +122,7 @@ mod tests {
         let mut n_runs = 0;
         for exit_code in exit_codes {
             n_runs += 1;
-            let ended = Fact::Ended(End::Exited { exit_code: *exit_code });
+            let ended = Fact::Ended(Outcome::Exited { exit_code: *exit_code });
             let (next, effect) = step(state, ended, retry_count_max).expect("it runs");
             state = next;
             if effect == Effect::Finish {
@@ -140,7 +146,7 @@ mod tests {
     fn pauses_grow() {
         let pause_of = |retry_count| {
             let state = State::Running { retry_count };
-            let ended = Fact::Ended(End::Exited { exit_code: 1 });
+            let ended = Fact::Ended(Outcome::Exited { exit_code: 1 });
             step(state, ended, -1).expect("it runs").1
         };
         assert_eq!(pause_of(0), Effect::Pause(Duration::from_millis(100)));
@@ -151,7 +157,7 @@ mod tests {
     #[test]
     fn what_is_stopped_is_not_run_again() {
         let state = State::Running { retry_count: 0 };
-        let (state, effect) = step(state, Fact::Ended(End::Stopped), -1).expect("it runs");
+        let (state, effect) = step(state, Fact::Ended(Outcome::Stopped), -1).expect("it runs");
         assert_eq!((state, effect), (State::Done { is_success: false }, Effect::Finish));
         assert!(step(state, Fact::PauseOver, -1).is_err());
     }

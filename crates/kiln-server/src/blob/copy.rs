@@ -35,7 +35,7 @@ pub(super) async fn start(call: &Call) -> Answer {
         let source_key = spot.container(tx)?.key;
         let blocks = tx.blob_blocks(source_key, &spot.blob)?;
         let (key, present) = replacement.decide(tx)?;
-        let tier = replacement.properties.tier.take().or(blob.properties.tier.clone());
+        let tier = replacement.properties.tier.take().or_else(|| blob.properties.tier.clone());
         replacement.properties = blob.properties;
         replacement.properties.tier = tier;
         replacement.properties.copy = Some(CopyRecord {
@@ -58,7 +58,7 @@ pub(super) async fn start(call: &Call) -> Answer {
 }
 
 fn load(view: &View<'_>, spot: &Spot, conditions: &Conditions) -> Result<Blob, Failure> {
-    let container = spot.container(view).map_err(|failure| missing(failure))?;
+    let container = spot.container(view).map_err(missing)?;
     let Some(blob) = view.blob(container.key, &spot.blob)? else {
         return Err(missing(spot.no_blob()));
     };
@@ -78,7 +78,9 @@ fn missing(failure: Failure) -> Failure {
         Failure::Refused(error) if error.status == 404 => {
             BlobError::new(404, "CannotVerifyCopySource", error.message).into()
         }
-        other => other,
+        Failure::Refused(_) | Failure::BodyEnded(_) | Failure::Store(_) | Failure::Extent(_) => {
+            failure
+        }
     }
 }
 

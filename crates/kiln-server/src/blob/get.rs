@@ -1,5 +1,6 @@
 //! Operations that read a blob.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -211,6 +212,7 @@ impl Piece {
     }
 }
 
+/// Finds where the wanted bytes are; an extent that is named many times is looked up once.
 fn locate(view: &View<'_>, wanted: &[Slice]) -> Result<Vec<Piece>, Failure> {
     enum Known {
         Memory(Bytes),
@@ -219,26 +221,25 @@ fn locate(view: &View<'_>, wanted: &[Slice]) -> Result<Vec<Piece>, Failure> {
     let mut known: BTreeMap<ExtentId, Known> = BTreeMap::new();
     let mut pieces = Vec::with_capacity(wanted.len());
     for slice in wanted {
-        if !known.contains_key(&slice.extent) {
-            let place = match view.extent_place(slice.extent)? {
-                Some(ExtentPlace::Inline(bytes)) => Known::Memory(Bytes::from(bytes)),
-                Some(ExtentPlace::File(file)) => Known::File(FileId(file)),
+        let place = match known.entry(slice.extent) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => match view.extent_place(slice.extent)? {
+                Some(ExtentPlace::Inline(bytes)) => entry.insert(Known::Memory(bytes.into())),
+                Some(ExtentPlace::File(file)) => entry.insert(Known::File(FileId(file))),
                 None => {
                     tracing::error!(extent = slice.extent.0, "a blob names an unknown extent");
                     return Err(BlobError::internal().into());
                 }
-            };
-            known.insert(slice.extent, place);
-        }
-        match known.get(&slice.extent) {
-            Some(Known::File(id)) => pieces.push(Piece::File(*id, slice.offset, slice.length)),
-            Some(Known::Memory(bytes)) => {
+            },
+        };
+        pieces.push(match place {
+            Known::File(id) => Piece::File(*id, slice.offset, slice.length),
+            Known::Memory(bytes) => {
                 let start = usize::try_from(slice.offset).unwrap_or(usize::MAX);
                 let end = start.saturating_add(usize::try_from(slice.length).unwrap_or(usize::MAX));
-                pieces.push(Piece::Memory(bytes.slice(start..end.min(bytes.len()))));
+                Piece::Memory(bytes.slice(start.min(bytes.len())..end.min(bytes.len())))
             }
-            None => {}
-        }
+        });
     }
     Ok(pieces)
 }

@@ -36,6 +36,7 @@ const UNRESERVED_AND_MARKS: &AsciiSet =
 
 /// One way to spell the signed text.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each choice is free of the others")]
 struct Spelling {
     is_other_zero_length: bool,
     sorts_by_word: bool,

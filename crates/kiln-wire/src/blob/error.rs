@@ -150,6 +150,7 @@ impl BlobError {
 }
 
 impl From<BlobRejection> for BlobError {
+    #[expect(clippy::too_many_lines, reason = "one line for each rule, nothing else")]
     fn from(rejection: BlobRejection) -> Self {
         use BlobRejection as R;
         let (status, code, message) = match &rejection {

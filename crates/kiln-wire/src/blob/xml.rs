@@ -92,7 +92,7 @@ pub struct InvalidXml;
 struct Element {
     name: String,
     text: String,
-    children: Vec<Element>,
+    children: Vec<Self>,
 }
 
 impl Element {

@@ -1,3 +1,0 @@
-//! The Blob endpoint from requests to answers, without a socket.
-
-
