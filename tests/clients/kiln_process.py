@@ -10,7 +10,7 @@ import stat
 import subprocess
 import time
 
-BINARY = os.environ.get("KILN_BINARY", "target/debug/kiln")
+BINARY = os.path.abspath(os.environ.get("KILN_BINARY", "target/debug/kiln"))
 START_MAX_SECONDS = 30
 STOP_MAX_SECONDS = 30
 

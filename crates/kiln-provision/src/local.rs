@@ -1,15 +1,18 @@
 //! Nodes on this machine: each is an agent process in a session of its own.
 //!
 //! Agents outlive the server on purpose: a server that was killed finds them again by the
-//! lock that each holds on `agent.lock` in its node's directory for as long as it lives.
+//! lock that each holds on `agent.lock` in its node's directory for as long as it lives. The
+//! lock is taken here, before the agent is started, and handed to it as its standard output:
+//! there is no moment in which an agent lives without it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -23,6 +26,11 @@ use tracing::{debug, warn};
 const LOCK_FILE: &str = "agent.lock";
 /// Name of the file that takes what an agent logs.
 const LOG_FILE: &str = "agent.log";
+
+/// Tries for the lock: an agent whose server died before it was told anything ends at once.
+const LOCK_TRIES: u32 = 100;
+/// Pause between them.
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// An agent process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,23 +114,36 @@ impl LocalProvisioner {
             .mode(0o600)
             .open(&log_path)
             .map_err(|cause| failed(&log_path, "opened", cause))?;
-        self.spawn(node_id, config, log).await.map_err(|cause| ProvisionError::Start {
+        let lock_path = directory.join(LOCK_FILE);
+        let lock = take_lock(&lock_path)
+            .await
+            .map_err(|cause| failed(&lock_path, "locked", cause))?;
+        self.spawn(node_id, config, log, lock).await.map_err(|cause| ProvisionError::Start {
             node_id: node_id.to_owned(),
             program: self.program.clone(),
             cause,
         })
     }
 
-    async fn spawn(&self, node_id: &str, config: &[u8], log: File) -> io::Result<()> {
+    async fn spawn(
+        &self,
+        node_id: &str,
+        config: &[u8],
+        log: File,
+        mut lock: File,
+    ) -> io::Result<()> {
         let mut command = Command::new(&self.program);
         command
             .arg("agent")
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::piped())
-            .stdout(Stdio::from(log.try_clone()?))
+            .stdout(Stdio::from(lock.try_clone()?))
             .stderr(Stdio::from(log));
         let mut child = command.spawn()?;
+        // Before the agent knows what to do: one that acts can always be found.
+        writeln!(lock, "{}", child.id().unwrap_or(0))?;
+        drop(lock);
         if let Some(mut stdin) = child.stdin.take() {
             tokio::io::AsyncWriteExt::write_all(&mut stdin, config).await?;
         }
@@ -214,6 +235,27 @@ impl LocalProvisioner {
             }
         });
     }
+}
+
+/// The lock on a node's directory, once no agent holds it.
+async fn take_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    for _ in 1..LOCK_TRIES {
+        if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            lock.set_len(0)?;
+            return Ok(lock);
+        }
+        pause().await;
+    }
+    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    lock.set_len(0)?;
+    Ok(lock)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the end of a stranger's process is not announced")]
+async fn pause() {
+    tokio::time::sleep(LOCK_PAUSE).await;
 }
 
 #[expect(deprecated, reason = "the descriptor is owned here, which the newer form has one promise")]

@@ -2,10 +2,12 @@
 //!
 //! `tests/clients/pins/NAME.txt` lists every package of one environment, dependencies
 //! included; `target/clients/NAME` is the virtual environment made of it. An environment is
-//! made again only when its pins or its Python change.
+//! made again only when its pins or its Python change. Tasks on nodes use the environments
+//! too, so they lie elsewhere where a node could not see `target`.
 
 use crate::program;
 use crate::report::{self, Outcome};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,6 +16,10 @@ use std::process::Command;
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 /// Environments made at the same time.
 const BUILDERS_MAX: usize = 3;
+/// Folders that each node has for itself; what this machine has in them, a node does not see.
+const FOLDERS_OF_NODES: [&str; 3] = ["/tmp", "/run", "/dev"];
+/// Permission of everybody to pass through a folder.
+const MODE_OTHERS_PASS: u32 = 0o001;
 /// Holds what an environment was made of; written last, so its presence means "complete".
 const STAMP: &str = ".made-of";
 
@@ -26,7 +32,7 @@ pub(crate) struct Environments {
 
 /// Makes every environment that is missing or outdated.
 pub(crate) fn prepare(root: &Path) -> Result<Environments, String> {
-    let folder = root.join("target/clients");
+    let folder = folder_for(&root.join("target"));
     std::fs::create_dir_all(&folder)
         .map_err(|cause| format!("cannot make {}: {cause}", folder.display()))?;
     let python = python(root)?;
@@ -74,6 +80,26 @@ pub(crate) fn run_tests(root: &Path, environments: &Environments, filters: &[Str
         Ok(status) => Outcome::Failed(format!("pytest ended with {status}")),
         Err(cause) => Outcome::Failed(format!("{} did not start: {cause}", python.display())),
     }
+}
+
+/// Where environments lie: below `target` if the users of a node can reach that.
+fn folder_for(target: &Path) -> PathBuf {
+    let is_visible = !FOLDERS_OF_NODES.iter().any(|it| target.starts_with(it));
+    // `target` itself may not be there yet.
+    let is_open = target.ancestors().skip(1).all(|it| {
+        std::fs::metadata(it).is_ok_and(|it| it.permissions().mode() & MODE_OTHERS_PASS != 0)
+    });
+    if is_visible && is_open {
+        return target.join("clients");
+    }
+    let uid = std::fs::metadata("/proc/self").map_or(0, |it| it.uid());
+    let folder = PathBuf::from(format!("/var/tmp/kiln-clients-{uid}"));
+    report::say(&format!(
+        "note: nodes cannot reach {}, so the clients' environments lie in {}",
+        target.display(),
+        folder.display()
+    ));
+    folder
 }
 
 fn next(queue: &std::sync::Mutex<Vec<PathBuf>>) -> Option<PathBuf> {
@@ -189,6 +215,14 @@ fn unless_made(
 mod tests {
     use super::*;
     use std::cell::Cell;
+
+    #[test]
+    fn environments_lie_where_nodes_see_them() {
+        assert_eq!(folder_for(Path::new("/usr/target")), Path::new("/usr/target/clients"));
+        for hidden in ["/tmp/kiln/target", "/no/such/folder/target"] {
+            assert!(folder_for(Path::new(hidden)).starts_with("/var/tmp"), "{hidden}");
+        }
+    }
 
     #[test]
     fn an_environment_is_made_once_and_again_when_its_pins_change() {

@@ -1,9 +1,15 @@
 //! Documents say what is so: their links lead somewhere, their tables match the code.
 
 use super::tree::{Finding, Tree, code_lines};
+use std::collections::BTreeSet;
 
 const README: &str = "README.md";
 const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
+/// The server's table of contents.
+const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
+/// Modules of operations, and the row of the README that lists them.
+const ROWS: [(&str, &str); 5] =
+    [("image", "images"), ("pool", "pools"), ("node", "nodes"), ("job", "jobs"), ("task", "tasks")];
 
 /// Links from a document to a file of the repository have such a file behind them.
 pub(super) fn link_to_files(tree: &Tree) -> Vec<Finding> {
@@ -37,6 +43,46 @@ pub(super) fn list_every_api_version(tree: &Tree) -> Vec<Finding> {
         .into_iter()
         .filter(|version| !readme.contains(&format!("`{version}`")))
         .map(|version| Finding::file(README, format!("api-version `{version}` is not listed")))
+        .collect()
+}
+
+/// The README's table of Batch operations is the server's own.
+pub(super) fn list_every_operation(tree: &Tree) -> Vec<Finding> {
+    let (Some(readme), Some(routes)) = (tree.text(README), tree.text(ROUTES)) else {
+        return Vec::new();
+    };
+    let mut findings = Vec::new();
+    for (module, row) in ROWS {
+        let served = operations(routes, module);
+        let listed = row_of(readme, row);
+        for operation in served.difference(&listed) {
+            findings.push(Finding::file(README, format!("`{operation}` of {row} is not listed")));
+        }
+        for operation in listed.difference(&served) {
+            findings.push(Finding::file(README, format!("`{operation}` of {row} is not served")));
+        }
+    }
+    findings
+}
+
+/// The functions of `module` that are called with the request's `call`.
+fn operations(routes: &str, module: &str) -> BTreeSet<String> {
+    let prefix = format!(" {module}::");
+    code_lines(routes)
+        .filter_map(|(_, line)| line.split_once(&prefix))
+        .filter_map(|(_, rest)| rest.split_once("(call"))
+        .map(|(name, _)| name.replace('_', " "))
+        .collect()
+}
+
+/// The operations in the row of the README's table that begins with `| row |`.
+fn row_of(readme: &str, row: &str) -> BTreeSet<String> {
+    let start = format!("| {row} | ");
+    readme
+        .lines()
+        .filter_map(|line| line.strip_prefix(&start))
+        .flat_map(|cells| cells.trim_end_matches([' ', '|']).split(", "))
+        .map(|it| it.split(" (").next().unwrap_or(it).to_owned())
         .collect()
 }
 
@@ -97,5 +143,15 @@ mod tests {
             &[(README, "`2025-06-01`"), (API_VERSIONS, table)],
             &[README],
         );
+    }
+
+    #[test]
+    fn an_operation_that_is_not_served_is_found() {
+        let routes = "(\"POST\", [\"jobs\"]) => job::add(call).await,\n\
+                      (\"GET\", [\"jobs\", job]) => job::get_all(call, job),\n";
+        let readme = "| jobs | add, get all (of an account) |\n";
+        check(list_every_operation, &[(README, readme), (ROUTES, routes)], &[]);
+        let readme = "| jobs | add, forget |\n";
+        check(list_every_operation, &[(README, readme), (ROUTES, routes)], &[README, README]);
     }
 }

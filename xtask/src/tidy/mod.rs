@@ -18,7 +18,7 @@ use tree::{Finding, Tree};
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// All rules, in the order a person fixes them.
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     module_files::begin_with_their_purpose,
     module_files::stay_small,
     module_files::are_declared,
@@ -29,6 +29,7 @@ const RULES: [Rule; 10] = [
     change_files::hold_one_change,
     documents::link_to_files,
     documents::list_every_api_version,
+    documents::list_every_operation,
 ];
 
 /// Runs every rule; says what is wrong and answers whether nothing was.

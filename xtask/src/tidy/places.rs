@@ -28,6 +28,7 @@ const PLACES: [Place; 3] = [
         words: &["Command::new(", "posix_spawn", "libc::fork", "execve"],
         allowed: &[
             "crates/kiln-agent/src/isolate",
+            "crates/kiln-agent/src/node.rs",
             "crates/kiln-agent/src/node_init",
             "crates/kiln-provision/src/",
             "crates/kiln-cli/src/",
