@@ -20,7 +20,6 @@ mod files;
 mod init_client;
 mod isolate;
 mod link;
-mod lock;
 mod node;
 pub mod node_init;
 mod readiness;
@@ -28,7 +27,7 @@ mod start_task;
 mod streams;
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use kiln_wire::node::NodeConfig;
 
@@ -55,15 +54,6 @@ impl Default for AgentOptions {
 /// Why the agent ended, other than because it was asked to.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// Another agent runs this node, or its directory can not be written.
-    #[error("failed to take the lock of the node's directory `{directory}`")]
-    Lock {
-        /// The directory.
-        directory: String,
-        /// What the system said.
-        #[source]
-        cause: std::io::Error,
-    },
     /// The node's first process ended by itself.
     #[error("the node's first process ended by itself")]
     NodeEnded,
@@ -85,8 +75,6 @@ pub async fn run(config: NodeConfig) -> Result<(), AgentError> {
 
 /// [`run`], with another program for the node's first process.
 pub async fn run_with(config: NodeConfig, options: AgentOptions) -> Result<(), AgentError> {
-    let _lock = lock::Lock::take(Path::new(&config.directory))
-        .map_err(|cause| AgentError::Lock { directory: config.directory.clone(), cause })?;
     agent::Agent::new(config, options).await.run().await
 }
 
