@@ -12,6 +12,8 @@ use crate::node_init::message::UserId;
 const POOL_USER: &str = "_azbatch";
 /// Name of the user that runs a start task with a user of its own.
 const START_TASK_USER: &str = "_azbatchtask_start";
+/// Name of the group of all users of the node: what the start task brought, tasks may read.
+const GROUP: &str = "_azbatchgrp";
 /// Users for tasks with a user of their own: as many as a node has task slots at the most.
 const TASK_USERS: u32 = 256;
 /// First user id that is considered for the node's users.
@@ -59,7 +61,7 @@ impl Accounts {
         };
         let used: BTreeSet<u32> = ids(passwd).into_iter().chain(ids(group)).collect();
         let mut pool_uid = FIRST_ORDINARY_UID;
-        while let Some(taken) = used.range(pool_uid..=pool_uid + TASK_USERS + 1).next_back() {
+        while let Some(taken) = used.range(pool_uid..=pool_uid + TASK_USERS + 2).next_back() {
             pool_uid = taken + 1;
         }
         Self { mapping, pool_uid }
@@ -71,11 +73,14 @@ impl Accounts {
     }
 
     fn account(&self, name: String, identity: &'static str, uid: u32, is_admin: bool) -> Account {
-        let both = |uid| Some(UserId { uid, gid: uid });
+        let shared = self.shared_gid();
+        let user = |uid, shared_gid| Some(UserId { uid, gid: uid, shared_gid });
         let (id, owner) = match self.mapping {
-            Mapping::From(first) => (both(uid), both(first + uid)),
-            Mapping::Ordinary(first) if uid != 0 => (both(first + uid), both(first + uid)),
-            Mapping::Ordinary(_) => (both(uid), both(uid)),
+            Mapping::From(first) => (user(uid, shared), user(first + uid, first + shared)),
+            Mapping::Ordinary(first) => {
+                let uid = if uid == 0 { uid } else { first + uid };
+                (user(uid, first + shared), user(uid, first + shared))
+            }
             Mapping::Single => (None, None),
         };
         Account { name, identity, id, owner, is_admin }
@@ -119,6 +124,11 @@ impl Accounts {
         all.into_iter().chain(numbered).zip(self.pool_uid..)
     }
 
+    /// The node's id of [`GROUP`]: behind those of the users.
+    fn shared_gid(&self) -> u32 {
+        self.pool_uid + TASK_USERS + 2
+    }
+
     /// Lines for the node's `/etc/passwd`.
     pub(crate) fn passwd_lines(&self) -> String {
         let mut lines = String::new();
@@ -132,7 +142,9 @@ impl Accounts {
     /// Lines for the node's `/etc/group`.
     pub(crate) fn group_lines(&self) -> String {
         let mut lines = String::new();
-        for (name, gid) in self.names().filter(|_| self.mapping != Mapping::Single) {
+        let group = (GROUP.to_owned(), self.shared_gid());
+        let groups = self.names().chain([group]);
+        for (name, gid) in groups.filter(|_| self.mapping != Mapping::Single) {
             // Writing to a string does not fail.
             let _written = writeln!(lines, "{name}:x:{gid}:");
         }

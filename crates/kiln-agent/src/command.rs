@@ -20,7 +20,7 @@ use crate::environment::MARK;
 use crate::fetch::Fetcher;
 use crate::init_client::{Process, ProcessFact};
 use crate::node::Node;
-use crate::node_init::message::{Spawn, SpawnStep};
+use crate::node_init::message::{Spawn, SpawnStep, UserId};
 
 /// Permission bits of the directories above those of tasks.
 const COMMON_MODE: u32 = 0o755;
@@ -226,7 +226,9 @@ async fn prepare(
         let message = "The directory of the task can not be made";
         failure("ResourceDirectoryCreateFailed", message, &error.to_string())
     })?;
-    fetcher.fetch(&command.resource_files, &working_directory, command.account.owner).await?;
+    // A start task copies what it fetched with `cp -p`, for tasks of other users to read.
+    let owner = command.account.owner.map(UserId::sharing);
+    fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }
 

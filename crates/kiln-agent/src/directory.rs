@@ -130,7 +130,7 @@ impl AsFd for Directory {
 }
 
 fn give(file: &OwnedFd, owner: Option<UserId>, mode: u32) -> io::Result<()> {
-    if let Some(UserId { uid, gid }) = owner {
+    if let Some(UserId { uid, gid, .. }) = owner {
         fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
     Ok(fchmod(file, Mode::from_raw_mode(mode))?)

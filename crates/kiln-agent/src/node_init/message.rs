@@ -65,13 +65,22 @@ pub(crate) struct Spawn {
     pub(crate) has_group: bool,
 }
 
-/// A user and its only group.
+/// A user and its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct UserId {
     /// User id.
     pub(crate) uid: u32,
-    /// Group id.
+    /// Id of its own group.
     pub(crate) gid: u32,
+    /// Id of the group of all users of the node.
+    pub(crate) shared_gid: u32,
+}
+
+impl UserId {
+    /// The owner of files that all users of the node may use, as far as their mode allows.
+    pub(crate) fn sharing(self) -> Self {
+        Self { gid: self.shared_gid, ..self }
+    }
 }
 
 /// From the node's first process to the agent.

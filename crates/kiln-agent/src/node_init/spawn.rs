@@ -260,9 +260,9 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
     }
     reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
-    if let Some(UserId { uid, gid }) = plan.user {
+    if let Some(UserId { uid, gid, shared_gid }) = plan.user {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-        set_thread_groups(&[gid]).map_err(at(SpawnStep::User))?;
+        set_thread_groups(&[gid, Gid::from_raw(shared_gid)]).map_err(at(SpawnStep::User))?;
         set_thread_res_gid(gid, gid, gid).map_err(at(SpawnStep::User))?;
         set_thread_res_uid(uid, uid, uid).map_err(at(SpawnStep::User))?;
     }
