@@ -159,7 +159,10 @@ async fn fetches_a_container(kind: &str) {
     let page = |names: &[&str], marker: &str| {
         let blobs = names.iter().map(|name| format!("<Blob><Name>{name}</Name></Blob>"));
         let blobs: String = blobs.collect();
-        format!("<E><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></E>")
+        format!(
+            "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker>\
+             </EnumerationResults>"
+        )
     };
     let list = "/c?restype=container&comp=list&prefix=in%2F";
     web.answer(&format!("{list}&sv=1"), 200, &page(&["in/one", "in/d/two &amp;"], "m"));
