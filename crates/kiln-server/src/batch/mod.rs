@@ -13,6 +13,7 @@ mod outbox;
 mod page;
 mod pool;
 mod task;
+mod unoffered;
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
-pub(crate) use job::change as job_change;
+pub(crate) use job::{change as job_change, end as terminate_job};
+pub(crate) use outbox::Outbox;
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
