@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_domain::batch::task::TaskConstraints;
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
 };
@@ -18,6 +19,7 @@ use crate::boot::Boot;
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
+use crate::retention::Retention;
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 
@@ -46,6 +48,7 @@ pub(crate) struct Agent {
     sent_number: u64,
     attempts: HashMap<AttemptId, Attempt>,
     ended: VecDeque<AttemptId>,
+    retention: Retention,
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
@@ -57,6 +60,8 @@ pub(crate) struct Agent {
 /// An attempt that runs.
 struct Attempt {
     stop: watch::Sender<bool>,
+    directory: String,
+    constraints: TaskConstraints,
 }
 
 /// Whether the loop goes on.
@@ -84,6 +89,7 @@ impl Agent {
             sent_number: 0,
             attempts: HashMap::new(),
             ended: VecDeque::new(),
+            retention: Retention::default(),
             waiting: Vec::new(),
             n_attempts: 0,
             work: JoinSet::new(),
@@ -154,6 +160,10 @@ impl Agent {
                     }
                     Next::Continue
                 }
+                () = retained(&self.retention) => {
+                    self.remove_due();
+                    Next::Continue
+                }
                 () = ended(&mut self.node) => return Err(AgentError::NodeEnded),
                 _ = terminate.recv() => Next::Leave,
                 () = &mut orphaned, if !is_linked => Next::Leave,
@@ -211,11 +221,7 @@ impl Agent {
             ToAgent::Prepare(prepare) => self.on_prepare(&prepare).await,
             ToAgent::Run(run) => self.on_run(*run),
             ToAgent::Stop { attempt } => self.on_stop(attempt),
-            ToAgent::RemoveDirectory { path } => {
-                if let Ok((node, _)) = &self.node {
-                    self.streams.remove_directory(Arc::clone(node), path);
-                }
-            }
+            ToAgent::RemoveDirectory { path } => self.remove_directory(path),
             ToAgent::Files { stream, request } => {
                 if let (Some(outbox), Ok((node, _))) = (&self.outbox, &self.node) {
                     let pieces = outbox.pieces.clone();
@@ -226,6 +232,19 @@ impl Agent {
             ToAgent::Leave => return Next::Leave,
         }
         Next::Continue
+    }
+
+    fn remove_due(&mut self) {
+        while let Some(path) = self.retention.take_due(clock::now()) {
+            self.remove_directory(path);
+        }
+    }
+
+    fn remove_directory(&mut self, path: String) {
+        self.retention.cancel(&path);
+        if let Ok((node, _)) = &self.node {
+            self.streams.remove_directory(Arc::clone(node), path);
+        }
     }
 
     fn on_acknowledged(&mut self, acknowledged: u64) {
@@ -334,13 +353,15 @@ impl Agent {
             return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
+        self.retention.cancel(&run.directory);
         self.n_attempts += 1;
         let command = match boot.task_command(&run, self.n_attempts) {
             Ok(command) => command,
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }),
         };
         let (stop, stopped) = watch::channel(false);
-        self.attempts.insert(id.clone(), Attempt { stop });
+        let (directory, constraints) = (run.directory, run.task.constraints);
+        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
         self.work.spawn(async move {
             let outcome = command::run(&boot.node, &boot.fetcher, &command, stopped).await;
             Some((id, outcome))
@@ -362,7 +383,9 @@ impl Agent {
     fn on_done(&mut self, done: Result<Option<(AttemptId, Outcome)>, tokio::task::JoinError>) {
         match done {
             Ok(Some((id, outcome))) => {
-                self.attempts.remove(&id);
+                if let Some(Attempt { directory, constraints, .. }) = self.attempts.remove(&id) {
+                    self.retention.keep(directory, constraints, clock::now());
+                }
                 self.on_ended(id, outcome);
             }
             Ok(None) => {}
@@ -393,6 +416,14 @@ async fn reserve(
     messages: Option<&mpsc::Sender<FromAgent>>,
 ) -> Option<Result<mpsc::Permit<'_, FromAgent>, mpsc::error::SendError<()>>> {
     Some(messages?.reserve().await)
+}
+
+/// Comes back when the directory of an ended task may go.
+async fn retained(retention: &Retention) {
+    match retention.next_in(clock::now()) {
+        Some(time) => clock::sleep(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Comes back when the node's first process ends by itself.

@@ -23,6 +23,7 @@ mod link;
 mod node;
 pub mod node_init;
 mod readiness;
+mod retention;
 mod start_task;
 mod streams;
 

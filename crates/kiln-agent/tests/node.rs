@@ -43,6 +43,7 @@ on_each_kind!(
     stops_a_task_with_all_it_started,
     gives_tasks_their_variables,
     runs_a_task_again_in_its_directory,
+    keeps_a_directory_for_its_time,
     refuses_to_follow_links_out,
     streams_files,
     sends_again_what_is_not_acknowledged,
@@ -158,7 +159,10 @@ async fn fetches_a_container(kind: &str) {
     let page = |names: &[&str], marker: &str| {
         let blobs = names.iter().map(|name| format!("<Blob><Name>{name}</Name></Blob>"));
         let blobs: String = blobs.collect();
-        format!("<E><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker></E>")
+        format!(
+            "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker>\
+             </EnumerationResults>"
+        )
     };
     let list = "/c?restype=container&comp=list&prefix=in%2F";
     web.answer(&format!("{list}&sv=1"), 200, &page(&["in/one", "in/d/two &amp;"], "m"));
@@ -351,6 +355,21 @@ async fn runs_a_task_again_in_its_directory(kind: &str) {
     rig.send(ToAgent::RemoveDirectory { path: "workitems/job/job-1/t".into() }).await;
     let gone = rig.directory().join("tasks/workitems/job/job-1/t");
     until(|| !gone.exists()).await;
+    rig.leave().await;
+}
+
+async fn keeps_a_directory_for_its_time(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let mut short = task("short", "echo kept", NonAdmin);
+    short.constraints.retention_time = Some(Span::seconds(1));
+    let one = rig.run_attempt(short, 1).await;
+    let other = rig.run_attempt(task("usual", "true", NonAdmin), 1).await;
+    assert_eq!(rig.outcome(&one).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.outcome(&other).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/short/stdout.txt").await, "kept\n");
+    let tasks = rig.directory().join("tasks/workitems/job/job-1");
+    until(|| !tasks.join("short").exists()).await;
+    assert!(tasks.join("usual").exists(), "a week has not passed");
     rig.leave().await;
 }
 

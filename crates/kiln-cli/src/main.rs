@@ -15,6 +15,7 @@ mod output;
 mod service;
 mod session;
 mod settings;
+mod signals;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;

@@ -23,14 +23,19 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Takes `data`, starts the server on it and tells client commands where it is.
+    /// Takes `data` for a service.
+    pub(crate) fn take(data: &DataDirectory) -> Result<DataLock, Failure> {
+        data.create()?;
+        data.lock()
+    }
+
+    /// Starts the server on `data`, which was taken, and tells client commands where it is.
     pub(crate) async fn start(
         data: &DataDirectory,
+        lock: DataLock,
         settings: &Settings,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        data.create()?;
-        let lock = data.lock()?;
         let mut config = Config::new(data.path().to_owned(), crate::own_program()?);
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
@@ -74,14 +79,19 @@ fn endpoints_of(running: &Running) -> Endpoints {
     let published = running.interception();
     Endpoints {
         pid: std::process::id(),
-        batch_url: running.batch_url().to_owned(),
-        blob_url: running.blob_url().to_owned(),
+        batch_url: reachable(running.batch_url()),
+        blob_url: reachable(running.blob_url()),
         batch_accounts: running.batch_accounts().to_vec(),
         storage_accounts: running.storage_accounts().to_vec(),
         proxy_url: published.proxy_url.clone(),
         ca_file: published.ca_file.clone(),
         trust_bundle: published.trust_bundle.clone(),
     }
+}
+
+/// Who listens on every address is reached on loopback.
+fn reachable(url: &str) -> String {
+    url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 }
 
 impl From<StartError> for Failure {
@@ -96,5 +106,17 @@ impl From<StartError> for Failure {
             Some(hint) => failure.hint(hint),
             None => failure,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn any_address_is_no_place_to_go() {
+        assert_eq!(reachable("http://0.0.0.0:8700"), "http://127.0.0.1:8700");
+        assert_eq!(reachable("http://[::]:8700"), "http://[::1]:8700");
+        assert_eq!(reachable("http://10.0.0.0:8700"), "http://10.0.0.0:8700");
     }
 }

@@ -39,7 +39,9 @@ impl Session {
             .tempdir()
             .map_err(|cause| Failure::new("cannot make a temporary directory").because(cause))?;
         let data = DataDirectory::at(directory.path().to_owned());
-        let service = Service::start(&data, &Settings::temporary(), environment).await?;
+        let service =
+            Service::start(&data, Service::take(&data)?, &Settings::temporary(), environment)
+                .await?;
         let endpoints = service.endpoints().clone();
         Ok(Self { endpoints, data, own: Some(Own { service, directory }) })
     }

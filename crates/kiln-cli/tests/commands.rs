@@ -152,6 +152,10 @@ fn accounts_of_a_running_kiln() {
     assert_eq!(again.status.code(), Some(1));
     let listed = text(&world.run(&["account", "list"]).stdout);
     assert!(listed.contains("storage  pictures"), "{listed}");
+    let usual = world.run(&["env", "--format", "dotenv"]);
+    assert!(text(&usual.stdout).contains("AZURE_STORAGE_ACCOUNT='devstoreaccount1'"));
+    let nobody = world.run(&["env", "--storage-account", "nobody"]);
+    assert!(text(&nobody.stderr).contains("there is no storage account `nobody`"));
     let chosen = world.run(&["env", "--storage-account", "pictures", "--format", "dotenv"]);
     assert!(text(&chosen.stdout).contains("AZURE_STORAGE_ACCOUNT='pictures'"));
     let keys = text(&world.run(&["account", "keys", "storage", "pictures"]).stdout);
@@ -223,4 +227,26 @@ fn exec_brings_its_own_kiln() {
     assert!(bundle.contains("/kiln-"), "{bundle}");
     assert!(!Path::new(bundle.trim()).exists(), "the temporary Kiln is removed");
     assert!(!world.data().exists(), "nothing is kept");
+}
+
+#[test]
+fn the_tutorial_runs_to_its_end() {
+    let world = World::new();
+    let results = world.directory.path().join("results");
+    let said = world.run(&["demo", "--output", results.to_str().expect("text")]);
+    let report = text(&said.stdout);
+    assert!(said.status.success(), "{report}\n{}", text(&said.stderr));
+    for line in [
+        "Sample start: ",
+        "Uploading file taskdata3.txt to container [input]...",
+        "  Success! All tasks reached the 'Completed' state within the specified timeout period.",
+        "  Download complete!",
+        "Sample end: ",
+        "Elapsed time: ",
+        "  kiln 6",
+    ] {
+        assert!(report.contains(line), "{line} is missing in\n{report}");
+    }
+    let first = std::fs::read_to_string(results.join("taskdata1_OUTPUT.txt")).expect("a result");
+    assert!(first.starts_with("kiln 6\nfire 4\nmake 2\n"), "{first}");
 }

@@ -53,10 +53,7 @@ pub enum DecodeError {
     Json(#[from] serde_json::Error),
     /// Not the XML that was expected.
     #[error("not the expected XML")]
-    Xml(#[from] quick_xml::Error),
-    /// A required part is missing.
-    #[error("`{0}` is missing")]
-    Missing(&'static str),
+    Xml(#[from] kiln_wire::blob::xml::InvalidXml),
 }
 
 /// A refusal, as the service words it.

@@ -115,9 +115,8 @@ impl LocalProvisioner {
             .open(&log_path)
             .map_err(|cause| failed(&log_path, "opened", cause))?;
         let lock_path = directory.join(LOCK_FILE);
-        let lock = take_lock(&lock_path)
-            .await
-            .map_err(|cause| failed(&lock_path, "locked", cause))?;
+        let lock =
+            take_lock(&lock_path).await.map_err(|cause| failed(&lock_path, "locked", cause))?;
         self.spawn(node_id, config, log, lock).await.map_err(|cause| ProvisionError::Start {
             node_id: node_id.to_owned(),
             program: self.program.clone(),
@@ -240,7 +239,8 @@ impl LocalProvisioner {
 /// The lock on a node's directory, once no agent holds it.
 async fn take_lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    let lock = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let lock =
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     for _ in 1..LOCK_TRIES {
         if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() {
             lock.set_len(0)?;

@@ -24,11 +24,14 @@ pub const DEV_STORAGE_ACCOUNT: &str = "devstoreaccount1";
 pub const DEV_STORAGE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
+/// Accounts as they were read, and when.
+type Believed = HashMap<(AccountKind, String), (Timestamp, Account)>;
+
 /// The accounts of this Kiln; clones share one memory.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     store: Arc<Store>,
-    believed: Arc<Mutex<HashMap<(AccountKind, String), (Timestamp, Account)>>>,
+    believed: Arc<Mutex<Believed>>,
 }
 
 impl Accounts {

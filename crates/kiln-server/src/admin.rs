@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use kiln_store::{Store, StoreError};
 pub use kiln_store::{Account, AccountKind};
+use kiln_store::{Store, StoreError};
 
 use crate::{clock, secrets};
 

@@ -1,6 +1,5 @@
 //! Brings the resource files of a command to its working directory.
 
-mod list;
 mod url;
 
 use std::io::Write as _;
@@ -10,6 +9,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile};
 use kiln_domain::batch::task::FailureInfo;
+use kiln_wire::blob::xml::{BlobPage, blob_page};
 use reqwest::StatusCode;
 
 use self::url::Parts;
@@ -120,10 +120,10 @@ impl Fetcher {
         loop {
             let url = container.list(prefix, &marker);
             let page = again(|| self.list_page(&url)).await?;
-            names.extend(page.names);
-            marker = page.next_marker;
-            if marker.is_empty() {
-                return Ok(names);
+            names.extend(page.blobs.into_iter().map(|blob| blob.name));
+            match page.next_marker {
+                Some(next) => marker = next,
+                None => return Ok(names),
             }
             if names.len() > BLOBS_MAX {
                 let message = "The container holds too many blobs";
@@ -132,7 +132,7 @@ impl Fetcher {
         }
     }
 
-    async fn list_page(&self, url: &str) -> Result<list::Page, Fault> {
+    async fn list_page(&self, url: &str) -> Result<BlobPage, Fault> {
         let response = self.get(url).await?;
         let mut xml = Vec::new();
         let mut bytes = response.bytes_stream();
@@ -143,7 +143,7 @@ impl Fetcher {
                 return Err(Fault::Lasting(failure("BlobDownloadMiscError", message, url)));
             }
         }
-        list::read(&String::from_utf8_lossy(&xml)).map_err(|error| {
+        blob_page(&xml).map_err(|error| {
             let message = "The list of blobs can not be read";
             Fault::Lasting(failure("BlobDownloadMiscError", message, &error.to_string()))
         })

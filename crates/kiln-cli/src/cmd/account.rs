@@ -142,7 +142,7 @@ impl std::fmt::Debug for Chosen {
     }
 }
 
-/// Picks the named accounts, or else the development ones, or else the only ones.
+/// Picks the named accounts, or else the development ones, or else the oldest.
 pub(crate) fn choose(admin: &Admin, choice: &AccountChoice) -> Result<Chosen, Failure> {
     let all = admin.all()?;
     let batch = choice.batch_account.as_deref();
@@ -161,22 +161,15 @@ fn pick(
 ) -> Result<Option<(String, String)>, Failure> {
     let of_kind: Vec<&Account> = all.iter().filter(|account| account.kind == kind).collect();
     let find = |name: &str| of_kind.iter().find(|account| account.name == name).copied();
-    let found = match (named, of_kind.as_slice()) {
-        (Some(name), _) => Some(find(name).ok_or_else(|| {
+    let found = match named {
+        Some(name) => Some(find(name).ok_or_else(|| {
             Failure::from(AdminError::NotFound { kind, name: name.to_owned() })
                 .hint("`kiln account list` shows all accounts")
         })?),
-        (None, []) => None,
-        (None, [only]) => Some(*only),
-        (None, several) => Some(find(usual).ok_or_else(|| {
-            let names: Vec<_> = several.iter().map(|account| account.name.as_str()).collect();
-            Failure::usage(format!(
-                "there are several {} accounts: {}",
-                kind.as_str(),
-                names.join(", ")
-            ))
-            .hint(format!("name one with --{}-account NAME", kind.as_str()))
-        })?),
+        None => {
+            let oldest = || of_kind.iter().min_by_key(|account| account.created_at).copied();
+            find(usual).or_else(oldest)
+        }
     };
     let name_and_key = |account: &Account| {
         let [primary, _] = &account.keys;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kiln_client::{BatchClient, BlobClient, Credentials};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::account::Chosen;
 use super::env::AccountChoice;
@@ -13,6 +12,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::output;
 use crate::session::Session;
+use crate::signals::{Signals, interrupted};
 
 #[path = "../../../../examples/tutorial/tutorial.rs"]
 mod tutorial;
@@ -53,13 +53,18 @@ pub(crate) fn run(
         Failure::new(format!("cannot make `{}`", results.display())).because(cause)
     })?;
     crate::runtime()?.block_on(async {
+        // Before anything starts, so that no signal leaves something behind.
+        let mut signals = Signals::listen()?;
         let session = Session::find_or_start(data, environment).await?;
         let ran = match session.chosen(&args.accounts) {
-            Ok(chosen) => run_on(&session, &chosen, results, args.keep).await,
+            Ok(chosen) => tokio::select! {
+                ran = run_on(&session, &chosen, results, args.keep) => ran,
+                signal = signals.next() => Err(interrupted(signal)),
+            },
             Err(failure) => Err(failure),
         };
         if ran.is_ok() && args.keep {
-            stay(&session).await?;
+            stay(&session, &mut signals).await;
         }
         session.end().await;
         ran
@@ -89,25 +94,15 @@ async fn run_on(
 }
 
 /// Tells where the kept things are; a Kiln of this process waits for Ctrl-C.
-async fn stay(session: &Session) -> Result<(), Failure> {
+async fn stay(session: &Session, signals: &mut Signals) {
     let option = session.data().option();
     output::line("\nKept pool [KilnTutorialPool] and job [KilnTutorialJob]. Have a look with:");
     output::line(&format!("  eval \"$(kiln env{option})\""));
     output::line("  az batch task list --job-id KilnTutorialJob");
-    if !session.is_temporary() {
-        return Ok(());
+    if session.is_temporary() {
+        output::line("Kiln goes on until Ctrl-C; then all of it is removed.");
+        signals.next().await;
     }
-    output::line("Kiln goes on until Ctrl-C; then all of it is removed.");
-    let listen = |kind| {
-        signal(kind).map_err(|cause| Failure::new("cannot listen for signals").because(cause))
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
 }
 
 impl From<TutorialError> for Failure {

@@ -72,9 +72,9 @@ fn print(heading: &str, findings: &[Finding]) {
 
 fn data_directory(data: &DataDirectory) -> Finding {
     let place = data.path().display();
-    // Asks about the nearest directory that exists: doctor changes nothing.
+    // Tries the nearest directory that exists, with a file without a name: nothing stays.
     let nearest = data.path().ancestors().find(|path| path.exists()).unwrap_or_else(|| data.path());
-    let is_good = rustix::fs::access(nearest, rustix::fs::Access::WRITE_OK).is_ok();
+    let is_good = tempfile::tempfile_in(nearest).is_ok();
     let text = if is_good {
         format!("{place}")
     } else {

@@ -32,10 +32,10 @@ pub(crate) struct EnvArgs {
 /// Which accounts a program is given.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AccountChoice {
-    /// Batch account [default: kilndev, or the only one]
+    /// Batch account [default: kilndev, or the oldest]
     #[arg(long, value_name = "NAME")]
     pub(crate) batch_account: Option<String>,
-    /// Storage account [default: devstoreaccount1, or the only one]
+    /// Storage account [default: devstoreaccount1, or the oldest]
     #[arg(long, value_name = "NAME")]
     pub(crate) storage_account: Option<String>,
 }

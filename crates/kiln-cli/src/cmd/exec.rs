@@ -8,13 +8,13 @@ use clap::Args;
 use kiln_server::intercept;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::env::{AccountChoice, variables};
 use crate::data::DataDirectory;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::session::Session;
+use crate::signals::Signals;
 
 const EXAMPLE: &str = "\
 https://ACCOUNT.blob.core.windows.net and https://ACCOUNT.REGION.batch.azure.com end at Kiln for
@@ -52,6 +52,8 @@ pub(crate) fn run(
     environment: &Environment,
 ) -> Result<ExitCode, Failure> {
     crate::runtime()?.block_on(async {
+        // Before anything starts, so that no signal leaves something behind.
+        let mut signals = Signals::listen()?;
         let session = Session::find_or_start(data, environment).await?;
         let ended = match session.chosen(&args.accounts) {
             Ok(chosen) => {
@@ -59,7 +61,7 @@ pub(crate) fn run(
                 let no_proxy = environment.first(&["NO_PROXY", "no_proxy"]);
                 let published = session.endpoints().interception();
                 set.extend(intercept::environment(&published, no_proxy));
-                run_to_end(&args.command, set).await
+                run_to_end(&args.command, set, &mut signals).await
             }
             Err(failure) => Err(failure),
         };
@@ -71,12 +73,11 @@ pub(crate) fn run(
 async fn run_to_end(
     command: &[OsString],
     variables: Vec<(String, String)>,
+    signals: &mut Signals,
 ) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = command else {
         return Err(Failure::usage("no program is named"));
     };
-    // Before the start, so that no signal falls between.
-    let mut signals = Signals::listen()?;
     let spawned = tokio::process::Command::new(program).args(arguments).envs(variables).spawn();
     let mut child = spawned.map_err(|cause| {
         let code = if cause.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
@@ -91,34 +92,6 @@ async fn run_to_end(
                 return Ok(exit_code(status));
             }
             signal = signals.next() => pass_on(&child, signal),
-        }
-    }
-}
-
-/// The signals that are passed on.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|cause| Failure::new("cannot listen for signals").because(cause))
-        };
-        Ok(Self {
-            interrupt: listen(SignalKind::interrupt())?,
-            terminate: listen(SignalKind::terminate())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hangup.recv() => Signal::HUP,
         }
     }
 }

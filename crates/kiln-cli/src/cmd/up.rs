@@ -1,7 +1,7 @@
 //! `kiln up`: the whole service until Ctrl-C.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
@@ -99,7 +99,12 @@ async fn serve(
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
-    let service = Service::start(&data, settings, environment).await?;
+    // Taken first: the file of a Kiln that runs is none of this one's business.
+    let lock = Service::take(&data)?;
+    if let Some(path) = &settings.ready_file {
+        remove_stale(path)?;
+    }
+    let service = Service::start(&data, lock, settings, environment).await?;
     if let Some(path) = &settings.ready_file {
         write_whole(path, service.endpoints().to_json()?.as_bytes(), 0o644)?;
     }
@@ -115,6 +120,16 @@ async fn serve(
         _ = terminate.recv() => info!("stopped at once"),
     }
     Ok(())
+}
+
+/// The file of an earlier run would say "ready" too soon.
+fn remove_stale(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::new(format!("cannot remove `{}`", path.display())).because(cause))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// What a newcomer needs next.

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::BlobClient;
-use super::list::{self, BlobItem};
 use crate::ClientError;
 use crate::transport::path;
+use kiln_wire::blob::xml::{BlobItem, blob_page};
 
 /// What became of a wish for a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +64,9 @@ impl BlobClient {
             }
             let response = self.transport.send(call).await?;
             let body = self.transport.read(response).await?;
-            let page = list::parse(&body).map_err(|source| ClientError::Decode {
+            let page = blob_page(&body).map_err(|source| ClientError::Decode {
                 asked: format!("GET {}?comp=list", path(&[container])),
-                source,
+                source: source.into(),
             })?;
             blobs.extend(page.blobs);
             match page.next_marker {

@@ -1,7 +1,6 @@
 //! The Blob API: containers, blobs and shared access signatures.
 
 mod container;
-mod list;
 mod sas;
 
 use bytes::Bytes;
@@ -11,7 +10,7 @@ use crate::transport::{Call, Service, Transport, blob_path};
 use crate::{ClientError, Credentials};
 
 pub use container::Created;
-pub use list::BlobItem;
+pub use kiln_wire::blob::xml::BlobItem;
 pub use sas::Permissions;
 
 /// The version of the API that is spoken.

@@ -230,28 +230,20 @@ pub fn step(life: &NodeLife, fact: NodeFact, now: Timestamp) -> NodeLife {
                 if life.waits_for_start_task() { S::WaitingForStartTask } else { life.at_work() };
             life.moved(next, now)
         }
-        (S::WaitingForStartTask, F::StartTask(run)) => {
-            let next = match (run.is_final, &run.failure) {
-                (false, _) => S::WaitingForStartTask,
-                (true, None) => life.at_work(),
-                (true, Some(_)) => S::StartTaskFailed,
-            };
-            life.start_task_run = Some(run);
-            life.moved(next, now)
-        }
-        // A start task that nobody waits for, or a repeated report.
         (
             S::Creating
-            | S::Starting
+            | S::WaitingForStartTask
             | S::StartTaskFailed
             | S::Idle
             | S::Running
             | S::Unusable
             | S::Unknown,
-            F::StartTask(run),
-        ) => {
+            F::Booted,
+        ) => life,
+        (state, F::StartTask(run)) => {
+            let next = after_start_task(&life, state, &run);
             life.start_task_run = Some(run);
-            life
+            life.moved(next, now)
         }
         (S::Idle | S::Running, fact @ (F::TaskPlaced(_) | F::TaskLeft { .. })) => {
             count_task(&mut life, &fact);
@@ -270,16 +262,15 @@ pub fn step(life: &NodeLife, fact: NodeFact, now: Timestamp) -> NodeLife {
             count_task(&mut life, &fact);
             life
         }
-        (
-            S::Creating
-            | S::WaitingForStartTask
-            | S::StartTaskFailed
-            | S::Idle
-            | S::Running
-            | S::Unusable
-            | S::Unknown,
-            F::Booted,
-        ) => life,
+    }
+}
+
+/// Where a node stands once its start task went on so: only one that waits for it moves.
+fn after_start_task(life: &NodeLife, state: NodeState, run: &StartTaskRun) -> NodeState {
+    match (state, run.is_final, &run.failure) {
+        (NodeState::WaitingForStartTask, true, None) => life.at_work(),
+        (NodeState::WaitingForStartTask, true, Some(_)) => NodeState::StartTaskFailed,
+        (state, _, _) => state,
     }
 }
 

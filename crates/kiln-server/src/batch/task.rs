@@ -49,9 +49,8 @@ pub(super) async fn add(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
 /// `POST /jobs/J/addtaskcollection`: each task is added or refused by itself.
 pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
     let mut body = call.lift(Shape::TaskAddCollection)?;
-    let documents = match body.get_mut("value").map(Value::take) {
-        Some(Value::Array(documents)) => documents,
-        Some(_) | None => return Err(Refusal::missing_property("value")),
+    let Some(Value::Array(documents)) = body.get_mut("value").map(Value::take) else {
+        return Err(Refusal::missing_property("value"));
     };
     if documents.len() > TASKS_PER_COLLECTION_MAX {
         let (count, limit) = (documents.len(), TASKS_PER_COLLECTION_MAX);

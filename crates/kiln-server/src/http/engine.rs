@@ -147,7 +147,7 @@ fn to_request(
     let (parts, body) = request.into_parts();
     let raw_query = parts.uri.query().unwrap_or("").to_owned();
     let host = match (parts.uri.authority(), parts.headers.get(http::header::HOST)) {
-        (_, Some(host)) => host.to_str().map_err(|_| 400_u16)?.to_owned(),
+        (_, Some(host)) => host.to_str().map_err(|_not_text| 400_u16)?.to_owned(),
         (Some(authority), None) => authority.as_str().to_owned(),
         (None, None) => return Err(400),
     };

@@ -66,7 +66,7 @@ impl Interception {
         let authority = Authority::open(&directory, system.as_deref(), (handlers.now)())
             .map_err(InterceptionError::Authority)?;
         let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(InterceptionError::Bind)?;
+            bind_again(&directory.join("proxy-port")).await.map_err(InterceptionError::Bind)?;
         let address = listener.local_addr().map_err(InterceptionError::Bind)?;
         let published = Published {
             proxy_url: format!("http://{address}"),
@@ -88,6 +88,20 @@ impl Interception {
     }
 }
 
+/// Binds the port of the last time if it is free: nodes outlive the server, and their tasks
+/// keep the variables they were started with.
+async fn bind_again(port_file: &Path) -> io::Result<TcpListener> {
+    let last = std::fs::read_to_string(port_file).ok().and_then(|text| text.trim().parse().ok());
+    if let Some(port) = last
+        && let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+    {
+        return Ok(listener);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    std::fs::write(port_file, listener.local_addr()?.port().to_string())?;
+    Ok(listener)
+}
+
 /// The machine's own proxy; one that can not be used is told and left out.
 fn upstream(surroundings: &Surroundings) -> Option<Upstream> {
     let https_proxy = surroundings.https_proxy.as_deref().unwrap_or_default();
@@ -96,4 +110,23 @@ fn upstream(surroundings: &Surroundings) -> Option<Upstream> {
         warn!(%error, "other hosts are reached directly");
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bind_again;
+
+    #[tokio::test]
+    async fn the_port_is_kept_while_it_is_free() {
+        let file = std::env::temp_dir().join(format!("kiln-port-{}", std::process::id()));
+        let port =
+            |listener: &tokio::net::TcpListener| listener.local_addr().expect("an address").port();
+        let first = bind_again(&file).await.expect("a port");
+        let other = bind_again(&file).await.expect("another port");
+        assert_ne!(port(&first), port(&other));
+        let last = port(&other);
+        drop((first, other));
+        assert_eq!(port(&bind_again(&file).await.expect("the port")), last);
+        std::fs::remove_file(&file).expect("to remove the file");
+    }
 }

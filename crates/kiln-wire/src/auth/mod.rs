@@ -5,6 +5,22 @@ pub mod sas;
 pub mod shared_key_batch;
 pub mod shared_key_blob;
 
+/// The standard headers of the signed text, in its order; both services sign the same ones
+/// and differ in how they read some of them.
+const SIGNED_HEADERS: [&str; 11] = [
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "date",
+    "if-modified-since",
+    "if-match",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+];
+
 /// What a signature covers of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct SignedRequest<'a> {

@@ -12,27 +12,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-
-use super::{Mismatch, SharedKey, SignError, SignedRequest};
-
-/// Headers whose values are signed, in this order; `content-length` and `date` have readings.
-const SIGNED_HEADERS: [&str; 11] = [
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-];
+use super::hmac::{self, Key};
+use super::{Mismatch, SIGNED_HEADERS, SharedKey, SignError, SignedRequest};
 
 /// One way to read what clients leave open.
 #[expect(clippy::struct_excessive_bools, reason = "each is one disagreement of its own")]
@@ -58,9 +39,8 @@ pub fn sign(
     account: &str,
     key_base64: &str,
 ) -> Result<String, SignError> {
-    let key = STANDARD.decode(key_base64).map_err(SignError::KeyNotBase64)?;
-    let text = string_to_sign(request, account, &usual(request));
-    let signature = STANDARD.encode(mac(&key, &text).finalize().into_bytes());
+    let key = Key::from_base64(key_base64)?;
+    let signature = key.sign(&string_to_sign(request, account, &usual(request)));
     Ok(format!("SharedKey {account}:{signature}"))
 }
 
@@ -69,26 +49,16 @@ pub fn sign(
 /// Every key is tried with every reading; each comparison takes the same time wherever the
 /// signatures differ. Keys that are not base64 match nothing.
 pub fn verify(request: &SignedRequest<'_>, account: &str, keys: &[&str]) -> Result<(), Mismatch> {
-    let claimed = request
-        .header("authorization")
-        .and_then(SharedKey::parse)
-        .and_then(|header| STANDARD.decode(header.signature).ok());
-    if let Some(claimed) = claimed {
-        let keys: Vec<Vec<u8>> = keys.iter().filter_map(|key| STANDARD.decode(key).ok()).collect();
+    if let Some(claim) = request.header("authorization").and_then(SharedKey::parse) {
+        let keys: Vec<Key> = keys.iter().filter_map(|key| Key::from_base64(key).ok()).collect();
         for reading in readings(request) {
             let text = string_to_sign(request, account, &reading);
-            if keys.iter().any(|key| mac(key, &text).verify_slice(&claimed).is_ok()) {
+            if hmac::is_signed_by_any(&keys, &text, claim.signature) {
                 return Ok(());
             }
         }
     }
     Err(Mismatch { string_to_sign: string_to_sign(request, account, &usual(request)) })
-}
-
-fn mac(key: &[u8], text: &str) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(text.as_bytes());
-    mac
 }
 
 /// As today's clients sign.

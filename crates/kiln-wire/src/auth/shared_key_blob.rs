@@ -9,22 +9,7 @@ use std::collections::BTreeSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::hmac::{self, Key};
-use super::{Mismatch, SharedKey, SignError, SignedRequest};
-
-/// The standard headers of the signed text, in its order; the length has rules of its own.
-const STANDARD_HEADERS: [&str; 11] = [
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-];
+use super::{Mismatch, SIGNED_HEADERS, SharedKey, SignError, SignedRequest};
 
 /// First service version that signs a length of zero as nothing.
 const EMPTY_ZERO_LENGTH_SINCE: &str = "2015-02-21";
@@ -132,7 +117,7 @@ fn paths(raw_path: &str, account: &str) -> Vec<String> {
 fn string_to_sign(request: &SignedRequest<'_>, path: &str, spelling: Spelling) -> String {
     let mut text = format!("{}\n", request.method);
     let is_dated_apart = request.header("x-ms-date").is_some();
-    for name in STANDARD_HEADERS {
+    for name in SIGNED_HEADERS {
         let value = request.header(name).unwrap_or("");
         let value = match name {
             "content-length" => content_length(request, value, spelling),

@@ -1,0 +1,222 @@
+//! Start and stop: the one place that joins the parts.
+
+mod board;
+mod error;
+mod running;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, OnceLock};
+
+use kiln_extents::Extents;
+use kiln_provision::LocalProvisioner;
+use kiln_store::{Account, AccountKind, Store};
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub use error::StartError;
+pub use running::Running;
+
+use crate::accounts::{Accounts, ensure_any, is_well_known};
+use crate::batch::BatchService;
+use crate::blob::BlobService;
+use crate::config::Config;
+use crate::http::{Handler, Listener, serve_connection};
+use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
+use crate::link::Links;
+use crate::server::Server;
+use crate::signals::Signals;
+use crate::{clock, dispatch, link, reconcile};
+
+/// Ends of agents that wait to be dealt with at the most.
+const EXITS_MAX: usize = 1024;
+
+/// What is kept, opened.
+struct State {
+    store: Arc<Store>,
+    extents: Extents,
+    accounts: Accounts,
+    /// The accounts at the start.
+    named: Vec<Account>,
+    signals: Arc<Signals>,
+    /// The highest sequence of a waiting task.
+    last_sequence: i64,
+}
+
+/// The addresses that are served.
+struct Bound {
+    batch: Listener,
+    blob: Listener,
+    link: UnixListener,
+    link_socket: PathBuf,
+}
+
+/// Starts the server: state, endpoints, interception, links and loops.
+///
+/// # Errors
+/// When a part can not be started; nothing runs then.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let state = open_state(&config).await?;
+    let bound = bind(&config).await?;
+    let stop = CancellationToken::new();
+    let blob_url = format!("http://{}", bound.blob.address());
+    let blob = BlobService::new(Arc::clone(&state.store), state.extents, state.accounts.clone());
+    let blob_handler = handler_of(&blob, |blob, request| async move { blob.call(request).await });
+    let late_batch = Arc::new(OnceLock::new());
+    let handlers = intercepted(
+        &state.accounts,
+        Arc::clone(&late_batch),
+        Arc::clone(&blob_handler),
+        stop.clone(),
+    );
+    let interception =
+        Interception::bind(&config.data, &config.surroundings, handlers, stop.clone()).await?;
+    let published = interception.published().clone();
+
+    let (exits, exited) = mpsc::channel(EXITS_MAX);
+    let nodes = config.data.join("nodes");
+    let server = Arc::new(Server {
+        store: state.store,
+        accounts: state.accounts,
+        signals: state.signals,
+        links: Links::default(),
+        provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
+        link_socket: bound.link_socket,
+        node_environment: node_environment(&config, &published),
+        batch_url: format!("http://{}", bound.batch.address()),
+        task_sequence: AtomicI64::new(state.last_sequence),
+        config,
+    });
+    let batch = BatchService::new(Arc::clone(&server));
+    let batch_handler =
+        handler_of(&batch, |batch, request| async move { batch.call(request).await });
+    // Set once, here; the proxy is not served before.
+    drop(late_batch.set(Arc::clone(&batch_handler)));
+
+    let mut listeners = JoinSet::new();
+    listeners.spawn(bound.batch.serve(batch_handler, stop.clone()));
+    listeners.spawn(bound.blob.serve(blob_handler, stop.clone()));
+    listeners.spawn(interception.run());
+    listeners.spawn(link::serve(Arc::clone(&server), bound.link, stop.clone()));
+    let mut loops = JoinSet::new();
+    loops.spawn(dispatch::run(Arc::clone(&server)));
+    loops.spawn(reconcile::pool_size(Arc::clone(&server)));
+    loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
+    let stopped = stop.clone();
+    loops.spawn(async move { blob.reclaim_until(stopped).await });
+    reconcile::recover(&server).await?;
+
+    let names =
+        |kind| state.named.iter().filter(|it| it.kind == kind).map(|it| it.name.clone()).collect();
+    Ok(Running {
+        batch_accounts: names(AccountKind::Batch),
+        storage_accounts: names(AccountKind::Storage),
+        server,
+        blob_url,
+        published,
+        stop,
+        listeners,
+        loops,
+    })
+}
+
+async fn open_state(config: &Config) -> Result<State, StartError> {
+    let signals = Arc::new(Signals::default());
+    let observer = Arc::clone(&signals);
+    let store =
+        Arc::new(Store::open(&config.data, Box::new(move |changes| observer.observe(changes)))?);
+    ensure_any(&store).await?;
+    let accounts = Accounts::new(Arc::clone(&store));
+    let named = accounts.all()?;
+    refuse_well_known_keys(config, &named)?;
+    let last_sequence = board::rebuild(&store, &signals)?;
+    let extents = Extents::open(&config.data.join("extents"))?;
+    Ok(State { store, extents, accounts, named, signals, last_sequence })
+}
+
+async fn bind(config: &Config) -> Result<Bound, StartError> {
+    let batch = listen("Batch", config.batch_listen).await?;
+    let blob = listen("Blob", config.blob_listen).await?;
+    let failed = |path: &Path, cause| StartError::Link { path: path.to_owned(), cause };
+    let link_socket =
+        link::socket_path(&config.data).map_err(|cause| failed(&config.data, cause))?;
+    let link = link::bind(&link_socket).map_err(|cause| failed(&link_socket, cause))?;
+    Ok(Bound { batch, blob, link, link_socket })
+}
+
+/// Variables for every process on a node: what lets Azure's names end here, and the program
+/// that tasks may call.
+fn node_environment(config: &Config, published: &Published) -> Vec<(String, String)> {
+    let no_proxy = config.surroundings.no_proxy.as_deref();
+    let mut variables = intercept::environment(published, no_proxy);
+    variables.push(("KILN_PROGRAM".to_owned(), config.program.display().to_string()));
+    variables
+}
+
+fn refuse_well_known_keys(config: &Config, accounts: &[Account]) -> Result<(), StartError> {
+    for account in accounts {
+        let (endpoint, address) = match account.kind {
+            AccountKind::Batch => ("Batch", config.batch_listen),
+            AccountKind::Storage => ("Blob", config.blob_listen),
+        };
+        if !address.ip().is_loopback() && account.keys.iter().any(|key| is_well_known(key)) {
+            let account = account.name.clone();
+            return Err(StartError::WellKnownKey { account, endpoint, address });
+        }
+    }
+    Ok(())
+}
+
+async fn listen(endpoint: &'static str, address: SocketAddr) -> Result<Listener, StartError> {
+    let bound = Listener::bind(address).await;
+    bound.map_err(|cause| StartError::Listen { endpoint, address, cause })
+}
+
+/// A handler that calls a service, of which each request holds a clone.
+fn handler_of<S, F>(
+    service: &S,
+    call: impl Fn(S, crate::http::Request) -> F + Send + Sync + 'static,
+) -> Handler
+where
+    S: Clone + Send + Sync + 'static,
+    F: Future<Output = crate::http::Response> + Send + 'static,
+{
+    let service = service.clone();
+    Arc::new(move |request| Box::pin(call(service.clone(), request)))
+}
+
+/// What the proxy asks of the server: which names end here, and who serves them.
+fn intercepted(
+    accounts: &Accounts,
+    batch: Arc<OnceLock<Handler>>,
+    blob: Handler,
+    stop: CancellationToken,
+) -> Handlers {
+    let known = accounts.clone();
+    let is_ours = move |host: &AzureHost| {
+        let found = match host {
+            AzureHost::Blob { account } => known.storage(account),
+            AzureHost::Batch { account, .. } => known.batch(account),
+        };
+        found.is_ok_and(|account| account.is_some())
+    };
+    let serve = move |caught: Caught| {
+        let handler = match AzureHost::parse(&caught.host) {
+            Some(AzureHost::Batch { .. }) => batch.get().cloned(),
+            Some(AzureHost::Blob { .. }) => Some(Arc::clone(&blob)),
+            None => None,
+        };
+        let stop = stop.clone();
+        let serving: futures_util::future::BoxFuture<'static, ()> = Box::pin(async move {
+            if let Some(handler) = handler {
+                serve_connection(caught.stream, caught.is_tls, None, handler, stop).await;
+            }
+        });
+        serving
+    };
+    Handlers { is_ours: Arc::new(is_ours), serve: Arc::new(serve), now: Arc::new(clock::now) }
+}
