@@ -1,0 +1,13 @@
+//! The Batch endpoint of a server in this process, whose nodes are played by the tests.
+
+mod counts;
+mod jobs;
+mod lists;
+mod nodes;
+mod pools;
+mod recorded;
+mod refusals;
+mod restart;
+mod rig;
+mod tasks;
+mod versions;
