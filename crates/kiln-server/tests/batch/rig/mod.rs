@@ -3,7 +3,7 @@
 mod agent;
 mod ask;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_server::Running;
@@ -24,7 +24,7 @@ pub(crate) struct Rig {
     data: tempfile::TempDir,
     heartbeat_deadline: Duration,
     /// Lives of agents that a test already plays.
-    taken: Vec<std::path::PathBuf>,
+    taken: Vec<PathBuf>,
 }
 
 impl Rig {
@@ -103,6 +103,11 @@ impl Rig {
 
     /// Plays the next agent that the server starts.
     pub(crate) async fn agent(&mut self) -> Agent {
+        Agent::link(self.started().await).await
+    }
+
+    /// The next agent that the server starts: the file by which it lives.
+    pub(crate) async fn started(&mut self) -> PathBuf {
         let nodes = self.data.path().join("nodes");
         let taken = &mut self.taken;
         let looking = async {
@@ -114,8 +119,7 @@ impl Rig {
                 wait_a_little().await;
             }
         };
-        let life = tokio::time::timeout(PATIENCE, looking).await.expect("an agent is started");
-        Agent::link(life).await
+        tokio::time::timeout(PATIENCE, looking).await.expect("an agent is started")
     }
 
     /// Adds a pool of `nodes` nodes and plays their agents until they are ready.
@@ -186,7 +190,7 @@ pub(crate) fn pool_body(id: &str, nodes: usize) -> Value {
 }
 
 /// The files that living agents keep, in a lasting order.
-fn lives(nodes: &Path) -> Vec<std::path::PathBuf> {
+fn lives(nodes: &Path) -> Vec<PathBuf> {
     let entries = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten();
     let mut lives: Vec<_> = entries(nodes)
         .flat_map(|node| entries(&node.path()).map(|it| it.path()).collect::<Vec<_>>())
