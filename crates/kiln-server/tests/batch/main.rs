@@ -1,6 +1,7 @@
 //! The Batch endpoint of a server in this process, whose nodes are played by the tests.
 
 mod counts;
+mod files;
 mod jobs;
 mod lists;
 mod nodes;
