@@ -28,9 +28,12 @@ async fn ask(
 ) -> (Reply, FileRequest) {
     let answering = async {
         let (stream, request) = agent
-            .expect("a question about files", |message| match message {
-                ToAgent::Files { stream, request } => Some((*stream, request.clone())),
-                _ => None,
+            .expect("a question about files", |message| {
+                if let ToAgent::Files { stream, request } = message {
+                    Some((*stream, request.clone()))
+                } else {
+                    None
+                }
             })
             .await;
         agent.say(&[FromAgent::Files { stream, answer }]).await;

@@ -61,9 +61,8 @@ async fn a_large_job_is_deleted_with_all_it_has() {
     let deleted = rig.delete("/jobs/j").send().await.expect(202);
     assert_eq!(deleted.header("etag"), None);
     assert_eq!(agent.stop().await, run.attempt);
-    let removed = agent.expect("an order to remove files", |message| match message {
-        ToAgent::RemoveDirectory { path } => Some(path.clone()),
-        _ => None,
+    let removed = agent.expect("an order to remove files", |message| {
+        if let ToAgent::RemoveDirectory { path } = message { Some(path.clone()) } else { None }
     });
     assert_eq!(removed.await, "workitems/j");
     rig.until("/jobs/j", |it| it.status == 404).await.refuses(404, "JobNotFound");

@@ -163,9 +163,8 @@ async fn a_deleted_task_is_stopped_and_its_files_are_removed() {
     let deleted = rig.delete("/jobs/j/tasks/a").send().await.expect(200);
     assert_eq!((deleted.header("etag"), deleted.bytes.len()), (None, 0));
     assert_eq!(agent.stop().await, run.attempt);
-    let removed = agent.expect("an order to remove files", |message| match message {
-        ToAgent::RemoveDirectory { path } => Some(path.clone()),
-        _ => None,
+    let removed = agent.expect("an order to remove files", |message| {
+        if let ToAgent::RemoveDirectory { path } = message { Some(path.clone()) } else { None }
     });
     assert_eq!(removed.await, "workitems/j/job-1/a");
     rig.get("/jobs/j/tasks/a").send().await.refuses(404, "TaskNotFound");

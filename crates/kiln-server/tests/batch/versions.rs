@@ -32,6 +32,7 @@ async fn an_operation_is_there_only_in_the_versions_that_have_it() {
 async fn a_newer_version_is_served_as_the_newest() {
     let rig = Rig::start().await;
     rig.post("/pools", &pool_body("p", 0)).version("2031-01-01").send().await.expect(201);
+    rig.until("/pools/p", |it| it.body["allocationState"] == "steady").await;
     let newer = rig.get("/pools/p").version("2031-01-01").send().await.expect(200);
     let newest = rig.get("/pools/p").send().await.expect(200);
     assert_eq!(newer.body, newest.body);

@@ -98,9 +98,8 @@ impl Agent {
     }
 
     pub(crate) async fn prepare(&mut self) -> Prepare {
-        let prepare = self.expect("an order to prepare", |message| match message {
-            ToAgent::Prepare(prepare) => Some((**prepare).clone()),
-            _ => None,
+        let prepare = self.expect("an order to prepare", |message| {
+            if let ToAgent::Prepare(prepare) = message { Some((**prepare).clone()) } else { None }
         });
         let prepare = prepare.await;
         self.boot = prepare.boot;
@@ -109,18 +108,16 @@ impl Agent {
 
     /// The next task to run.
     pub(crate) async fn run(&mut self) -> Run {
-        self.expect("an order to run", |message| match message {
-            ToAgent::Run(run) => Some((**run).clone()),
-            _ => None,
+        self.expect("an order to run", |message| {
+            if let ToAgent::Run(run) = message { Some((**run).clone()) } else { None }
         })
         .await
     }
 
     /// The next attempt to stop.
     pub(crate) async fn stop(&mut self) -> AttemptId {
-        self.expect("an order to stop", |message| match message {
-            ToAgent::Stop { attempt } => Some(attempt.clone()),
-            _ => None,
+        self.expect("an order to stop", |message| {
+            if let ToAgent::Stop { attempt } = message { Some(attempt.clone()) } else { None }
         })
         .await
     }
@@ -163,9 +160,9 @@ impl Agent {
     }
 
     pub(crate) async fn acknowledged(&mut self, number: u64) {
-        self.expect("an acknowledgement", |message| match message {
-            ToAgent::Acknowledge { acknowledged } if *acknowledged >= number => Some(()),
-            _ => None,
+        self.expect("an acknowledgement", |message| {
+            matches!(message, ToAgent::Acknowledge { acknowledged } if *acknowledged >= number)
+                .then_some(())
         })
         .await;
     }
@@ -210,10 +207,5 @@ impl Agent {
             Ok(Ok(None) | Err(_)) | Err(_) => return false,
         }
         true
-    }
-
-    /// Waits until the server cuts the link.
-    pub(crate) async fn until_cut(&mut self) {
-        while self.read().await {}
     }
 }
