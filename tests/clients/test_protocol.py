@@ -163,6 +163,17 @@ def test_bodies_are_checked_by_name(batch, job):
     assert too_long.status == 400, too_long
 
 
+def test_what_is_not_offered_is_refused_by_name(batch, job):
+    for path in ("/jobschedules", "/applications"):
+        answer = batch.request("GET", path)
+        assert (answer.status, answer.code) == (501, "NotImplemented"), (path, answer)
+    task = {"id": "depends", "commandLine": "true", "dependsOn": {"taskIds": ["other"]}}
+    answer = batch.request("POST", "/jobs/{}/tasks".format(job), task)
+    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    assert "dependsOn" in answer.body.decode()
+    assert batch.request("GET", "/jobs/{}/tasks/depends".format(job)).status == 404
+
+
 def test_old_versions_have_their_own_shapes(batch, job):
     old = batch.request("GET", "/pools/" + job, version="2016-07-01.3.1").json
     new = batch.request("GET", "/pools/" + job).json

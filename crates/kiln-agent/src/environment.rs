@@ -53,6 +53,10 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
         all.insert(name.to_owned(), value.to_owned());
     };
     set("PATH", PATH);
+    // A node is a machine of its own: what pip installs there for all, nobody else sees. Debian
+    // does not know that.
+    set("PIP_BREAK_SYSTEM_PACKAGES", "1");
+    set("PIP_ROOT_USER_ACTION", "ignore");
     set("AZ_BATCH_ACCOUNT_NAME", &node.account_name);
     set("AZ_BATCH_POOL_ID", &node.pool_id);
     set("AZ_BATCH_NODE_ID", &node.node_id);

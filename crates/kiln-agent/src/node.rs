@@ -134,6 +134,7 @@ impl Node {
                 layers.hide(Path::new(hidden))?;
             }
             layers.write_settings(&accounts, &host_name)?;
+            layers.name_python()?;
         }
         let setup = Setup {
             kind,

@@ -26,6 +26,12 @@ pub enum Rejection {
         /// Path of the property in the body.
         name: String,
     },
+    /// The property asks for something that Kiln does not do; nothing would come of it.
+    #[error("Kiln does not offer `{name}` yet")]
+    NotOffered {
+        /// Path of the property in the body.
+        name: String,
+    },
     // Pools.
     /// A pool of that name is there.
     #[error("pool `{pool}` already exists")]

@@ -6,6 +6,15 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The database file can not be made or written.
+    #[error("the file `{}` can not be written", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
     /// The database file can not be opened or prepared.
     #[error("the database `{}` can not be opened", path.display())]
     Open {

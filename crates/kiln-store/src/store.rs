@@ -1,6 +1,8 @@
 //! The store: one writer thread, any number of readers.
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -38,6 +40,14 @@ impl Store {
     pub fn open(directory: &Path, observer: Observer) -> Result<Self, StoreError> {
         let path = directory.join("kiln.db");
         let open = |cause| StoreError::Open { path: path.clone(), cause };
+        // It holds keys: nobody but the owner reads it, nor what SQLite puts beside it.
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|cause| StoreError::Create { path: path.clone(), cause })?;
         let mut connection = Connection::open(&path).map_err(open)?;
         prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;

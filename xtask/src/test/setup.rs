@@ -12,11 +12,16 @@ struct Need {
     without_it: &'static str,
 }
 
-const NEEDS: [Need; 5] = [
+const NEEDS: [Need; 6] = [
     Need {
         probe: &["/usr/bin/python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
         without_it: "no /usr/bin/python3 with venv: the clients step has no Python to run",
+    },
+    Need {
+        probe: &["/usr/bin/python3", "-m", "pip", "--version"],
+        packages: &["python3-pip"],
+        without_it: "no pip of /usr/bin/python3: start tasks that call it fetch it first",
     },
     Need {
         probe: &["node", "--version"],

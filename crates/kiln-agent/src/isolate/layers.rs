@@ -2,13 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::SetupError;
 use crate::account::Accounts;
+
+/// Where a machine has Python 3.
+const PYTHON_3: &str = "/usr/bin/python3";
+/// Where a node has it under its old name.
+const PYTHON_LINK: &str = "/usr/local/bin/python";
+/// Where a machine may have `python` itself.
+const PYTHON_PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// Permission bits of a mode.
 const PERMISSIONS: u32 = 0o7777;
@@ -118,6 +125,29 @@ impl Layers {
             self.write_setting(Path::new(path), &text).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Gives the node a `python`, where its machine has Python 3 under that name only: the
+    /// images of Azure have one, so programs of users call it.
+    pub(crate) fn name_python(&self) -> Result<(), SetupError> {
+        let is_there = |path: &str| fs::symlink_metadata(path).is_ok();
+        let is_named = PYTHON_PLACES.iter().any(|folder| is_there(&format!("{folder}/python")));
+        let Some(folder) = Path::new(PYTHON_LINK).parent() else { return Ok(()) };
+        if is_named || !is_there(PYTHON_3) || !folder.is_dir() {
+            return Ok(());
+        }
+        let link = self.upper(Path::new(PYTHON_LINK));
+        let make = || -> io::Result<()> {
+            if self.mirror(folder)? || fs::symlink_metadata(&link).is_ok() {
+                return Ok(());
+            }
+            std::os::unix::fs::symlink(PYTHON_3, &link)?;
+            match self.first_uid {
+                Some(root) => lchown(&link, Some(root), Some(root)),
+                None => Ok(()),
+            }
+        };
+        make().map_err(|error| SetupError::new("name the node's Python", error))
     }
 
     fn write_setting(&self, path: &Path, text: &str) -> io::Result<()> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
 use crate::rejection::Rejection;
+use crate::span::Span;
 use crate::time::Timestamp;
 use crate::{id, limits};
 
@@ -27,6 +28,20 @@ pub struct JobSpec {
     /// Variables of all its tasks.
     #[serde(default)]
     pub common_environment_settings: Vec<EnvironmentSetting>,
+    /// What becomes of it once all its tasks have completed.
+    #[serde(default)]
+    pub on_all_tasks_complete: OnAllTasksComplete,
+}
+
+/// What becomes of a job once all its tasks have completed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAllTasksComplete {
+    /// It goes on.
+    #[default]
+    NoAction,
+    /// It ends.
+    TerminateJob,
 }
 
 /// Where the tasks of a job run.
@@ -43,6 +58,8 @@ pub struct PoolInfo {
 pub struct JobConstraints {
     /// Retries of tasks that do not say otherwise.
     pub max_task_retry_count: i32,
+    /// Time from its creation after which it is ended; no end when absent.
+    pub max_wall_clock_time: Option<Span>,
 }
 
 fn no_limit() -> i32 {
@@ -145,6 +162,25 @@ impl JobLife {
     }
 }
 
+/// When an open job has used up its time; `None` when it has no end.
+pub fn deadline(job: &Job, spec: &JobSpec) -> Option<Timestamp> {
+    let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit < Span::MAX)?;
+    job.life.is_open().then(|| job.life.created_at.plus(limit))
+}
+
+/// Why an open job ends by itself now, if it does; `tasks_open` have not completed.
+pub fn own_end(job: &Job, spec: &JobSpec, tasks_open: i64, now: Timestamp) -> Option<&'static str> {
+    if !job.life.is_open() {
+        return None;
+    }
+    if deadline(job, spec).is_some_and(|at| at <= now) {
+        return Some("MaxWallClockTimeExpiry");
+    }
+    let ends = spec.on_all_tasks_complete == OnAllTasksComplete::TerminateJob;
+    // The documents of the service say `AllTasksComplete`; the service itself said this.
+    (ends && tasks_open == 0).then_some("AllTasksCompleted")
+}
+
 /// What becomes of a job when `fact` happens; the only place that writes its state.
 ///
 /// # Errors
@@ -230,7 +266,8 @@ pub fn admits_tasks(job: &Job) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Job, JobFact, JobLife, admits_tasks, step};
+    use super::{Job, JobFact, JobLife, JobSpec, admits_tasks, deadline, own_end, step};
+    use crate::span::Span;
     use crate::time::Timestamp;
 
     fn check(facts: &[JobFact], expected: &str) {
@@ -256,6 +293,32 @@ mod tests {
             Err(rejection) => rejection.to_string(),
         });
         assert_eq!(said.join(", "), expected);
+    }
+
+    #[test]
+    fn jobs_that_end_by_themselves() {
+        let mut job = Job {
+            key: 1,
+            account: "acct".to_owned(),
+            id: "j".to_owned(),
+            document: "{}".to_owned(),
+            life: JobLife::new("p".to_owned(), Timestamp(0)),
+        };
+        let spec = |json: &str| serde_json::from_str::<JobSpec>(json).expect("a specification");
+        let plain = spec(r#"{"id":"j","poolInfo":{"poolId":"p"}}"#);
+        let ending = spec(
+            r#"{"id":"j","poolInfo":{"poolId":"p"},"onAllTasksComplete":"terminatejob",
+                "constraints":{"maxWallClockTime":"PT1S"}}"#,
+        );
+        let soon = Timestamp(1);
+        let late = Timestamp(0).plus(Span::seconds(1));
+        assert_eq!(own_end(&job, &plain, 0, late), None);
+        assert_eq!(own_end(&job, &ending, 3, soon), None);
+        assert_eq!(own_end(&job, &ending, 0, soon), Some("AllTasksCompleted"));
+        assert_eq!(own_end(&job, &ending, 3, late), Some("MaxWallClockTimeExpiry"));
+        assert_eq!(deadline(&job, &ending), Some(late));
+        job.life = step(&job, JobFact::Terminated("x".to_owned()), soon).expect("it may end");
+        assert_eq!(own_end(&job, &ending, 0, late), None, "it ends already");
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobFact, JobLife, JobSpec, JobState};
-use kiln_domain::batch::task::TaskFact;
+use kiln_domain::batch::task::{self, TaskFact};
 use kiln_domain::rejection::Rejection;
-use kiln_store::{Count, Tx, View};
+use kiln_domain::time::Timestamp;
+use kiln_store::{Count, StoreError, Tx, View};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::job::{tree, url};
 use kiln_wire::batch::odata::List;
@@ -16,9 +17,10 @@ use super::answer::Answer;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
-use super::outbox::{Outbox, end_task};
+use super::outbox::{Outbox, keep_ended};
 use super::page::Page;
 use super::spec;
+use super::unoffered;
 use crate::reconcile;
 
 /// The reason of a termination for which the client gives none.
@@ -27,6 +29,7 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 /// `POST /jobs`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let document = call.lift(Shape::JobAdd)?;
+    unoffered::check_job(&document)?;
     let spec: JobSpec = spec::read(&document, "job specification")?;
     let pool_id = job::admit(&spec)?;
     let life = JobLife::new(pool_id, call.now);
@@ -40,6 +43,8 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
             let id = spec.id.clone();
             let job = Job { key, account, id, document: String::new(), life };
             tx.announce(change(&job, &spec));
+            // Its time may run out, or it may have to end as soon as it has no tasks.
+            tx.announce(Change::JobEnd { job_key: key });
             Ok::<_, OpError>(())
         })
         .await?;
@@ -100,14 +105,10 @@ pub(super) async fn terminate(call: &Call, job_id: &str) -> Result<Answer, Refus
         .write(move |tx| {
             let job = find(tx, &account, &job_id)?;
             conditions.check(job.life.modified_at)?;
-            let life = job::step(&job, JobFact::Terminated(reason), now)?;
-            let job = close(tx, job, life)?;
+            job::step(&job, JobFact::Terminated(reason.clone()), now)?;
             let mut outbox = Outbox::default();
-            for task in tx.running_tasks(job.key)? {
-                end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
-            }
-            reconcile::complete_job(tx, &job, now)?;
-            Ok::<_, OpError>((job.life.modified_at, outbox))
+            end(tx, job, reason, now, &mut outbox)?;
+            Ok::<_, OpError>((now, outbox))
         })
         .await?;
     outbox.send(&call.server);
@@ -127,9 +128,7 @@ pub(super) async fn delete(call: &Call, job_id: &str) -> Result<Answer, Refusal>
             let life = job::step(&job, JobFact::Deleted, now)?;
             let job = close(tx, job, life)?;
             let mut outbox = Outbox::default();
-            for task in tx.running_tasks(job.key)? {
-                end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
-            }
+            end_tasks(tx, &job, now, &mut outbox)?;
             forget_files(tx, &job, &mut outbox)?;
             if !reconcile::remove_job(tx, &job)? {
                 tx.announce(Change::JobEnd { job_key: job.key });
@@ -159,11 +158,40 @@ pub(crate) fn change(job: &Job, spec: &JobSpec) -> Change {
     }
 }
 
+/// Ends a job with its running tasks, if it can be ended where it stands.
+pub(crate) fn end(
+    tx: &mut Tx<'_>,
+    job: Job,
+    reason: String,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    let Ok(life) = job::step(&job, JobFact::Terminated(reason), now) else { return Ok(()) };
+    let job = close(tx, job, life)?;
+    end_tasks(tx, &job, now, outbox)?;
+    reconcile::complete_job(tx, &job, now)
+}
+
+fn end_tasks(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    for task in tx.running_tasks(job.key)? {
+        // One that has just ended by itself needs no other end.
+        if let Ok(life) = task::step(&task, TaskFact::Terminated, now) {
+            keep_ended(tx, &task, &life, now, outbox)?;
+        }
+    }
+    Ok(())
+}
+
 /// Keeps a life in which no task of the job may start any more.
-fn close(tx: &mut Tx<'_>, job: Job, life: JobLife) -> Result<Job, OpError> {
+fn close(tx: &mut Tx<'_>, job: Job, life: JobLife) -> Result<Job, StoreError> {
     tx.update_job(job.key, &life)?;
     let spec: JobSpec = serde_json::from_str(&job.document)
-        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+        .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
     let job = Job { life, ..job };
     tx.announce(change(&job, &spec));
     Ok(job)

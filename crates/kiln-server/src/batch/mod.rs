@@ -14,6 +14,7 @@ mod page;
 mod pool;
 mod spec;
 mod task;
+mod unoffered;
 
 use std::sync::Arc;
 
@@ -23,7 +24,8 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
-pub(crate) use job::change as job_change;
+pub(crate) use job::{change as job_change, end as terminate_job};
+pub(crate) use outbox::Outbox;
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::node;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
-use kiln_store::Tx;
+use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, ToAgent};
 
 use super::error::OpError;
@@ -16,7 +16,7 @@ use crate::server::Server;
 
 /// Messages to agents, by node.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(BTreeMap<String, Vec<ToAgent>>);
+pub(crate) struct Outbox(BTreeMap<String, Vec<ToAgent>>);
 
 impl Outbox {
     pub(super) fn add(&mut self, node_id: &str, message: ToAgent) {
@@ -24,7 +24,7 @@ impl Outbox {
     }
 
     /// Sends all; called after the commit.
-    pub(super) fn send(self, server: &Server) {
+    pub(crate) fn send(self, server: &Server) {
         for (node_id, messages) in self.0 {
             server.links.send(&node_id, messages);
         }
@@ -40,11 +40,23 @@ pub(super) fn end_task(
     outbox: &mut Outbox,
 ) -> Result<TaskLife, OpError> {
     let life = task::step(task, fact, now)?;
-    leave_node(tx, task, &life, now, outbox)?;
-    tx.update_task(task, &life)?;
-    tx.announce(task_change(task, &life));
-    tx.announce(Change::JobEnd { job_key: task.job_key });
+    keep_ended(tx, task, &life, now, outbox)?;
     Ok(life)
+}
+
+/// Keeps the end of a task: its node is freed and told to stop it.
+pub(super) fn keep_ended(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    life: &TaskLife,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    leave_node(tx, task, life, now, outbox)?;
+    tx.update_task(task, life)?;
+    tx.announce(task_change(task, life));
+    tx.announce(Change::JobEnd { job_key: task.job_key });
+    Ok(())
 }
 
 /// A task that goes on as `life` leaves the node on which it runs, if it does.
@@ -54,7 +66,7 @@ pub(super) fn leave_node(
     life: &TaskLife,
     now: Timestamp,
     outbox: &mut Outbox,
-) -> Result<(), OpError> {
+) -> Result<(), StoreError> {
     let (Some(place), TaskState::Preparing | TaskState::Running) =
         (&task.life.place, task.life.state)
     else {

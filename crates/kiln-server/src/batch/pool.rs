@@ -19,6 +19,7 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
 use super::spec;
+use super::unoffered;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
 /// one of the same name at once then succeed.
@@ -27,6 +28,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 /// `POST /pools`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let document = call.lift(Shape::PoolAdd)?;
+    unoffered::check_pool(&document)?;
     let spec: PoolSpec = spec::read(&document, "pool specification")?;
     pool::admit(&spec)?;
     let life = PoolLife::new(&spec, call.now);

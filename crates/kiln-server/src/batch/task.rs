@@ -21,6 +21,7 @@ use super::error::OpError;
 use super::outbox::{Outbox, end_task, leave_node};
 use super::page::Page;
 use super::spec;
+use super::unoffered;
 use crate::dispatch::task_change;
 
 /// A task that is about to be added.
@@ -183,6 +184,7 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
 }
 
 fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
+    unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     Ok(NewTask { spec, document, sequence: call.server.next_task_sequence() })

@@ -1,30 +1,49 @@
-//! Brings jobs that end to their end: removes what a deleted one has.
+//! Brings jobs to their ends: those whose time or tasks are over, those that were terminated,
+//! and removes what a deleted one has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, Job, JobFact, JobState};
+use kiln_domain::batch::job::{self, Job, JobFact, JobSpec, JobState};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx};
+use kiln_store::{StoreError, Tx, View};
 use tracing::error;
 
+use crate::batch::{Outbox, terminate_job};
 use crate::clock;
 use crate::server::Server;
 
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
+/// Wait when no job has a deadline; whatever happens to a job ends it.
+const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a look at a job found.
+enum Looked {
+    /// Nothing is to be done, unless its time runs out.
+    Open(Option<Timestamp>),
+    /// There is something to change.
+    Due,
+}
 
 /// Looks at jobs until it is dropped.
 pub async fn run(server: Arc<Server>) {
+    let mut deadlines: BTreeMap<Timestamp, BTreeSet<i64>> = BTreeMap::new();
     loop {
-        for job_key in server.signals.jobs().take().await {
-            let looked = server.store.write(move |tx| look(tx, job_key, clock::now())).await;
-            match looked {
-                Ok(is_done) => {
-                    if !is_done {
-                        server.signals.jobs().mark(job_key);
-                    }
+        let wait = deadlines.keys().next().map_or(WAIT_MAX, |at| at.since(clock::now()));
+        let keys = tokio::select! {
+            keys = server.signals.jobs().take() => keys,
+            () = clock::pause(wait) => take_due(&mut deadlines, clock::now()),
+        };
+        for job_key in keys {
+            match settle(&server, job_key).await {
+                Ok(Looked::Open(None)) => {}
+                Ok(Looked::Open(Some(at))) => {
+                    deadlines.entry(at).or_default().insert(job_key);
                 }
+                Ok(Looked::Due) => server.signals.jobs().mark(job_key),
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), job_key, "a job could not be ended");
                     clock::pause(clock::AFTER_FAILURE).await;
@@ -35,15 +54,75 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-fn look(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<bool, StoreError> {
-    match tx.job_by_key(job_key)? {
-        Some(job) if job.life.state == JobState::Deleting => remove(tx, &job),
-        Some(job) if job.life.state == JobState::Terminating => {
-            complete(tx, &job, now)?;
-            Ok(true)
-        }
-        Some(_) | None => Ok(true),
+fn take_due(deadlines: &mut BTreeMap<Timestamp, BTreeSet<i64>>, now: Timestamp) -> BTreeSet<i64> {
+    let later = deadlines.split_off(&Timestamp::from_ticks(now.0.saturating_add(1)));
+    std::mem::replace(deadlines, later).into_values().flatten().collect()
+}
+
+/// Looks at a job; changes it only when there is something to change, so that the end of an
+/// ordinary task costs no commit of its own.
+async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
+    let looked = server.store.read(|view| look(view, job_key, clock::now()))?;
+    if let Looked::Open(_) = looked {
+        return Ok(looked);
     }
+    let (is_done, outbox) = server.store.write(move |tx| change(tx, job_key, clock::now())).await?;
+    outbox.send(server);
+    Ok(if is_done { Looked::Open(None) } else { Looked::Due })
+}
+
+fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreError> {
+    let Some(job) = view.job_by_key(job_key)? else { return Ok(Looked::Open(None)) };
+    match job.life.state {
+        JobState::Deleting => Ok(Looked::Due),
+        JobState::Terminating => {
+            let is_idle = view.task_counts(job_key)?.running.tasks == 0;
+            Ok(if is_idle { Looked::Due } else { Looked::Open(None) })
+        }
+        JobState::Active => match end_of(view, &job, now)? {
+            (Some(_), _) => Ok(Looked::Due),
+            (None, deadline) => Ok(Looked::Open(deadline)),
+        },
+        JobState::Disabling | JobState::Disabled | JobState::Enabling | JobState::Completed => {
+            Ok(Looked::Open(None))
+        }
+    }
+}
+
+type End = (Option<&'static str>, Option<Timestamp>);
+
+/// Why an open job ends by itself now, and when it will at the latest.
+fn end_of(view: &View<'_>, job: &Job, now: Timestamp) -> Result<End, StoreError> {
+    let spec = spec_of(job)?;
+    let counts = view.task_counts(job.key)?;
+    let tasks_open = counts.active.tasks + counts.running.tasks;
+    Ok((job::own_end(job, &spec, tasks_open, now), job::deadline(job, &spec)))
+}
+
+fn spec_of(job: &Job) -> Result<JobSpec, StoreError> {
+    serde_json::from_str(&job.document)
+        .map_err(|cause| StoreError::Damaged { what: "job specification", cause })
+}
+
+/// Does what is due; false when more is left to do.
+fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(bool, Outbox), StoreError> {
+    let mut outbox = Outbox::default();
+    let Some(job) = tx.job_by_key(job_key)? else { return Ok((true, outbox)) };
+    let is_done = match job.life.state {
+        JobState::Deleting => remove(tx, &job)?,
+        JobState::Terminating => {
+            complete(tx, &job, now)?;
+            true
+        }
+        JobState::Active => {
+            if let (Some(reason), _) = end_of(tx, &job, now)? {
+                terminate_job(tx, job, reason.to_owned(), now, &mut outbox)?;
+            }
+            true
+        }
+        JobState::Disabling | JobState::Disabled | JobState::Enabling | JobState::Completed => true,
+    };
+    Ok((is_done, outbox))
 }
 
 /// Removes a deleted job with some of its tasks; false when some are left.

@@ -59,6 +59,13 @@ impl Running {
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.listeners.join_next().await.is_some() {}
+        if self.server.provisioner.has_agents() {
+            let minutes = self.server.config.orphan_timeout.as_secs() / 60;
+            info!(
+                "nodes and their tasks go on: they wait {minutes} minutes for the next server on \
+                 this data directory, then end by themselves"
+            );
+        }
     }
 
     /// Stops, and ends all nodes first: nothing will come back for them.

@@ -69,7 +69,7 @@ def add_pool(client, program):
     sku_id, image = first_image(client, "Canonical", "UbuntuServer", "16")
     setup = [
         "cp -p {} $AZ_BATCH_NODE_SHARED_DIR".format(TASK_PROGRAM),
-        "curl -fSsL https://bootstrap.pypa.io/get-pip.py | python",
+        "python -m pip --version || curl -fSsL https://bootstrap.pypa.io/get-pip.py | python",
         "pip install azure-storage==0.33.0",
     ]
     client.pool.add(
@@ -137,7 +137,7 @@ def main(folder):
     add_pool(client, program)
     client.job.add(models.JobAddParameter(JOB_ID, models.PoolInformation(pool_id=POOL_ID)))
     add_tasks(client, inputs, token)
-    wait_for_tasks(client, datetime.timedelta(minutes=20))
+    wait_for_tasks(client, datetime.timedelta(minutes=3))
 
     for found in storage.list_blobs(OUTPUT).items:
         storage.get_blob_to_path(OUTPUT, found.name, os.path.join(folder, found.name))

@@ -120,6 +120,9 @@ impl From<Rejection> for Refusal {
             R::CertificateNotFound { .. } => C::CERTIFICATE_NOT_FOUND.refusal(),
             R::CertificateBeingDeleted { .. } => C::CERTIFICATE_BEING_DELETED.refusal(),
             R::CertificateActive { .. } => C::CERTIFICATE_STATE_ACTIVE.refusal(),
+            R::NotOffered { name } => {
+                Self::not_implemented(rejection.to_string()).with("PropertyName", name.clone())
+            }
             R::ConditionNotMet { .. } => C::CONDITION_NOT_MET.refusal(),
             R::NotModified { .. } => C::NOT_MODIFIED.refusal(),
         }

@@ -1,0 +1,120 @@
+//! Properties that ask for something Kiln does not do: they are refused by name, because a
+//! program that relies on them would go wrong in silence. Each goes from here once it works.
+
+use kiln_domain::rejection::Rejection;
+use serde_json::Value;
+
+/// Members of a pool, as JSON pointers.
+const OF_POOLS: &[&str] = &[
+    "/autoScaleFormula",
+    "/applicationPackageReferences",
+    "/certificateReferences",
+    "/mountConfiguration",
+    "/userAccounts",
+    "/virtualMachineConfiguration/containerConfiguration",
+    "/startTask/containerSettings",
+    "/startTask/userIdentity/username",
+];
+
+/// Members of a job.
+const OF_JOBS: &[&str] = &[
+    "/jobManagerTask",
+    "/jobPreparationTask",
+    "/jobReleaseTask",
+    "/poolInfo/autoPoolSpecification",
+    "/usesTaskDependencies",
+];
+
+/// Members of a task.
+const OF_TASKS: &[&str] = &[
+    "/applicationPackageReferences",
+    "/authenticationTokenSettings",
+    "/containerSettings",
+    "/dependsOn",
+    "/exitConditions",
+    "/multiInstanceSettings",
+    "/outputFiles",
+    "/userIdentity/username",
+];
+
+/// Refuses a pool that asks for what is not there.
+pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
+    check(document, OF_POOLS)?;
+    check_resource_files(document.get("startTask"), "startTask.")
+}
+
+/// Refuses a job that asks for what is not there.
+pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
+    check(document, OF_JOBS)?;
+    let on_failure = document.get("onTaskFailure").and_then(Value::as_str);
+    if on_failure.is_some_and(|action| action != "noaction") {
+        return Err(not_offered("/onTaskFailure"));
+    }
+    Ok(())
+}
+
+/// Refuses a task that asks for what is not there.
+pub(super) fn check_task(document: &Value) -> Result<(), Rejection> {
+    check(document, OF_TASKS)?;
+    check_resource_files(Some(document), "")
+}
+
+fn check(document: &Value, pointers: &[&str]) -> Result<(), Rejection> {
+    match pointers.iter().find(|pointer| document.pointer(pointer).is_some_and(asks)) {
+        Some(pointer) => Err(not_offered(pointer)),
+        None => Ok(()),
+    }
+}
+
+/// The sources of files that need more than a URL.
+fn check_resource_files(task: Option<&Value>, prefix: &str) -> Result<(), Rejection> {
+    let files = task.and_then(|task| task.get("resourceFiles")).and_then(Value::as_array);
+    for member in ["autoStorageContainerName", "identityReference"] {
+        if files.into_iter().flatten().any(|file| file.get(member).is_some_and(asks)) {
+            return Err(Rejection::NotOffered { name: format!("{prefix}resourceFiles.{member}") });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value asks for anything: an empty list, `false` and `null` do not.
+fn asks(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) | Value::Object(_) => true,
+    }
+}
+
+fn not_offered(pointer: &str) -> Rejection {
+    Rejection::NotOffered { name: pointer.trim_start_matches('/').replace('/', ".") }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{check_job, check_pool, check_task};
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let said = |result: Result<(), kiln_domain::rejection::Rejection>| {
+            result.map_or_else(|rejection| rejection.to_string(), |()| "fine".to_owned())
+        };
+        assert_eq!(said(check_task(&json!({ "id": "t", "outputFiles": [] }))), "fine");
+        assert_eq!(
+            said(check_task(&json!({ "dependsOn": { "taskIds": ["a"] } }))),
+            "Kiln does not offer `dependsOn` yet"
+        );
+        assert_eq!(
+            said(check_pool(&json!({ "startTask": { "resourceFiles": [
+                { "autoStorageContainerName": "c" }] } }))),
+            "Kiln does not offer `startTask.resourceFiles.autoStorageContainerName` yet"
+        );
+        assert_eq!(said(check_job(&json!({ "usesTaskDependencies": false }))), "fine");
+        assert_eq!(
+            said(check_job(&json!({ "onTaskFailure": "performexitoptionsjobaction" }))),
+            "Kiln does not offer `onTaskFailure` yet"
+        );
+    }
+}
