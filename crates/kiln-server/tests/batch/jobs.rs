@@ -110,3 +110,41 @@ async fn a_job_may_come_before_its_pool() {
     agents[0].run_to(Outcome::Exited { exit_code: 0 }).await;
     rig.until_state("/jobs/j/tasks/t", "completed").await;
 }
+
+#[tokio::test]
+async fn a_job_ends_when_its_time_is_over() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let job = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "constraints": { "maxWallClockTime": "PT0.3S" },
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    let task = json!({ "id": "t", "commandLine": "true" });
+    rig.post("/jobs/j/tasks", &task).send().await;
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "MaxWallClockTimeExpiry");
+    // After a restart as well.
+    let job = json!({
+        "id": "k", "poolInfo": { "poolId": "p" }, "constraints": { "maxWallClockTime": "PT1S" },
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    rig.task("k", "t", json!({})).await;
+    agents[0].unlink();
+    rig.stop_server().await;
+    rig.start_server().await;
+    agents[0].relink().await;
+    let run = agents[0].run().await;
+    rig.until_state("/jobs/k", "completed").await;
+    assert_eq!(agents[0].stop().await, run.attempt);
+}
+
+#[tokio::test]
+async fn a_job_without_tasks_has_completed_all_of_them() {
+    let rig = Rig::start().await;
+    let job = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "onAllTasksComplete": "terminatejob",
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "AllTasksCompleted");
+}
