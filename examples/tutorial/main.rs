@@ -4,7 +4,7 @@
 //! ```text
 //! kiln up &
 //! eval "$(kiln env)"
-//! KILN_PROGRAM=$(command -v kiln) cargo run --example tutorial
+//! cargo run --example tutorial
 //! ```
 
 mod tutorial;
@@ -21,7 +21,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let tutorial = Tutorial {
         batch: BatchClient::new(&var("AZURE_BATCH_ENDPOINT")?, batch)?,
         blobs: BlobClient::new(&var("AZURE_STORAGE_BLOB_ENDPOINT")?, storage)?,
-        program: var("KILN_PROGRAM").unwrap_or_else(|_| "kiln".to_owned()),
         results: std::env::current_dir()?,
         clean: if std::env::args().any(|it| it == "--keep") {
             Clean::Containers

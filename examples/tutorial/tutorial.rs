@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use kiln_client::batch::{
-    EnvironmentSetting, NewJob, NewPool, NewTask, ResourceFile, StartTask, Task, UserIdentity,
-};
+use kiln_client::batch::{NewJob, NewPool, NewTask, ResourceFile, StartTask, Task, UserIdentity};
 use kiln_client::blob::Permissions;
 use kiln_client::{BatchClient, BlobClient, ClientError};
 
@@ -44,8 +42,6 @@ pub(crate) struct Tutorial {
     pub(crate) batch: BatchClient,
     /// The storage account.
     pub(crate) blobs: BlobClient,
-    /// Path of the `kiln` program on the nodes.
-    pub(crate) program: String,
     /// Directory for the downloaded results.
     pub(crate) results: PathBuf,
     /// What is removed at the end.
@@ -213,12 +209,6 @@ impl Tutorial {
             );
             let mut task = NewTask::new(format!("topNtask{index}"), shell(&command));
             task.resource_files.push(input.clone());
-            // The kiln program may lie where only its owner may enter.
-            task.user_identity = Some(UserIdentity::admin());
-            task.environment_settings.push(EnvironmentSetting {
-                name: "KILN_PROGRAM".to_owned(),
-                value: self.program.clone(),
-            });
             tasks.push(task);
         }
         for added in self.batch.add_tasks(JOB, &tasks).await? {

@@ -14,6 +14,7 @@ use crate::command::Command;
 use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
+use crate::node_init::message::SetupKind;
 
 /// Directory of the start task below the node's root.
 const START_TASK_DIRECTORY: &str = "startup";
@@ -23,6 +24,10 @@ const READABLE_MODE: u32 = 0o755;
 const TASK_MODE: u32 = 0o750;
 /// Where certificates that commands trust are put, below the node's root.
 const TRUST_DIRECTORY: &str = "volatile/trust";
+/// Where the program that tasks may call is put, below the node's root.
+const PROGRAM_DIRECTORY: &str = "volatile/bin";
+/// Variable that names this program.
+const PROGRAM_VARIABLE: &str = "KILN_PROGRAM";
 /// Variables that name a file of certificates.
 const TRUST_VARIABLES: [&str; 7] = [
     "SSL_CERT_FILE",
@@ -59,7 +64,7 @@ impl Boot {
             node_id: config.node_id.clone(),
             is_dedicated: prepare.is_dedicated,
             root: node.root_in_view.clone(),
-            given: adopt_certificates(&prepare.environment, &node)?,
+            given: adopt_program(adopt_certificates(&prepare.environment, &node)?, &node)?,
         };
         let fetcher = Fetcher::new(prepare.environment.clone());
         Ok(Self { number: prepare.boot, node, fetcher, facts })
@@ -135,4 +140,26 @@ fn adopt_certificates(
         setting.value = format!("{}/{TRUST_DIRECTORY}/{name}", node.root_in_view);
     }
     Ok(adopted)
+}
+
+/// Shows the program that `settings` name in the node, from where its place on the machine may
+/// be out of sight or out of reach, and names that place instead.
+fn adopt_program(
+    mut settings: Vec<EnvironmentSetting>,
+    node: &Node,
+) -> std::io::Result<Vec<EnvironmentSetting>> {
+    // Only where no user of the node owns the machine's files is a link out of their reach.
+    let may_link = match node.kind {
+        SetupKind::Namespaces => true,
+        SetupKind::Rootless | SetupKind::Plain => false,
+    };
+    let owner = node.accounts.root().owner;
+    for setting in settings.iter_mut().filter(|setting| setting.name == PROGRAM_VARIABLE) {
+        let path = Path::new(&setting.value);
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let directory = node.root.make(PROGRAM_DIRECTORY, owner, READABLE_MODE)?;
+        directory.adopt(path, name, owner, READABLE_MODE, may_link)?;
+        setting.value = format!("{}/{PROGRAM_DIRECTORY}/{name}", node.root_in_view);
+    }
+    Ok(settings)
 }

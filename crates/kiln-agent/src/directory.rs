@@ -9,7 +9,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, mkdirat, openat2, unlinkat,
+    AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, linkat, mkdirat, openat2,
+    unlinkat,
 };
 use rustix::io::Errno;
 
@@ -103,6 +104,29 @@ impl Directory {
         let file = directory.open_new(name, flags, Mode::from_raw_mode(0o600), Links::Refused)?;
         give(&file, owner, mode)?;
         Ok(File::from(file))
+    }
+
+    /// Shows the machine's file `source` as `path`, whose directory exists, in place of what
+    /// lies there: by a link where that can be, else as a copy that belongs to `owner`.
+    pub(crate) fn adopt(
+        &self,
+        source: &Path,
+        path: &str,
+        owner: Option<UserId>,
+        mode: u32,
+        may_link: bool,
+    ) -> io::Result<()> {
+        let mut file = self.create(path, owner, mode)?;
+        if may_link {
+            let (directory, name) = self.parent(path)?;
+            unlinkat(&directory.0, name, AtFlags::empty())?;
+            if linkat(CWD, source, &directory.0, name, AtFlags::SYMLINK_FOLLOW).is_ok() {
+                return Ok(());
+            }
+            file = self.create(path, owner, mode)?;
+        }
+        io::copy(&mut File::open(source)?, &mut file)?;
+        Ok(())
     }
 
     /// The directory that holds `path`, and its name therein.

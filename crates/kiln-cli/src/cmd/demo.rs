@@ -86,7 +86,6 @@ async fn run_on(
     let tutorial = Tutorial {
         batch: BatchClient::new(&endpoints.batch_url, credentials(batch))?,
         blobs: BlobClient::new(&endpoints.blob_url_of(&storage.0), credentials(storage))?,
-        program: crate::own_program()?.display().to_string(),
         results,
         clean: if is_kept { Clean::Containers } else { Clean::Everything },
     };
