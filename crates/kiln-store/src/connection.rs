@@ -27,6 +27,8 @@ impl<'c> View<'c> {
 
     /// A prepared statement, compiled once for each connection.
     pub(crate) fn statement(&self, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
+        #[cfg(test)]
+        crate::rows::plans::note(sql);
         Ok(self.connection.prepare_cached(sql)?)
     }
 }

@@ -276,3 +276,131 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Pool, PoolFact, PoolLife, PoolSpec, ResizeError, Targets, admit, check_timeout, step,
+    };
+    use crate::span::Span;
+    use crate::time::Timestamp;
+
+    fn spec() -> PoolSpec {
+        PoolSpec {
+            id: "p".to_owned(),
+            target_dedicated_nodes: 2,
+            target_low_priority_nodes: 1,
+            resize_timeout: Span::minutes(15),
+            task_slots_per_node: 1,
+            task_scheduling_policy: super::TaskSchedulingPolicy::default(),
+            start_task: None,
+        }
+    }
+
+    fn pool() -> Pool {
+        Pool {
+            key: 1,
+            account: "acct".to_owned(),
+            id: "p".to_owned(),
+            document: "{}".to_owned(),
+            life: PoolLife::new(&spec(), Timestamp(0)),
+        }
+    }
+
+    fn resized(dedicated: u32) -> PoolFact {
+        let targets = Targets { dedicated, low_priority: 0 };
+        PoolFact::Resized { targets, timeout: None }
+    }
+
+    fn failed() -> PoolFact {
+        let error = ResizeError {
+            code: "AllocationFailed".to_owned(),
+            message: String::new(),
+            values: Vec::new(),
+        };
+        PoolFact::ResizeFailed(vec![error])
+    }
+
+    /// Tells both states after each fact, the nodes wanted and the time of the tag.
+    #[track_caller]
+    fn check(facts: &[PoolFact], expected: &str) {
+        let mut pool = pool();
+        let mut said = Vec::new();
+        for (second, fact) in (1..).zip(facts) {
+            match step(&pool, fact.clone(), Timestamp(second)) {
+                Ok(life) => {
+                    said.push(format!(
+                        "{:?}/{:?} {}+{} @{}{}",
+                        life.state,
+                        life.allocation,
+                        life.wanted(true),
+                        life.wanted(false),
+                        life.modified_at.0,
+                        if life.resize_errors.is_empty() { "" } else { " failed" }
+                    ));
+                    pool.life = life;
+                }
+                Err(rejection) => said.push(rejection.to_string()),
+            }
+        }
+        assert_eq!(said.join(", "), expected);
+    }
+
+    #[test]
+    fn a_pool_is_resized_when_it_is_steady() {
+        use PoolFact as F;
+        check(
+            &[resized(5), F::SizeReached, F::SizeReached, resized(5), resized(6), F::SizeReached],
+            "pool `p` is being resized, Active/Steady 2+1 @0, Active/Steady 2+1 @0, \
+             Active/Resizing 5+0 @4, pool `p` is being resized, Active/Steady 5+0 @4",
+        );
+        check(
+            &[failed(), failed(), resized(1), F::SizeReached],
+            "Active/Steady 2+1 @0 failed, Active/Steady 2+1 @0 failed, Active/Resizing 1+0 @3, \
+             Active/Steady 1+0 @3",
+        );
+    }
+
+    #[test]
+    fn a_pool_that_goes_wants_no_nodes() {
+        use PoolFact as F;
+        check(
+            &[F::Deleted, F::Deleted, resized(1), F::SizeReached, failed()],
+            "Deleting/Resizing 0+0 @1, pool `p` is being deleted, pool `p` is being deleted, \
+             Deleting/Resizing 0+0 @1, Deleting/Resizing 0+0 @1",
+        );
+        check(&[F::SizeReached, F::Deleted], "Active/Steady 2+1 @0, Deleting/Resizing 0+0 @2");
+    }
+
+    #[test]
+    fn the_times_of_a_resize() {
+        let mut pool = pool();
+        pool.life = step(&pool, PoolFact::SizeReached, Timestamp(1)).expect("resizing");
+        assert_eq!((pool.life.state_at, pool.life.allocation_at), (Timestamp(0), Timestamp(1)));
+        let kept = step(&pool, resized(1), Timestamp(2)).expect("steady");
+        assert_eq!(kept.resize_timeout, Span::minutes(15));
+        let targets = Targets { dedicated: 1, low_priority: 1 };
+        let timeout = Some(Span::minutes(30));
+        let fact = PoolFact::Resized { targets, timeout };
+        let changed = step(&pool, fact, Timestamp(2)).expect("steady");
+        assert_eq!(changed.resize_timeout, Span::minutes(30));
+        assert_eq!(changed.allocation_at, Timestamp(2));
+    }
+
+    #[test]
+    fn what_may_be_added() {
+        let said = |spec: PoolSpec| match admit(&spec) {
+            Ok(()) => "yes".to_owned(),
+            Err(rejection) => rejection.to_string(),
+        };
+        assert_eq!(said(spec()), "yes");
+        for slots in [0, 257] {
+            let refused = said(PoolSpec { task_slots_per_node: slots, ..spec() });
+            assert!(refused.contains("taskSlotsPerNode"), "{refused}");
+        }
+        assert_eq!(said(PoolSpec { task_slots_per_node: 256, ..spec() }), "yes");
+        assert!(said(PoolSpec { id: "a b".to_owned(), ..spec() }).contains("id"));
+        assert!(check_timeout(Span::minutes(4)).is_err());
+        assert!(check_timeout(Span::minutes(5)).is_ok());
+    }
+}

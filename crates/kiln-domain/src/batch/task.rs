@@ -226,6 +226,8 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
             reason: "It must not be negative, or -1 for no limit".to_owned(),
         });
     }
+    check_time("constraints.maxWallClockTime", spec.constraints.max_wall_clock_time)?;
+    check_time("constraints.retentionTime", spec.constraints.retention_time)?;
     if spec.required_slots == 0 {
         return Err(Rejection::InvalidProperty {
             name: "requiredSlots".to_owned(),
@@ -234,6 +236,17 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
         });
     }
     Ok(())
+}
+
+fn check_time(name: &str, time: Option<Span>) -> Result<(), Rejection> {
+    match time {
+        Some(time) if time < Span::seconds(0) => Err(Rejection::InvalidProperty {
+            name: name.to_owned(),
+            value: time.to_string(),
+            reason: "It must not be negative".to_owned(),
+        }),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What becomes of a task when `fact` happens; the only place that writes its state.

@@ -8,7 +8,7 @@ use kiln_domain::limits;
 use kiln_domain::time::Timestamp;
 use kiln_wire::api_version::ApiVersion;
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::{Gates, Shape, lift};
+use kiln_wire::batch::{Gates, Shape, has_operation, lift};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tracing::warn;
@@ -95,18 +95,31 @@ impl Call {
         format!("{}{}", self.base_url, self.raw_path)
     }
 
+    /// Whether the api-version of the request has an operation, named as in `pool.add`.
+    pub(super) fn knows(&self, operation: &str) -> bool {
+        has_operation(self.version, operation)
+    }
+
     /// The refusal of an operation that is not there.
     pub(super) fn not_offered(&self) -> Refusal {
-        match self.segments.first().map(String::as_str) {
-            Some(
-                "pools" | "jobs" | "jobschedules" | "nodecounts" | "applications" | "certificates"
-                | "poolusagemetrics" | "lifetimejobstats" | "lifetimepoolstats",
-            ) => Refusal::not_implemented(format!(
-                "Kiln does not offer {} {} yet",
-                self.method, self.raw_path
-            )),
-            Some(_) | None => Refusal::invalid_uri(),
+        let segments: Vec<&str> = self.segments.iter().map(String::as_str).collect();
+        let is_azures = match segments.as_slice() {
+            ["jobs", _, "taskcounts"] => self.knows("job.get_task_counts"),
+            ["pools" | "jobs" | "jobschedules" | "applications", ..] => true,
+            ["nodecounts", ..] => self.knows("account.list_pool_node_counts"),
+            ["certificates", ..] => self.knows("certificate.list"),
+            ["poolusagemetrics", ..] => self.knows("pool.list_usage_metrics"),
+            ["lifetimejobstats", ..] => self.knows("job.get_all_lifetime_statistics"),
+            ["lifetimepoolstats", ..] => self.knows("pool.get_all_lifetime_statistics"),
+            _ => false,
+        };
+        if !is_azures {
+            return Refusal::invalid_uri();
         }
+        Refusal::not_implemented(format!(
+            "Kiln does not offer {} {} yet",
+            self.method, self.raw_path
+        ))
     }
 }
 

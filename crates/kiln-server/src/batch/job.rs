@@ -19,6 +19,7 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::outbox::{Outbox, keep_ended};
 use super::page::Page;
+use super::spec;
 use super::unoffered;
 use crate::reconcile;
 
@@ -29,8 +30,7 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let document = call.lift(Shape::JobAdd)?;
     unoffered::check_job(&document)?;
-    let spec: JobSpec = serde_json::from_value(document.clone())
-        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+    let spec: JobSpec = spec::read(&document, "job specification")?;
     let pool_id = job::admit(&spec)?;
     let life = JobLife::new(pool_id, call.now);
     let (account, job_id) = (call.account.clone(), spec.id.clone());
@@ -89,7 +89,7 @@ pub(super) fn task_counts(call: &Call, job_id: &str) -> Result<Answer, Refusal> 
         "taskCounts": numbers(|count| count.tasks),
         "taskSlotCounts": numbers(|count| count.slots),
     });
-    Page::of(call, Shape::TaskCounts, None)?.single(metadata::TASK_COUNTS, tree)
+    Page::of(call, Shape::TaskCounts, None)?.single(metadata::task_counts(call.version), tree)
 }
 
 /// `POST /jobs/J/terminate`.

@@ -18,6 +18,7 @@ use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
+use super::spec;
 use super::unoffered;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
@@ -28,7 +29,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let document = call.lift(Shape::PoolAdd)?;
     unoffered::check_pool(&document)?;
-    let spec = spec_of(&document)?;
+    let spec: PoolSpec = spec::read(&document, "pool specification")?;
     pool::admit(&spec)?;
     let life = PoolLife::new(&spec, call.now);
     let (account, pool_id) = (call.account.clone(), spec.id.clone());
@@ -86,6 +87,7 @@ pub(super) fn exists(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
 /// `POST /pools/P/resize`.
 pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::PoolResize)?;
+    spec::refuse_negative_counts(&body)?;
     let targets = |name: &str| {
         body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX))
     };
@@ -180,9 +182,4 @@ fn show(view: &View<'_>, pool: &Pool, call: &Call) -> Result<Value, OpError> {
         }
     }
     Ok(tree(pool, counts, &call.base_url))
-}
-
-fn spec_of(document: &Value) -> Result<PoolSpec, OpError> {
-    serde_json::from_value(document.clone())
-        .map_err(|cause| OpError::Damaged { what: "pool specification", cause })
 }

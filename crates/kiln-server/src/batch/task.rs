@@ -20,6 +20,7 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::outbox::{Outbox, end_task, leave_node};
 use super::page::Page;
+use super::spec;
 use super::unoffered;
 use crate::dispatch::task_change;
 
@@ -184,8 +185,7 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
 
 fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
     unoffered::check_task(&document)?;
-    let spec: TaskSpec = serde_json::from_value(document.clone())
-        .map_err(|cause| OpError::Damaged { what: "task specification", cause })?;
+    let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     Ok(NewTask { spec, document, sequence: call.server.next_task_sequence() })
 }

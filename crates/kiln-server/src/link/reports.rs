@@ -113,8 +113,5 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
             slots: life.open_slots(),
         });
     }
-    if life.state != node.life.state {
-        tx.announce(Change::PoolSize { pool_key: node.pool_key });
-    }
     Ok(())
 }

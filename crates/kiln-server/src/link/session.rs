@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kiln_domain::batch::node::{self, NodeFact};
 use kiln_domain::batch::task::{Task, TaskState};
-use kiln_store::{StoreError, Tx};
+use kiln_store::{StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Prepare, Report, ToAgent};
 use tokio::net::UnixStream;
@@ -15,8 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
-use crate::clock;
 use crate::server::Server;
+use crate::{clock, reconcile};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,21 +53,45 @@ pub(super) async fn serve(
         .await
         .map_err(|_elapsed| LinkError::NoHello)??;
     let node_id = hello.node_id.clone();
-    let arrival = arrive(server, *hello).await?;
+    admit(server, &hello).await?;
     let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
+    // There is room in an empty outbox, and this must be the first message.
+    drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0 }));
     let session = Session { outbox, cut: stop.child_token() };
     server.links.insert(&node_id, session.clone());
     info!(node_id, "agent linked");
-    server.links.send(&node_id, arrival);
     let ended = tokio::select! {
         () = session.cut.cancelled() => Ok(()),
         ended = write_out(FrameWriter::new(writer), inbox) => ended,
-        ended = read_in(server, &node_id, &mut reader, rest, &session) => ended,
+        ended = converse(server, &hello, &mut reader, rest, &session) => ended,
     };
     server.links.remove(&node_id, &session);
     server.links.streams.fail_all_of(&node_id);
     info!(node_id, "agent link down");
+    let patience = match &ended {
+        Err(LinkError::Silent) => Duration::ZERO,
+        _ => server.config.heartbeat_deadline,
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = clock::pause(patience) => {
+            reconcile::end_unheard(server, &node_id, &hello.incarnation)?;
+        }
+    }
     ended
+}
+
+/// Tells the agent what it should do, then takes in what it says.
+async fn converse(
+    server: &Arc<Server>,
+    hello: &Hello,
+    reader: &mut FrameReader<OwnedReadHalf>,
+    rest: Vec<FromAgent>,
+    session: &Session,
+) -> Result<(), LinkError> {
+    // Read when the link is known: what is committed later finds it, and is sent by itself.
+    server.links.send(&hello.node_id, orders(server, hello)?);
+    read_in(server, &hello.node_id, reader, rest, session).await
 }
 
 type Hi = (Box<Hello>, Vec<FromAgent>);
@@ -85,12 +109,12 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     }
 }
 
-/// Takes an agent in: what it must be told to be as the state says.
-async fn arrive(server: &Arc<Server>, hello: Hello) -> Result<Vec<ToAgent>, LinkError> {
+/// Takes an agent in, if it is the one that was started for its node.
+async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<(), LinkError> {
     if hello.protocol > PROTOCOL {
         return Err(LinkError::Protocol(hello.protocol));
     }
-    let environment = Arc::clone(server);
+    let hello = hello.clone();
     server
         .store
         .write(move |tx| {
@@ -98,47 +122,51 @@ async fn arrive(server: &Arc<Server>, hello: Hello) -> Result<Vec<ToAgent>, Link
             else {
                 return Err(LinkError::Unknown(hello.node_id));
             };
-            let Some(pool) = tx.pool_by_key(node.pool_key)? else {
-                return Err(LinkError::Unknown(hello.node_id));
-            };
             let now = clock::now();
             let mut life = node.life.clone();
             if life.incarnation.as_ref() != Some(&hello.incarnation) {
                 reports::lose_tasks(tx, &node.id, &mut life, now)?;
-                life.incarnation = Some(hello.incarnation.clone());
-                life.agent_version = Some(hello.agent_version.clone());
+                life.incarnation = Some(hello.incarnation);
+                life.agent_version = Some(hello.agent_version);
                 life = node::step(&life, NodeFact::AgentArrived, now);
             }
-            reports::keep_node(tx, &node, &life)?;
-            let mut messages = vec![ToAgent::Welcome { acknowledged: 0 }];
-            if life.state == node::NodeState::LeavingPool {
-                messages.push(ToAgent::Leave);
-                return Ok(messages);
-            }
-            messages.push(ToAgent::Prepare(Box::new(Prepare {
-                boot: life.boot,
-                start_task: life.start_task.clone(),
-                environment: environment.environment_of(&pool.account),
-                is_dedicated: life.is_dedicated,
-                task_slots: life.slots,
-            })));
-            let tasks = tx.tasks_of_node(&node.id)?;
-            for attempt in &hello.running {
-                if !tasks.iter().any(|task| is_current(task, attempt)) {
-                    messages.push(ToAgent::Stop { attempt: attempt.clone() });
-                }
-            }
-            for task in tasks {
-                messages.extend(repeat(tx, &task)?);
-            }
-            Ok(messages)
+            Ok(reports::keep_node(tx, &node, &life)?)
         })
         .await
 }
 
+/// What an agent must be told to be as the state says.
+fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
+    server.store.read(|view| {
+        let Some(node) = view.node(&hello.node_id)? else { return Ok(Vec::new()) };
+        let Some(pool) = view.pool_by_key(node.pool_key)? else { return Ok(Vec::new()) };
+        let life = node.life;
+        if life.state == node::NodeState::LeavingPool {
+            return Ok(vec![ToAgent::Leave]);
+        }
+        let mut messages = vec![ToAgent::Prepare(Box::new(Prepare {
+            boot: life.boot,
+            start_task: life.start_task,
+            environment: server.environment_of(&pool.account),
+            is_dedicated: life.is_dedicated,
+            task_slots: life.slots,
+        }))];
+        let tasks = view.tasks_of_node(&node.id)?;
+        for attempt in &hello.running {
+            if !tasks.iter().any(|task| is_current(task, attempt)) {
+                messages.push(ToAgent::Stop { attempt: attempt.clone() });
+            }
+        }
+        for task in tasks {
+            messages.extend(repeat(view, &task)?);
+        }
+        Ok(messages)
+    })
+}
+
 /// The command of a task's current run once more: an agent that has it ignores it.
-fn repeat(tx: &Tx<'_>, task: &Task) -> Result<Option<ToAgent>, StoreError> {
-    let Some(job) = tx.job_by_key(task.job_key)? else { return Ok(None) };
+fn repeat(view: &View<'_>, task: &Task) -> Result<Option<ToAgent>, StoreError> {
+    let Some(job) = view.job_by_key(task.job_key)? else { return Ok(None) };
     let Ok(spec) = serde_json::from_str(&job.document) else { return Ok(None) };
     Ok(crate::dispatch::run_message(&job, &spec, task))
 }

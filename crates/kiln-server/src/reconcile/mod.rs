@@ -8,5 +8,5 @@ mod nodes;
 mod pool_size;
 
 pub use job_end::{complete as complete_job, remove as remove_job, run as job_end};
-pub use nodes::{recover, run as nodes};
+pub use nodes::{end_unheard, recover, run as nodes};
 pub use pool_size::run as pool_size;

@@ -7,7 +7,7 @@ use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeState};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::time::{TICKS_PER_SECOND, Timestamp};
 use kiln_provision::Exit;
-use kiln_store::StoreError;
+use kiln_store::{StoreError, Tx};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
@@ -21,7 +21,7 @@ const LIFE_MIN_TICKS: i64 = 3 * TICKS_PER_SECOND;
 /// Takes in the ends of agents until it is dropped.
 pub async fn run(server: Arc<Server>, mut exits: mpsc::Receiver<Exit>) {
     while let Some(Exit { node_id }) = exits.recv().await {
-        while let Err(cause) = check(&server, &node_id).await {
+        while let Err(cause) = check(&server, &node_id, End::Seen).await {
             error!(error = %crate::chain(&cause), node_id, "a node could not be looked after");
             clock::pause(clock::AFTER_FAILURE).await;
         }
@@ -40,7 +40,7 @@ pub async fn recover(server: &Arc<Server>) -> Result<(), StoreError> {
             if server.provisioner.adopt(&node.id) {
                 info!(node_id = node.id, "the agent lives on");
             } else {
-                check(server, &node.id).await?;
+                check(server, &node.id, End::Found).await?;
             }
             known.push(node.id);
         }
@@ -55,11 +55,41 @@ pub async fn recover(server: &Arc<Server>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Ends the agent of a node that lives but has no link, and did not come back in time: its
+/// end is seen then, and the node is started again.
+///
+/// # Errors
+/// When the store fails.
+pub fn end_unheard(server: &Server, node_id: &str, incarnation: &str) -> Result<(), StoreError> {
+    if server.links.is_up(node_id) {
+        return Ok(());
+    }
+    let node = server.store.read(|view| view.node(node_id))?;
+    let is_same = node.is_some_and(|node| {
+        node.life.state != NodeState::Unknown
+            && node.life.incarnation.as_deref() == Some(incarnation)
+    });
+    if is_same {
+        warn!(node_id, "the agent of a node is not heard of; it is ended");
+        server.provisioner.kill(node_id);
+    }
+    Ok(())
+}
+
+/// How it is known that an agent does not live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It was seen to end.
+    Seen,
+    /// It was not there when looked for: it may never have been started.
+    Found,
+}
+
 /// The agent of a node does not live: a leaving node is gone, any other is started again.
-pub(super) async fn check(server: &Arc<Server>, node_id: &str) -> Result<(), StoreError> {
+pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Result<(), StoreError> {
     let id = node_id.to_owned();
     let now = clock::now();
-    let lost = server.store.write(move |tx| lose(tx, &id, now)).await?;
+    let lost = server.store.write(move |tx| lose(tx, &id, end, now)).await?;
     match lost {
         Lost::Unknown => {}
         Lost::Gone => remove_directory(server, node_id),
@@ -84,7 +114,7 @@ enum Lost {
     Hopeless,
 }
 
-fn lose(tx: &mut kiln_store::Tx<'_>, node_id: &str, now: Timestamp) -> Result<Lost, StoreError> {
+fn lose(tx: &mut Tx<'_>, node_id: &str, end: End, now: Timestamp) -> Result<Lost, StoreError> {
     let Some(node) = tx.node(node_id)? else { return Ok(Lost::Unknown) };
     let Some(pool) = tx.pool_by_key(node.pool_key)? else { return Ok(Lost::Unknown) };
     if node.life.state == NodeState::LeavingPool {
@@ -98,7 +128,7 @@ fn lose(tx: &mut kiln_store::Tx<'_>, node_id: &str, now: Timestamp) -> Result<Lo
     let is_hopeless = life.state != NodeState::Idle
         && life.state != NodeState::Running
         && now.0.saturating_sub(life.state_at.0) < LIFE_MIN_TICKS
-        && life.incarnation.is_some();
+        && (end == End::Seen || life.incarnation.is_some());
     life = if is_hopeless {
         let error = NodeError {
             code: "AgentFailed".to_owned(),
@@ -124,7 +154,13 @@ pub(super) async fn start(
 ) -> Result<(), StoreError> {
     let config = server.node_config(node, pool);
     let config = serde_json::to_vec(&config).expect("settings of a node are always JSON");
-    let Err(cause) = server.provisioner.start(&node.id, &config).await else { return Ok(()) };
+    let Err(cause) = server.provisioner.start(&node.id, &config).await else {
+        // It may have left its pool while its agent was being started.
+        if server.store.read(|view| view.node(&node.id))?.is_none() {
+            server.provisioner.kill(&node.id);
+        }
+        return Ok(());
+    };
     error!(error = %crate::chain(&cause), node_id = node.id, "a node could not be started");
     let message = crate::chain(&cause).to_string();
     let (id, now) = (node.id.clone(), clock::now());

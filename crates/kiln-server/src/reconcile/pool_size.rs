@@ -11,6 +11,7 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::ToAgent;
 use tracing::{error, info};
 
+use super::nodes::End;
 use crate::link::reports;
 use crate::server::Server;
 use crate::{clock, secrets};
@@ -43,7 +44,7 @@ async fn settle(server: &Arc<Server>, pool_key: i64) -> Result<(), StoreError> {
             server.links.send(&node_id, [ToAgent::Leave]);
         } else {
             server.provisioner.kill(&node_id);
-            super::nodes::check(server, &node_id).await?;
+            super::nodes::check(server, &node_id, End::Found).await?;
         }
     }
     for node in todo.start {

@@ -51,11 +51,12 @@ CREATE TABLE upload (
 
 CREATE INDEX upload_by_age ON upload (changed_at);
 
+-- No reference to the extent: each removal of an extent would look at all staged blocks.
 CREATE TABLE staged_block (
     container_key INTEGER NOT NULL,
     name          BLOB NOT NULL,
     id            TEXT NOT NULL,
-    extent_key    INTEGER NOT NULL REFERENCES extent (key),
+    extent_key    INTEGER NOT NULL,
     size_bytes    INTEGER NOT NULL,
     PRIMARY KEY (container_key, name, id)
 ) WITHOUT ROWID;

@@ -7,5 +7,7 @@ pub(crate) mod extent;
 mod job;
 mod life;
 mod node;
+#[cfg(test)]
+pub(crate) mod plans;
 mod pool;
 pub(crate) mod task;

@@ -1,0 +1,150 @@
+//! Jobs: add, terminate, delete, and their own limits.
+
+use kiln_wire::node::{Outcome, ToAgent};
+use serde_json::json;
+
+use crate::rig::Rig;
+
+#[tokio::test]
+async fn a_terminated_job_ends_what_runs_and_keeps_what_waits() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let agent = &mut agents[0];
+    rig.job("j", "p").await;
+    for id in ["runs", "waits"] {
+        rig.task("j", id, json!({})).await;
+    }
+    let run = agent.run().await;
+    let body = json!({ "terminateReason": "enough" });
+    let ended = rig.post("/jobs/j/terminate", &body).send().await.expect(202);
+    assert!(ended.header("dataserviceid").is_some_and(|it| it.ends_with("/jobs/j/terminate")));
+    assert_eq!(agent.stop().await, run.attempt);
+    agent.end(&run.attempt, Outcome::Stopped).await;
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "enough");
+    assert!(job["executionInfo"]["endTime"].is_string());
+    assert_eq!(job["previousState"], "terminating");
+    let runs = rig.get("/jobs/j/tasks/runs").send().await.expect(200).body;
+    assert_eq!(runs["state"], "completed");
+    assert_eq!(runs["executionInfo"]["failureInfo"]["code"], "TaskEnded");
+    let waits = rig.get("/jobs/j/tasks/waits").send().await.expect(200).body;
+    assert_eq!(waits["state"], "active");
+    let late = json!({ "id": "late", "commandLine": "true" });
+    rig.post("/jobs/j/tasks", &late).send().await.refuses(409, "JobCompleted");
+    rig.post("/jobs/j/terminate", &json!({})).send().await.refuses(409, "JobCompleted");
+    // The place is free for other jobs, and the waiting task does not take it.
+    rig.job("k", "p").await;
+    rig.task("k", "other", json!({})).await;
+    assert_eq!(agent.run().await.job_id, "k");
+}
+
+#[tokio::test]
+async fn a_job_ends_for_the_users_reason_unless_told() {
+    let rig = Rig::start().await;
+    rig.job("j", "p").await;
+    rig.post("/jobs/j/terminate", &json!({})).send().await.expect(202);
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "UserTerminate");
+    rig.job("k", "p").await;
+    let bare = rig.post("/jobs/k/terminate", &json!({})).text(String::new());
+    bare.send().await.expect(202);
+}
+
+#[tokio::test]
+async fn a_large_job_is_deleted_with_all_it_has() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let agent = &mut agents[0];
+    rig.job("j", "p").await;
+    rig.tasks("j", 1_200).await;
+    let run = agent.run().await;
+    let deleted = rig.delete("/jobs/j").send().await.expect(202);
+    assert_eq!(deleted.header("etag"), None);
+    assert_eq!(agent.stop().await, run.attempt);
+    let removed = agent.expect("an order to remove files", |message| {
+        if let ToAgent::RemoveDirectory { path } = message { Some(path.clone()) } else { None }
+    });
+    assert_eq!(removed.await, "workitems/j");
+    rig.until("/jobs/j", |it| it.status == 404).await.refuses(404, "JobNotFound");
+    rig.get("/jobs/j/tasks/t00001").send().await.refuses(404, "JobNotFound");
+    agent.end(&run.attempt, Outcome::Stopped).await;
+    rig.job("J", "p").await;
+    let counts = rig.get("/jobs/J/taskcounts").send().await.expect(200).body;
+    assert_eq!(counts["taskCounts"]["active"], 0);
+    rig.task("J", "t", json!({})).await;
+    assert_eq!(agent.run().await.job_id, "J");
+}
+
+#[tokio::test]
+async fn a_job_keeps_its_own_limit_and_its_priority() {
+    let mut rig = Rig::start().await;
+    let limited = json!({
+        "id": "limited", "poolInfo": { "poolId": "p" }, "maxParallelTasks": 1, "priority": 5,
+        "constraints": { "maxTaskRetryCount": 4 },
+        "commonEnvironmentSettings": [{ "name": "A", "value": "1" }],
+    });
+    rig.post("/jobs", &limited).send().await.expect(201);
+    rig.job("other", "p").await;
+    for id in ["a", "b"] {
+        rig.task("other", id, json!({})).await;
+        rig.task("limited", id, json!({})).await;
+    }
+    let task = rig.get("/jobs/limited/tasks/a").send().await.expect(200).body;
+    assert_eq!(task["constraints"]["maxTaskRetryCount"], 4);
+    let mut agents = rig.pool("p", 1, json!({ "taskSlotsPerNode": 2 })).await;
+    let agent = &mut agents[0];
+    let (first, second) = (agent.run().await, agent.run().await);
+    assert_eq!((first.job_id.as_str(), first.attempt.task_id.as_str()), ("limited", "a"));
+    assert_eq!((second.job_id.as_str(), second.attempt.task_id.as_str()), ("other", "a"));
+    assert_eq!(first.job_environment[0].name, "A");
+    agent.end(&first.attempt, Outcome::Exited { exit_code: 0 }).await;
+    assert_eq!(agent.run().await.job_id, "limited");
+}
+
+#[tokio::test]
+async fn a_job_may_come_before_its_pool() {
+    let mut rig = Rig::start().await;
+    rig.job("j", "Later").await;
+    rig.task("j", "t", json!({})).await;
+    let mut agents = rig.pool("later", 1, json!({})).await;
+    agents[0].run_to(Outcome::Exited { exit_code: 0 }).await;
+    rig.until_state("/jobs/j/tasks/t", "completed").await;
+}
+
+#[tokio::test]
+async fn a_job_ends_when_its_time_is_over() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let job = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "constraints": { "maxWallClockTime": "PT0.3S" },
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    let task = json!({ "id": "t", "commandLine": "true" });
+    rig.post("/jobs/j/tasks", &task).send().await;
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "MaxWallClockTimeExpiry");
+    // After a restart as well.
+    let job = json!({
+        "id": "k", "poolInfo": { "poolId": "p" }, "constraints": { "maxWallClockTime": "PT1S" },
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    rig.task("k", "t", json!({})).await;
+    agents[0].unlink();
+    rig.stop_server().await;
+    rig.start_server().await;
+    agents[0].relink().await;
+    let run = agents[0].run().await;
+    rig.until_state("/jobs/k", "completed").await;
+    assert_eq!(agents[0].stop().await, run.attempt);
+}
+
+#[tokio::test]
+async fn a_job_without_tasks_has_completed_all_of_them() {
+    let rig = Rig::start().await;
+    let job = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "onAllTasksComplete": "terminatejob",
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    let job = rig.until_state("/jobs/j", "completed").await;
+    assert_eq!(job["executionInfo"]["terminateReason"], "AllTasksCompleted");
+}

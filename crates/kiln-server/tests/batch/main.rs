@@ -1,0 +1,19 @@
+//! The Batch endpoint of a server in this process, whose nodes are played by the tests.
+
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that is not there is null, and a wrong index fails the test it is in"
+)]
+
+mod counts;
+mod files;
+mod jobs;
+mod lists;
+mod nodes;
+mod pools;
+mod recorded;
+mod refusals;
+mod restart;
+mod rig;
+mod tasks;
+mod versions;

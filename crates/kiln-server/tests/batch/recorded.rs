@@ -1,0 +1,141 @@
+//! Forms of answers: which headers and members the real service was seen to give to clients of
+//! two of its api-versions.
+
+use kiln_wire::node::Outcome;
+use serde_json::{Value, json};
+
+use crate::rig::{Reply, Rig, pool_body};
+
+const OLD: &str = "2016-07-01.3.1";
+const LATER: &str = "2019-08-01.10.0";
+const NEWEST: &str = "2025-06-01";
+
+/// The headers of an answer that say something about the service or the resource.
+fn headers(reply: &Reply) -> String {
+    let uninteresting = ["server", "date", "content-length", "x-content-type-options"];
+    let mut names: Vec<&str> = reply.headers.keys().map(http::HeaderName::as_str).collect();
+    names.retain(|name| !uninteresting.contains(name));
+    names.sort_unstable();
+    assert_eq!(reply.header("dataserviceversion"), Some("3.0"));
+    names.retain(|name| !["dataserviceversion", "request-id"].contains(name));
+    names.join(" ")
+}
+
+fn members(value: &Value) -> String {
+    let members = value.as_object().expect("members");
+    members.keys().map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn each_operation_has_its_status_and_headers() {
+    let rig = Rig::start().await;
+    let made = "dataserviceid etag last-modified location";
+    let acted = "dataserviceid etag last-modified";
+    let said = "content-type etag last-modified";
+    let job = json!({ "id": "j", "poolInfo": { "poolId": "p" } });
+    let task = json!({ "id": "t", "commandLine": "true" });
+    let resize = json!({ "targetDedicatedNodes": 0 });
+    let nothing = json!({});
+    for (ask, status, expected) in [
+        (rig.post("/pools", &pool_body("p", 0)), 201, made),
+        (rig.post("/jobs", &job), 201, made),
+        (rig.post("/jobs/j/tasks", &task), 201, made),
+        (rig.get("/pools"), 200, "content-type"),
+        (rig.get("/pools/p"), 200, said),
+        (rig.head("/pools/p"), 200, "etag last-modified"),
+        (rig.get("/pools/p/nodes"), 200, "content-type"),
+        (rig.get("/jobs"), 200, "content-type"),
+        (rig.get("/jobs/j"), 200, said),
+        (rig.get("/jobs/j/tasks"), 200, "content-type"),
+        (rig.get("/jobs/j/tasks/t"), 200, said),
+        (rig.get("/jobs/j/taskcounts"), 200, "content-type"),
+        (rig.get("/supportedimages"), 200, "content-type"),
+        (rig.post("/jobs/j/tasks/t/terminate", &nothing), 204, acted),
+        (rig.delete("/jobs/j/tasks/t"), 200, ""),
+        (rig.post("/jobs/j/terminate", &nothing), 202, acted),
+        (rig.delete("/jobs/j"), 202, ""),
+        (rig.post("/pools/p/resize", &resize), 202, acted),
+        (rig.delete("/pools/p"), 202, ""),
+        (rig.get("/jobs/j"), 404, "content-type"),
+    ] {
+        if status == 202 && expected == acted {
+            let settled = |it: &Reply| it.body["allocationState"] == "steady";
+            rig.until("/pools/p", settled).await;
+        }
+        let reply = ask.version(NEWEST).send().await.expect(status);
+        assert_eq!(headers(&reply), expected, "{}", reply.asked);
+        for header in ["location", "dataserviceid"] {
+            let url = reply.header(header).unwrap_or_else(|| rig.url());
+            assert!(url.starts_with(rig.url()) && !url.contains('?'), "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_version_sees_the_members_it_knows() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.job("j", "p").await;
+    rig.task("j", "t", json!({})).await;
+    agents[0].run_to(Outcome::Exited { exit_code: 0 }).await;
+    let node = format!("/pools/p/nodes/{}", agents[0].node_id());
+    let pool = "allocationState allocationStateTransitionTime creationTime SIZES eTag \
+                enableAutoScale enableInterNodeCommunication id lastModified maxTasksPerNode \
+                odata.metadata resizeTimeout state stateTransitionTime TARGETS \
+                taskSchedulingPolicy url virtualMachineConfiguration vmSize";
+    let old_pool = pool.replace("SIZES", "currentDedicated").replace("TARGETS", "targetDedicated");
+    let later_pool = pool
+        .replace("SIZES", "currentDedicatedNodes currentLowPriorityNodes")
+        .replace("TARGETS", "targetDedicatedNodes targetLowPriorityNodes");
+    let job = "constraints creationTime eTag executionInfo id lastModified odata.metadata \
+               onAllTasksComplete onTaskFailure poolInfo priority state stateTransitionTime url \
+               usesTaskDependencies";
+    let old_node = "affinityId allocationTime id ipAddress lastBootTime odata.metadata \
+                    runningTasksCount schedulingState state stateTransitionTime totalTasksRun \
+                    totalTasksSucceeded url vmSize";
+    let old_task = "commandLine constraints creationTime eTag executionInfo id lastModified \
+                    nodeInfo odata.metadata previousState previousStateTransitionTime \
+                    runElevated state stateTransitionTime url";
+    let later_task = old_task.replace("runElevated ", "") + " userIdentity";
+    for (path, version, expected) in [
+        ("/pools/p", OLD, old_pool.as_str()),
+        ("/pools/p", LATER, later_pool.as_str()),
+        ("/jobs/j", OLD, job),
+        ("/jobs/j", LATER, job),
+        (node.as_str(), OLD, old_node),
+        ("/jobs/j/tasks/t", OLD, old_task),
+        ("/jobs/j/tasks/t", LATER, later_task.as_str()),
+    ] {
+        let reply = rig.get(path).version(version).send().await.expect(200);
+        assert_eq!(members(&reply.body), expected, "{version} {path}");
+    }
+    let later = rig.get("/jobs/j/tasks/t").version(LATER).send().await.body;
+    let info = "endTime exitCode requeueCount result retryCount startTime";
+    assert_eq!(members(&later["executionInfo"]), info);
+    let place = "affinityId nodeId nodeUrl poolId taskRootDirectory taskRootDirectoryUrl";
+    assert_eq!(members(&later["nodeInfo"]), place);
+    assert_eq!(later["constraints"]["maxWallClockTime"], "P10675199DT2H48M5.4775807S");
+    assert_eq!(later["nodeInfo"]["affinityId"], format!("TVM:{}", agents[0].node_id()));
+    let old = rig.get("/jobs/j/tasks/t").version(OLD).send().await.body;
+    assert_eq!(members(&old["executionInfo"]), info.replace("result ", ""));
+}
+
+#[tokio::test]
+async fn times_and_tags_have_their_forms() {
+    let rig = Rig::start().await;
+    rig.job("j", "p").await;
+    let job = rig.get("/jobs/j").version(LATER).send().await.expect(200);
+    // 0x8D719DCB2146140, 2019-08-05T19:39:56.7394112Z, Mon, 05 Aug 2019 19:39:56 GMT.
+    let tag = job.body["eTag"].as_str().expect("a tag");
+    assert_eq!(job.header("etag"), Some(tag));
+    let digits = tag.strip_prefix("0x8D").expect("a tag of this century");
+    assert_eq!(digits.len(), "719DCB2146140".len());
+    assert!(digits.chars().all(|it| it.is_ascii_digit() || it.is_ascii_uppercase()), "{tag}");
+    let modified = job.body["lastModified"].as_str().expect("a time");
+    let (seconds, fraction) = modified.split_once('.').unwrap_or((modified, "Z"));
+    assert_eq!(seconds.len(), "2019-08-05T19:39:56".len());
+    assert!(fraction.len() <= 8 && fraction.ends_with('Z') && !fraction.ends_with("0Z"));
+    let header = job.header("last-modified").expect("a date");
+    let (_, clock) = seconds.split_once('T').expect("a date and a time");
+    assert!(header.ends_with(&format!(" {clock} GMT")), "{header} {seconds}");
+}

@@ -1,0 +1,220 @@
+//! No statement reads a whole table, however long its history: asked of SQLite itself.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use kiln_domain::batch::job::JobLife;
+use kiln_domain::batch::node::{Node, NodeLife};
+use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::blob::container::{Container, PublicAccess};
+use kiln_domain::blob::content::{Blob, Block, ContentProperties};
+use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::time::Timestamp;
+use rusqlite::Connection;
+
+use crate::{
+    Account, AccountKind, ContainerKey, ExtentPlace, ExtentUses, StoreError, Tx, migrations,
+};
+
+/// Tables that are read whole, by intent: at the start, or because they stay small.
+const READ_WHOLE: [&str; 4] = [
+    "SCAN account",
+    "SCAN job",
+    "SCAN pool",
+    "SCAN container USING COVERING INDEX container_deleted",
+];
+
+thread_local! {
+    static NOTED: RefCell<BTreeSet<String>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Remembers a statement that was prepared on this thread.
+pub(crate) fn note(sql: &str) {
+    NOTED.with_borrow_mut(|noted| noted.insert(sql.to_owned()));
+}
+
+fn database() -> Connection {
+    let mut connection = Connection::open_in_memory().expect("a database");
+    connection.pragma_update(None, "foreign_keys", "ON").expect("set");
+    migrations::apply(&mut connection).expect("the newest schema");
+    connection
+}
+
+#[test]
+fn every_statement_finds_its_rows_through_an_index() {
+    let connection = database();
+    let mut tx = Tx::new(&connection);
+    accounts(&mut tx).expect("accounts");
+    pools_and_nodes(&mut tx).expect("pools and nodes");
+    jobs_and_tasks(&mut tx).expect("jobs and tasks");
+    blobs(&mut tx).expect("containers and blobs");
+    let noted = NOTED.take();
+    let n_written = n_statements_in_the_source();
+    assert!(noted.len() * 10 >= n_written * 9, "{} of {n_written} were tried", noted.len());
+    for sql in &noted {
+        let plan = plan_of(&connection, sql);
+        for step in plan {
+            let is_slow = step.starts_with("SCAN") || step.contains("TEMP B-TREE");
+            assert!(!is_slow || READ_WHOLE.contains(&step.as_str()), "{step}\n{sql}");
+        }
+    }
+}
+
+/// A row that others point to can be removed without a look at all of these.
+#[test]
+fn every_reference_has_an_index() {
+    let connection = database();
+    let rows = |sql: &str, column: &str| -> Vec<String> {
+        let mut statement = connection.prepare(sql).expect("a statement");
+        let rows = statement.query_map([], |row| row.get(column)).expect("rows");
+        rows.collect::<Result<_, _>>().expect("text")
+    };
+    for table in rows("SELECT name FROM sqlite_schema WHERE type = 'table'", "name") {
+        for column in rows(&format!("PRAGMA foreign_key_list({table})"), "from") {
+            let sql = format!("SELECT 1 FROM {table} WHERE {column} = ?1");
+            let plan = plan_of(&connection, &sql);
+            assert!(plan.iter().all(|it| it.starts_with("SEARCH")), "{table}.{column}: {plan:?}");
+        }
+    }
+}
+
+fn plan_of(connection: &Connection, sql: &str) -> Vec<String> {
+    let explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"));
+    let mut statement = explained.expect("a statement that was prepared before");
+    let mut rows = statement.raw_query();
+    let mut plan = Vec::new();
+    while let Some(row) = rows.next().expect("a row") {
+        plan.push(row.get::<_, String>("detail").expect("text"));
+    }
+    plan
+}
+
+/// How many statements the files of rows prepare, about.
+fn n_statements_in_the_source() -> usize {
+    [
+        include_str!("account.rs"),
+        include_str!("blob.rs"),
+        include_str!("container.rs"),
+        include_str!("extent.rs"),
+        include_str!("job.rs"),
+        include_str!("node.rs"),
+        include_str!("pool.rs"),
+        include_str!("task.rs"),
+    ]
+    .iter()
+    .map(|source| source.matches(".statement(").count())
+    .sum()
+}
+
+fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let keys = ["k".to_owned(), "k".to_owned()];
+    let kind = AccountKind::Batch;
+    let account =
+        Account { kind, name: "a".to_owned(), keys: keys.clone(), created_at: Timestamp(0) };
+    tx.insert_account(&account)?;
+    tx.account(kind, "a")?;
+    tx.accounts()?;
+    tx.update_account_keys(kind, "a", &keys)?;
+    tx.delete_account(kind, "a")?;
+    Ok(())
+}
+
+fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#)
+        .map_err(|cause| StoreError::Damaged { what: "specification", cause })?;
+    let life = PoolLife::new(&spec, Timestamp(0));
+    let key = tx.insert_pool("a", "p", "{}", &life)?;
+    tx.pool("a", "P")?;
+    tx.pool_by_key(key)?;
+    tx.pools_after("a", "", 9)?;
+    tx.all_pools()?;
+    tx.update_pool(key, &life)?;
+    let life = NodeLife::new(1, true, 1, Timestamp(0));
+    let node = Node { id: "n".to_owned(), pool_key: key, secret: String::new(), life };
+    tx.insert_node(&node)?;
+    tx.node("n")?;
+    tx.nodes_of_pool(key)?;
+    tx.update_node("n", &node.life)?;
+    tx.delete_node("n")?;
+    tx.delete_pool(key)
+}
+
+fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = JobLife::new("p".to_owned(), Timestamp(0));
+    let key = tx.insert_job("a", "j", "{}", &life)?;
+    tx.job("a", "J")?;
+    tx.job_by_key(key)?;
+    tx.jobs_after("a", "", 9)?;
+    tx.all_jobs()?;
+    tx.update_job(key, &life)?;
+    let task = Task {
+        job_key: key,
+        id: "t".to_owned(),
+        sequence: 1,
+        slots: 1,
+        document: "{}".to_owned(),
+        life: TaskLife::new(0, Timestamp(0)),
+    };
+    tx.insert_task(&task)?;
+    tx.task(key, "T")?;
+    tx.tasks_after(key, "", 9)?;
+    tx.open_tasks_after(key, 0, 9)?;
+    tx.running_tasks(key)?;
+    tx.tasks_of_node("n")?;
+    tx.task_counts(key)?;
+    tx.update_task(&task, &task.life)?;
+    tx.delete_task(&task)?;
+    tx.delete_job(key)
+}
+
+fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let container = Container {
+        name: "c".to_owned(),
+        modified_at: Timestamp(0),
+        metadata: Metadata::default(),
+        public_access: PublicAccess::Private,
+        policies: Vec::new(),
+    };
+    tx.insert_container("a", &container)?;
+    let key: ContainerKey = tx.container("a", "c")?.ok_or(StoreError::Closed)?.key;
+    tx.containers("a", b"", 9)?;
+    tx.deleted_containers()?;
+    tx.update_container(key, &container)?;
+    let extent = tx.insert_extent(&ExtentPlace::Inline(Vec::new()))?;
+    tx.extent_place(extent)?;
+    tx.unnamed_files(&[1])?;
+    let block = Block { id: "AAAA".to_owned(), extent, size_bytes: 0 };
+    let blob = Blob {
+        name: "b".to_owned(),
+        created_at: Timestamp(0),
+        modified_at: Timestamp(0),
+        size_bytes: 0,
+        properties: ContentProperties::default(),
+        metadata: Metadata::default(),
+    };
+    tx.put_staged_block(key, "b", &block, Timestamp(0))?;
+    tx.put_staged_block(key, "b", &block, Timestamp(1))?;
+    tx.staged(key, "b")?;
+    tx.staged_blocks(key, "b")?;
+    tx.uncommitted_blobs(key, b"", 9)?;
+    tx.stale_uploads(Timestamp(9), 9)?;
+    tx.take_staged_blocks(key, "b")?;
+    tx.take_uploads(key, 9)?;
+    tx.put_blob(key, &blob, &[block])?;
+    tx.blob(key, "b")?;
+    tx.blob_blocks(key, "b")?;
+    tx.blobs(key, b"", 9)?;
+    tx.update_blob(key, &blob)?;
+    tx.delete_blob(key, "b")?;
+    tx.put_blob(key, &blob, &[])?;
+    tx.take_blobs(key, 9)?;
+    let mut uses = ExtentUses::default();
+    uses.add(extent);
+    tx.apply_extent_uses(uses)?;
+    let mut uses = ExtentUses::default();
+    uses.remove(extent);
+    tx.apply_extent_uses(uses)?;
+    tx.mark_container_deleted(key)?;
+    tx.delete_container(key)
+}
