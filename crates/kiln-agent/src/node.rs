@@ -27,16 +27,18 @@ use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
 use crate::isolate::view::TASKS_DIRECTORY;
 use crate::node_init::channel::Incoming;
-use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit};
+use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
 
 /// Time that a node's first process has to become ready, in seconds.
 const READY_SECONDS_MAX: u64 = 30;
-/// Directories of a node's root, with their permission bits.
+/// Directories of a node's root, with their permission bits. What anyone puts into `shared`
+/// belongs to the group of all users: a start task that runs as root copies it for tasks that
+/// do not.
 const DIRECTORIES: [(&str, u32); 7] = [
     ("applications", 0o755),
     ("fsmounts", 0o755),
-    ("shared", 0o777),
+    ("shared", 0o2777),
     ("startup", 0o755),
     ("volatile", 0o755),
     ("volatile/startup", 0o755),
@@ -257,7 +259,7 @@ fn lay_out(tasks: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
     let root = Directory::open_root(tasks).map_err(failed)?;
     root.give(owner, 0o755).map_err(failed)?;
     for (name, mode) in DIRECTORIES {
-        root.make(name, owner, mode).map_err(failed)?;
+        root.make(name, owner.map(UserId::sharing), mode).map_err(failed)?;
     }
     Ok(root)
 }

@@ -33,6 +33,7 @@ macro_rules! on_each_kind {
 on_each_kind!(
     says_hello_and_boots,
     runs_a_start_task_again_until_it_succeeds,
+    shares_what_a_start_task_copies,
     gives_up_a_start_task,
     an_ordinary_user_reaches_nothing_of_the_server,
     fetches_resource_files,
@@ -95,6 +96,26 @@ async fn runs_a_start_task_again_until_it_succeeds(kind: &str) {
         .iter()
         .filter(|(_, report)| matches!(report, Report::StartTask { info, .. } if info.is_running));
     assert_eq!(runs.count(), 3);
+    rig.leave().await;
+}
+
+async fn shares_what_a_start_task_copies(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    let web = Web::start().await;
+    web.answer("/program", 200, "echo shared");
+    let program = ResourceFile {
+        http_url: Some(web.url("/program")),
+        file_path: Some("program".into()),
+        ..ResourceFile::default()
+    };
+    let script = "cp -r program $AZ_BATCH_NODE_SHARED_DIR/new; \
+                  cp -p program $AZ_BATCH_NODE_SHARED_DIR/same";
+    let mut install = start_task(script, Admin, 0);
+    install.resource_files.push(program);
+    rig.prepare(1, Some(install), vec![]).await;
+    assert_eq!(rig.start_task().await.failure, None);
+    let script = "cd $AZ_BATCH_NODE_SHARED_DIR; sh new; sh same";
+    assert_eq!(rig.script("t", NonAdmin, script).await, (0, "shared\nshared\n".to_owned()));
     rig.leave().await;
 }
 
