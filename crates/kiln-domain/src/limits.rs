@@ -22,3 +22,6 @@ pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
 pub const RESIZE_TIMEOUT_MIN_MINUTES: i64 = 5;
 /// Distance between a request's date and ours, in minutes, before it is refused.
 pub const CLOCK_SKEW_MAX_MINUTES: i64 = 15;
+/// Seconds from its creation in which a job without tasks is not ended for having completed
+/// all of them; the service takes some, their number is not known.
+pub const EMPTY_JOB_WAITS_SECONDS: i64 = 5;

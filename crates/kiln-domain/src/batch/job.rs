@@ -162,23 +162,44 @@ impl JobLife {
     }
 }
 
-/// When an open job has used up its time; `None` when it has no end.
-pub fn deadline(job: &Job, spec: &JobSpec) -> Option<Timestamp> {
-    let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit < Span::MAX)?;
-    job.life.is_open().then(|| job.life.created_at.plus(limit))
+/// Whether an open job ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnEnd {
+    /// Now, for this reason.
+    Now(&'static str),
+    /// Not now; what time alone brings about is due then.
+    Later(Option<Timestamp>),
 }
 
-/// Why an open job ends by itself now, if it does; `tasks_open` have not completed.
-pub fn own_end(job: &Job, spec: &JobSpec, tasks_open: i64, now: Timestamp) -> Option<&'static str> {
+/// How many tasks a job has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskTotals {
+    /// All of them.
+    pub all: i64,
+    /// Those that have not completed.
+    pub open: i64,
+}
+
+/// Whether a job ends by itself now, and when to ask again.
+pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> OwnEnd {
     if !job.life.is_open() {
-        return None;
+        return OwnEnd::Later(None);
     }
-    if deadline(job, spec).is_some_and(|at| at <= now) {
-        return Some("MaxWallClockTimeExpiry");
+    let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit < Span::MAX);
+    let deadline = limit.map(|limit| job.life.created_at.plus(limit));
+    if deadline.is_some_and(|at| at <= now) {
+        return OwnEnd::Now("MaxWallClockTimeExpiry");
     }
-    let ends = spec.on_all_tasks_complete == OnAllTasksComplete::TerminateJob;
+    if spec.on_all_tasks_complete != OnAllTasksComplete::TerminateJob || tasks.open > 0 {
+        return OwnEnd::Later(deadline);
+    }
+    // A job without tasks has completed all of them, but its client gets a moment for the first.
+    let waits_until = job.life.created_at.plus(Span::seconds(limits::EMPTY_JOB_WAITS_SECONDS));
+    if tasks.all == 0 && now < waits_until {
+        return OwnEnd::Later(Some(deadline.map_or(waits_until, |it| it.min(waits_until))));
+    }
     // The documents of the service say `AllTasksComplete`; the service itself said this.
-    (ends && tasks_open == 0).then_some("AllTasksCompleted")
+    OwnEnd::Now("AllTasksCompleted")
 }
 
 /// What becomes of a job when `fact` happens; the only place that writes its state.
@@ -266,7 +287,7 @@ pub fn admits_tasks(job: &Job) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Job, JobFact, JobLife, JobSpec, admits_tasks, deadline, own_end, step};
+    use super::{Job, JobFact, JobLife, JobSpec, OwnEnd, TaskTotals, admits_tasks, own_end, step};
     use crate::span::Span;
     use crate::time::Timestamp;
 
@@ -310,15 +331,25 @@ mod tests {
             r#"{"id":"j","poolInfo":{"poolId":"p"},"onAllTasksComplete":"terminatejob",
                 "constraints":{"maxWallClockTime":"PT1S"}}"#,
         );
-        let soon = Timestamp(1);
-        let late = Timestamp(0).plus(Span::seconds(1));
-        assert_eq!(own_end(&job, &plain, 0, late), None);
-        assert_eq!(own_end(&job, &ending, 3, soon), None);
-        assert_eq!(own_end(&job, &ending, 0, soon), Some("AllTasksCompleted"));
-        assert_eq!(own_end(&job, &ending, 3, late), Some("MaxWallClockTimeExpiry"));
-        assert_eq!(deadline(&job, &ending), Some(late));
+        let (soon, late) = (Timestamp(1), Timestamp(0).plus(Span::seconds(1)));
+        let tasks = |all, open| TaskTotals { all, open };
+        assert_eq!(own_end(&job, &plain, tasks(3, 0), late), OwnEnd::Later(None));
+        assert_eq!(own_end(&job, &ending, tasks(3, 3), soon), OwnEnd::Later(Some(late)));
+        assert_eq!(own_end(&job, &ending, tasks(3, 0), soon), OwnEnd::Now("AllTasksCompleted"));
+        let over = OwnEnd::Now("MaxWallClockTimeExpiry");
+        assert_eq!(own_end(&job, &ending, tasks(3, 3), late), over);
+        assert_eq!(own_end(&job, &ending, tasks(0, 0), soon), OwnEnd::Later(Some(late)));
+        let mut endless = ending.clone();
+        endless.constraints.max_wall_clock_time = None;
+        let waited = Timestamp(0).plus(Span::seconds(crate::limits::EMPTY_JOB_WAITS_SECONDS));
+        assert_eq!(own_end(&job, &endless, tasks(0, 0), late), OwnEnd::Later(Some(waited)));
+        assert_eq!(own_end(&job, &endless, tasks(0, 0), waited), OwnEnd::Now("AllTasksCompleted"));
         job.life = step(&job, JobFact::Terminated("x".to_owned()), soon).expect("it may end");
-        assert_eq!(own_end(&job, &ending, 0, late), None, "it ends already");
+        assert_eq!(
+            own_end(&job, &ending, tasks(3, 0), late),
+            OwnEnd::Later(None),
+            "it ends already"
+        );
     }
 
     #[test]

@@ -87,6 +87,7 @@ pub(super) fn exists(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
 /// `POST /pools/P/resize`.
 pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::PoolResize)?;
+    unoffered::check_resize(&body)?;
     spec::refuse_negative_counts(&body)?;
     let targets = |name: &str| {
         body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, Job, JobFact, JobSpec, JobState};
+use kiln_domain::batch::job::{self, Job, JobFact, JobSpec, JobState, OwnEnd, TaskTotals};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
 use tracing::error;
@@ -80,8 +80,8 @@ fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreEr
             Ok(if is_idle { Looked::Due } else { Looked::Open(None) })
         }
         JobState::Active => match end_of(view, &job, now)? {
-            (Some(_), _) => Ok(Looked::Due),
-            (None, deadline) => Ok(Looked::Open(deadline)),
+            OwnEnd::Now(_) => Ok(Looked::Due),
+            OwnEnd::Later(at) => Ok(Looked::Open(at)),
         },
         JobState::Disabling | JobState::Disabled | JobState::Enabling | JobState::Completed => {
             Ok(Looked::Open(None))
@@ -89,14 +89,13 @@ fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreEr
     }
 }
 
-type End = (Option<&'static str>, Option<Timestamp>);
-
-/// Why an open job ends by itself now, and when it will at the latest.
-fn end_of(view: &View<'_>, job: &Job, now: Timestamp) -> Result<End, StoreError> {
+/// Whether an open job ends by itself now.
+fn end_of(view: &View<'_>, job: &Job, now: Timestamp) -> Result<OwnEnd, StoreError> {
     let spec = spec_of(job)?;
     let counts = view.task_counts(job.key)?;
-    let tasks_open = counts.active.tasks + counts.running.tasks;
-    Ok((job::own_end(job, &spec, tasks_open, now), job::deadline(job, &spec)))
+    let open = counts.active.tasks + counts.running.tasks;
+    let all = open + counts.succeeded.tasks + counts.failed.tasks;
+    Ok(job::own_end(job, &spec, TaskTotals { all, open }, now))
 }
 
 fn spec_of(job: &Job) -> Result<JobSpec, StoreError> {
@@ -115,7 +114,7 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(bool, Outbox
             true
         }
         JobState::Active => {
-            if let (Some(reason), _) = end_of(tx, &job, now)? {
+            if let OwnEnd::Now(reason) = end_of(tx, &job, now)? {
                 terminate_job(tx, job, reason.to_owned(), now, &mut outbox)?;
             }
             true

@@ -139,12 +139,18 @@ async fn a_job_ends_when_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn a_job_without_tasks_has_completed_all_of_them() {
-    let rig = Rig::start().await;
+async fn a_job_ends_with_its_last_task_when_it_is_to() {
+    let mut rig = Rig::start().await;
     let job = json!({
         "id": "j", "poolInfo": { "poolId": "p" }, "onAllTasksComplete": "terminatejob",
     });
     rig.post("/jobs", &job).send().await.expect(201);
+    rig.tasks("j", 2).await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    agents[0].run_to(Outcome::Exited { exit_code: 1 }).await;
+    let last = agents[0].run().await;
+    assert_eq!(rig.get("/jobs/j").send().await.body["state"], "active");
+    agents[0].end(&last.attempt, Outcome::Exited { exit_code: 0 }).await;
     let job = rig.until_state("/jobs/j", "completed").await;
     assert_eq!(job["executionInfo"]["terminateReason"], "AllTasksCompleted");
 }

@@ -112,6 +112,9 @@ async fn a_resize_needs_a_target_and_some_time() {
     let short = json!({ "targetDedicatedNodes": 1, "resizeTimeout": "PT1M" });
     let short = rig.post("/pools/p/resize", &short).send().await;
     assert_eq!(short.refuses(400, "InvalidPropertyValue").value("PropertyName"), "resizeTimeout");
+    let patient = json!({ "targetDedicatedNodes": 0, "nodeDeallocationOption": "TaskCompletion" });
+    let patient = rig.post("/pools/p/resize", &patient).send().await;
+    assert_eq!(patient.refuses(501, "NotImplemented").status, 501);
     let gone = rig.post("/pools/q/resize", &json!({ "targetDedicatedNodes": 1 }));
     gone.send().await.refuses(404, "PoolNotFound");
 }
