@@ -33,6 +33,8 @@ pub struct Server {
     pub link_socket: PathBuf,
     /// Variables for every process on a node, but for those of its account.
     pub node_environment: Vec<(String, String)>,
+    /// What of this machine nodes do not show.
+    pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
     /// Numbers the tasks in the order in which they came.
@@ -68,7 +70,7 @@ impl Server {
             link_secret: node.secret.clone(),
             link_socket: self.link_socket.display().to_string(),
             directory: self.provisioner.directory_of(&node.id).display().to_string(),
-            hidden: vec![self.config.data.display().to_string()],
+            hidden: self.hidden.iter().map(|path| path.display().to_string()).collect(),
             first_uid: first_uid(pool.key, node.life.number),
             isolation: self.config.isolation.clone(),
             ip_address: ip_address(node.life.number),

@@ -29,7 +29,7 @@ use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Publishe
 use crate::link::Links;
 use crate::server::Server;
 use crate::signals::Signals;
-use crate::{clock, dispatch, link, reconcile};
+use crate::{clock, dispatch, hidden, link, reconcile};
 
 /// Ends of agents that wait to be dealt with at the most.
 const EXITS_MAX: usize = 1024;
@@ -86,6 +86,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
+        hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
         task_sequence: AtomicI64::new(state.last_sequence),
         config,
