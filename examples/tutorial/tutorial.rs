@@ -63,9 +63,18 @@ pub(crate) enum TutorialError {
     /// A service refused, or was not there.
     #[error("the service did not do what the tutorial needs")]
     Service(#[from] ClientError),
-    /// The report or a result can not be written.
-    #[error("cannot write the report or the results")]
+    /// The report can not be written.
+    #[error("cannot write the report")]
     Write(#[from] io::Error),
+    /// A result can not be written.
+    #[error("cannot write the result `{}`", path.display())]
+    Result {
+        /// Where it was to go.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// There is no Linux image for the nodes.
     #[error("the service offers no verified Linux image")]
     NoImage,
@@ -284,7 +293,8 @@ impl Tutorial {
             let content = self.blobs.get_blob(OUTPUT, &blob.name).await?;
             let name = Path::new(&blob.name).file_name().unwrap_or_default();
             let path = self.results.join(name);
-            std::fs::write(&path, &content)?;
+            std::fs::write(&path, &content)
+                .map_err(|cause| TutorialError::Result { path: path.clone(), cause })?;
             let (name, path) = (&blob.name, path.display());
             writeln!(out, "  Downloaded blob [{name}] from container [{OUTPUT}] to {path}")?;
             results.push((name.clone(), String::from_utf8_lossy(&content).into_owned()));

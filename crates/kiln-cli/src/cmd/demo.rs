@@ -1,6 +1,6 @@
 //! `kiln demo`: the tutorial, whose source is `examples/tutorial`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use kiln_client::{BatchClient, BlobClient, Credentials};
@@ -35,7 +35,7 @@ pub(crate) struct DemoArgs {
     /// Leave pool and job; a Kiln that was started for the demo goes on until Ctrl-C
     #[arg(long)]
     keep: bool,
-    /// Directory for the results [default: kiln-demo in the directory for temporary files]
+    /// Directory for the results [default: a new one in the directory for temporary files]
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
     /// Which accounts
@@ -48,10 +48,7 @@ pub(crate) fn run(
     data: &DataDirectory,
     environment: &Environment,
 ) -> Result<(), Failure> {
-    let results = args.output.clone().unwrap_or_else(|| std::env::temp_dir().join("kiln-demo"));
-    std::fs::create_dir_all(&results).map_err(|cause| {
-        Failure::new(format!("cannot make `{}`", results.display())).because(cause)
-    })?;
+    let results = results_directory(args.output.as_deref())?;
     crate::runtime()?.block_on(async {
         // Before anything starts, so that no signal leaves something behind.
         let mut signals = Signals::listen()?;
@@ -69,6 +66,22 @@ pub(crate) fn run(
         session.end().await;
         ran
     })
+}
+
+/// The directory that the user named, or a new one that stays: a name that is always the same
+/// could be another user's.
+fn results_directory(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let Some(path) = named else {
+        return tempfile::Builder::new()
+            .prefix("kiln-demo-")
+            .tempdir()
+            .map(tempfile::TempDir::keep)
+            .map_err(|cause| Failure::new("cannot make a temporary directory").because(cause));
+    };
+    std::fs::create_dir_all(path).map_err(|cause| {
+        Failure::new(format!("cannot make `{}`", path.display())).because(cause)
+    })?;
+    Ok(path.to_owned())
 }
 
 async fn run_on(
