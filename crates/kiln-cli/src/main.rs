@@ -54,7 +54,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
     let data = || data::DataDirectory::locate(shared.data.clone());
     let done = |result: Result<(), Failure>| result.map(|()| ExitCode::SUCCESS);
     match cli.command {
-        Command::Up(args) => done(cmd::up::run(args, &shared, data()?, environment)),
+        Command::Up(args) => done(cmd::up::run(args, &shared, environment)),
         Command::Env(args) => done(cmd::env::run(&args, &data()?)),
         Command::Exec(args) => cmd::exec::run(args, &data()?, environment),
         Command::Demo(args) => done(cmd::demo::run(&args, &data()?, environment)),

@@ -37,6 +37,8 @@ impl Shared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Layer {
+    /// Only in a file that is named: the usual one lies in the data directory.
+    pub(crate) data: Option<PathBuf>,
     pub(crate) batch_listen: Option<SocketAddr>,
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
@@ -58,6 +60,7 @@ impl Layer {
     /// What the variables say.
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, Failure> {
         Ok(Self {
+            data: environment.get("KILN_DATA").map(PathBuf::from),
             batch_listen: address(environment, "KILN_BATCH_LISTEN")?,
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
@@ -66,14 +69,26 @@ impl Layer {
         })
     }
 
-    /// What the file says: `named` must be there, `usual` may be.
-    pub(crate) fn from_file(named: Option<&Path>, usual: &Path) -> Result<Self, Failure> {
-        let path = named.unwrap_or(usual);
+    /// What the usual file in the data directory says, if it is there.
+    pub(crate) fn from_usual_file(path: &Path) -> Result<Self, Failure> {
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let layer = Self::from_file(path)?;
+        if layer.data.is_some() {
+            let path = path.display();
+            let what = format!("the settings in `{path}` name a data directory, but lie in one");
+            return Err(
+                Failure::usage(what).hint("name the file with --config, or take `data` out of it")
+            );
+        }
+        Ok(layer)
+    }
+
+    /// What a file says, which must be there.
+    pub(crate) fn from_file(path: &Path) -> Result<Self, Failure> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
             Err(cause) => {
                 let what = format!("cannot read the settings in `{}`", path.display());
                 return Err(Failure::usage(what).because(cause));
@@ -89,6 +104,7 @@ impl Layer {
     /// This layer, with what it leaves open from `below`.
     pub(crate) fn over(self, below: Self) -> Self {
         Self {
+            data: self.data.or(below.data),
             batch_listen: self.batch_listen.or(below.batch_listen),
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
@@ -171,7 +187,17 @@ mod tests {
     #[test]
     fn a_named_file_must_exist() {
         let absent = PathBuf::from("/nonexistent/kiln.toml");
-        assert!(Layer::from_file(Some(&absent), &absent).is_err());
-        assert_eq!(Layer::from_file(None, &absent).expect("nothing"), Layer::default());
+        assert!(Layer::from_file(&absent).is_err());
+        assert_eq!(Layer::from_usual_file(&absent).expect("nothing"), Layer::default());
+    }
+
+    #[test]
+    fn only_a_named_file_names_the_data_directory() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let file = scratch.path().join("kiln.toml");
+        std::fs::write(&file, "data = \"/var/lib/kiln\"").expect("a file");
+        let named = Layer::from_file(&file).expect("settings");
+        assert_eq!(named.data, Some(PathBuf::from("/var/lib/kiln")));
+        assert!(Layer::from_usual_file(&file).is_err());
     }
 }

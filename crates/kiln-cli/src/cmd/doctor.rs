@@ -96,7 +96,7 @@ fn addresses(data: &DataDirectory, environment: &Environment) -> Result<Vec<Find
             found("Blob address", &endpoints.blob_url),
         ]);
     }
-    let file = Layer::from_file(None, &data.file("kiln.toml"))?;
+    let file = Layer::from_usual_file(&data.file("kiln.toml"))?;
     let settings = Layer::from_environment(environment)?.over(file).settle();
     Ok(vec![
         address("Batch address", settings.batch_listen, "--batch-listen"),

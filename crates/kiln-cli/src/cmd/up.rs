@@ -16,8 +16,9 @@ use crate::{logs, output};
 
 const EXAMPLE: &str = "\
 A setting is taken from the flag, else the KILN_... variable, else the settings file, else the
-default. The file is TOML with the names of the flags:
+default. The file is TOML with the names of the flags (`data` only in a file named by --config):
 
+  data = \"/var/lib/kiln\"
   batch-listen = \"127.0.0.1:8700\"
   blob-listen = \"127.0.0.1:10000\"
   ready-file = \"/run/kiln/ready.json\"
@@ -60,13 +61,8 @@ pub(crate) struct UpArgs {
     isolation: Option<String>,
 }
 
-pub(crate) fn run(
-    args: UpArgs,
-    shared: &Shared,
-    data: DataDirectory,
-    environment: &Environment,
-) -> Result<(), Failure> {
-    let settings = settle(args, shared, &data, environment)?;
+pub(crate) fn run(args: UpArgs, shared: &Shared, environment: &Environment) -> Result<(), Failure> {
+    let (data, settings) = settle(args, shared, environment)?;
     logs::start(settings.log.as_deref().unwrap_or(logs::NOTABLE))?;
     crate::runtime()?.block_on(serve(data, &settings, environment))
 }
@@ -74,19 +70,26 @@ pub(crate) fn run(
 fn settle(
     args: UpArgs,
     shared: &Shared,
-    data: &DataDirectory,
     environment: &Environment,
-) -> Result<Settings, Failure> {
+) -> Result<(DataDirectory, Settings), Failure> {
     let named = args.config.or_else(|| environment.get("KILN_CONFIG").map(PathBuf::from));
-    let file = Layer::from_file(named.as_deref(), &data.file("kiln.toml"))?;
+    let named = named.as_deref().map(Layer::from_file).transpose()?;
     let flags = Layer {
+        data: shared.data.clone(),
         batch_listen: args.batch_listen,
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,
         isolation: args.isolation,
         log: shared.log.clone(),
     };
-    Ok(flags.over(Layer::from_environment(environment)?).over(file).settle())
+    let mut layer = flags.over(Layer::from_environment(environment)?);
+    let has_named = named.is_some();
+    layer = layer.over(named.unwrap_or_default());
+    let data = DataDirectory::locate(layer.data.clone())?;
+    if !has_named {
+        layer = layer.over(Layer::from_usual_file(&data.file("kiln.toml"))?);
+    }
+    Ok((data, layer.settle()))
 }
 
 async fn serve(
