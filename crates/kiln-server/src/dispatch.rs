@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
-use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, TaskSpec};
+use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
@@ -17,8 +17,8 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, Run, ToAgent};
 use tracing::{error, warn};
 
-use crate::clock;
 use crate::server::Server;
+use crate::{clock, kept};
 
 /// Assignments of one pool in one commit at the most.
 const ASSIGNMENTS_MAX: usize = 512;
@@ -113,18 +113,18 @@ fn commit(
 
 fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreError> {
     let Some(job) = tx.job_by_key(job_key)? else { return Ok(None) };
-    let spec = serde_json::from_str(&job.document)
-        .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
+    let spec = kept::job_spec(&job)?;
     Ok(Some((job, spec)))
 }
 
 /// The command that runs the current attempt of a task; `None` when its document is damaged,
 /// which is logged and leaves the task waiting for its node's next look.
 pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent> {
-    let spec: TaskSpec = match serde_json::from_str(&task.document) {
+    let spec = match kept::task_spec(task) {
         Ok(spec) => spec,
         Err(cause) => {
-            warn!(%cause, job = job.id, task = task.id, "bug: a kept task can not be read");
+            let error = crate::chain(&cause);
+            warn!(%error, job = job.id, task = task.id, "bug: a kept task can not be read");
             return None;
         }
     };

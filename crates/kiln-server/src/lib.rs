@@ -16,6 +16,7 @@ pub mod dispatch;
 mod hidden;
 pub mod http;
 pub mod intercept;
+mod kept;
 pub mod link;
 pub mod reconcile;
 mod secrets;

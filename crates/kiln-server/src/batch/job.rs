@@ -21,7 +21,7 @@ use super::outbox::{Outbox, keep_ended};
 use super::page::Page;
 use super::spec;
 use super::unoffered;
-use crate::reconcile;
+use crate::{kept, reconcile};
 
 /// The reason of a termination for which the client gives none.
 const TERMINATED_BY_USER: &str = "UserTerminate";
@@ -190,8 +190,7 @@ fn end_tasks(
 /// Keeps a life in which no task of the job may start any more.
 fn close(tx: &mut Tx<'_>, job: Job, life: JobLife) -> Result<Job, StoreError> {
     tx.update_job(job.key, &life)?;
-    let spec: JobSpec = serde_json::from_str(&job.document)
-        .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
+    let spec = kept::job_spec(&job)?;
     let job = Job { life, ..job };
     tx.announce(change(&job, &spec));
     Ok(job)

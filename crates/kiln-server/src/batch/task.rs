@@ -23,6 +23,7 @@ use super::page::Page;
 use super::spec;
 use super::unoffered;
 use crate::dispatch::task_change;
+use crate::kept;
 
 /// A task that is about to be added.
 struct NewTask {
@@ -178,8 +179,7 @@ pub(super) fn find(
 fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, JobSpec), OpError> {
     let job = super::job::find(view, account, job_id)?;
     job::admits_tasks(&job)?;
-    let spec = serde_json::from_str(&job.document)
-        .map_err(|cause| OpError::Damaged { what: "job specification", cause })?;
+    let spec = kept::job_spec(&job)?;
     Ok((job, spec))
 }
 

@@ -16,7 +16,7 @@ use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::server::Server;
-use crate::{clock, reconcile};
+use crate::{clock, kept, reconcile};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -167,7 +167,7 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
 /// The command of a task's current run once more: an agent that has it ignores it.
 fn repeat(view: &View<'_>, task: &Task) -> Result<Option<ToAgent>, StoreError> {
     let Some(job) = view.job_by_key(task.job_key)? else { return Ok(None) };
-    let Ok(spec) = serde_json::from_str(&job.document) else { return Ok(None) };
+    let Ok(spec) = kept::job_spec(&job) else { return Ok(None) };
     Ok(crate::dispatch::run_message(&job, &spec, task))
 }
 

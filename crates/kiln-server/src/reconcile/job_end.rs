@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, Job, JobFact, JobSpec, JobState, OwnEnd, TaskTotals};
+use kiln_domain::batch::job::{self, Job, JobFact, JobState, OwnEnd, TaskTotals};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
 use tracing::error;
 
 use crate::batch::{Outbox, terminate_job};
-use crate::clock;
 use crate::server::Server;
+use crate::{clock, kept};
 
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
@@ -91,16 +91,11 @@ fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreEr
 
 /// Whether an open job ends by itself now.
 fn end_of(view: &View<'_>, job: &Job, now: Timestamp) -> Result<OwnEnd, StoreError> {
-    let spec = spec_of(job)?;
+    let spec = kept::job_spec(job)?;
     let counts = view.task_counts(job.key)?;
     let open = counts.active.tasks + counts.running.tasks;
     let all = open + counts.succeeded.tasks + counts.failed.tasks;
     Ok(job::own_end(job, &spec, TaskTotals { all, open }, now))
-}
-
-fn spec_of(job: &Job) -> Result<JobSpec, StoreError> {
-    serde_json::from_str(&job.document)
-        .map_err(|cause| StoreError::Damaged { what: "job specification", cause })
 }
 
 /// Does what is due; false when more is left to do.

@@ -14,7 +14,7 @@ use tracing::{error, info};
 use super::nodes::End;
 use crate::link::reports;
 use crate::server::Server;
-use crate::{clock, secrets};
+use crate::{clock, kept, secrets};
 
 /// Looks at pools until it is dropped.
 pub async fn run(server: Arc<Server>) {
@@ -69,9 +69,13 @@ fn look(
             .filter(|node| node.life.state != NodeState::LeavingPool)
             .collect();
         let wanted = usize::try_from(life.wanted(is_dedicated)).unwrap_or(usize::MAX);
-        for _ in staying.len()..wanted {
-            let node = add_node(tx, &pool, &mut life, is_dedicated, now)?;
-            todo.start.push(node);
+        if staying.len() < wanted {
+            let spec = kept::pool_spec(&pool)?;
+            for _ in staying.len()..wanted {
+                let node = new_node(pool_key, &spec, &mut life, is_dedicated, now);
+                tx.insert_node(&node)?;
+                todo.start.push(node);
+            }
         }
         // Those with least to lose go first, the newest of them before the oldest.
         staying.sort_by_key(|node| (node.life.tasks_running, std::cmp::Reverse(node.life.number)));
@@ -101,28 +105,24 @@ fn look(
     Ok(Some((pool, todo)))
 }
 
-fn add_node(
-    tx: &mut Tx<'_>,
-    pool: &Pool,
+fn new_node(
+    pool_key: i64,
+    spec: &PoolSpec,
     pool_life: &mut PoolLife,
     is_dedicated: bool,
     now: Timestamp,
-) -> Result<Node, StoreError> {
-    let spec: PoolSpec = serde_json::from_str(&pool.document)
-        .map_err(|cause| StoreError::Damaged { what: "pool specification", cause })?;
+) -> Node {
     pool_life.nodes_made = pool_life.nodes_made.saturating_add(1);
     let number = pool_life.nodes_made;
     let mut life = NodeLife::new(number, is_dedicated, spec.task_slots_per_node, now);
-    life.start_task = spec.start_task;
+    life.start_task.clone_from(&spec.start_task);
     let kind = if is_dedicated { 'd' } else { 'p' };
-    let node = Node {
+    Node {
         id: format!("tvmps_{}_{kind}", secrets::hex_id()),
-        pool_key: pool.key,
+        pool_key,
         secret: secrets::key(),
         life,
-    };
-    tx.insert_node(&node)?;
-    Ok(node)
+    }
 }
 
 /// A node begins to leave: its tasks wait again.

@@ -1,12 +1,11 @@
 //! The board of the dispatch loop, built once from what is kept.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::JobSpec;
-use kiln_domain::batch::pool::{NodeFillType, PoolSpec};
+use kiln_domain::batch::pool::NodeFillType;
 use kiln_store::{Store, StoreError};
 
-use crate::dispatch;
 use crate::signals::Signals;
+use crate::{dispatch, kept};
 
 /// Open tasks of one job that are read at once.
 const REBUILD_TASKS: usize = 10_000;
@@ -16,7 +15,7 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
     let mut last_sequence = 0;
     store.read(|view| {
         for pool in view.all_pools()? {
-            let packs = serde_json::from_str::<PoolSpec>(&pool.document)
+            let packs = kept::pool_spec(&pool)
                 .is_ok_and(|it| it.task_scheduling_policy.node_fill_type == NodeFillType::Pack);
             let (pool_key, account, pool_id) = (pool.key, pool.account, pool.id);
             let mut changes = vec![Change::Pool { pool_key, account, pool_id, packs }];
@@ -27,7 +26,7 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
             signals.observe(changes);
         }
         for job in view.all_jobs()? {
-            let Ok(spec) = serde_json::from_str::<JobSpec>(&job.document) else { continue };
+            let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![
                 crate::batch::job_change(&job, &spec),
                 Change::JobEnd { job_key: job.key },
