@@ -37,6 +37,8 @@ impl Signals {
                 | Change::Node { .. }
                 | Change::NodeGone { .. }
                 | Change::Job { .. }
+                | Change::JobNodeExcluded { .. }
+                | Change::JobNodeAdmitted { .. }
                 | Change::Task { .. }
                 | Change::TaskGone { .. } => {}
             }

@@ -10,6 +10,7 @@ pub mod change;
 pub mod command;
 pub mod image;
 pub mod job;
+pub mod needs;
 pub mod node;
 pub mod pool;
 pub mod start_task;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use super::needs::TaskNeeds;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -27,9 +28,6 @@ pub struct TaskSpec {
     /// Limits on its runs.
     #[serde(default)]
     pub constraints: TaskConstraints,
-    /// Slots it takes on its node.
-    #[serde(default = "one_slot")]
-    pub required_slots: u32,
 }
 
 /// Limits on the runs of a task.
@@ -87,8 +85,8 @@ pub struct Task {
     pub id: String,
     /// Order within the job: tasks start in this order.
     pub sequence: i64,
-    /// Slots it takes on its node.
-    pub slots: u32,
+    /// What it needs of a pool to run.
+    pub needs: TaskNeeds,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
     /// What has become of it.
@@ -227,15 +225,7 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
         });
     }
     check_time("constraints.maxWallClockTime", spec.constraints.max_wall_clock_time)?;
-    check_time("constraints.retentionTime", spec.constraints.retention_time)?;
-    if spec.required_slots == 0 {
-        return Err(Rejection::InvalidProperty {
-            name: "requiredSlots".to_owned(),
-            value: "0".to_owned(),
-            reason: "A task takes at least one slot".to_owned(),
-        });
-    }
-    Ok(())
+    check_time("constraints.retentionTime", spec.constraints.retention_time)
 }
 
 fn check_time(name: &str, time: Option<Span>) -> Result<(), Rejection> {
@@ -352,10 +342,6 @@ impl FailureInfo {
     }
 }
 
-fn one_slot() -> u32 {
-    1
-}
-
 /// Why a completed task counts as failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -393,6 +379,7 @@ pub struct NameValue {
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Place, Task, TaskFact, TaskLife, TaskState, step};
+    use crate::batch::needs::TaskNeeds;
     use crate::time::Timestamp;
 
     fn task(retries_max: i32) -> Task {
@@ -400,7 +387,7 @@ mod tests {
             job_key: 1,
             id: "a".to_owned(),
             sequence: 1,
-            slots: 1,
+            needs: TaskNeeds::slots(1),
             document: "{}".to_owned(),
             life: TaskLife::new(retries_max, Timestamp(0)),
         }

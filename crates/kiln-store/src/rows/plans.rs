@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::job::JobLife;
+use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife};
@@ -152,7 +153,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         job_key: key,
         id: "t".to_owned(),
         sequence: 1,
-        slots: 1,
+        needs: TaskNeeds::slots(1),
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
