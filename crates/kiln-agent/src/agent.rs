@@ -399,7 +399,7 @@ impl Agent {
             self.ended.pop_front();
         }
         self.ended.push_back(id.clone());
-        self.report(Report::Ended { attempt: id, at: clock::now(), outcome });
+        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage: None });
         if let Some(next) = next {
             let run = self.waiting.swap_remove(next);
             self.on_run(run);
