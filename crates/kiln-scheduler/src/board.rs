@@ -88,7 +88,7 @@ impl Board {
                 self.after(job_key);
             }
             // These speak to the reconcilers.
-            Change::PoolSize { .. } | Change::JobEnd { .. } => {}
+            Change::PoolSize { .. } | Change::JobEnd { .. } | Change::JobSchedule { .. } => {}
         }
     }
 

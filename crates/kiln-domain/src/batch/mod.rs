@@ -8,6 +8,7 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod deallocation;
 pub mod image;
 pub mod job;
 pub mod needs;
@@ -15,3 +16,4 @@ pub mod node;
 pub mod pool;
 pub mod start_task;
 pub mod task;
+pub mod usage;
