@@ -1,3 +1,5 @@
+//! Walks through the life of one node in one job.
+
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
