@@ -9,6 +9,7 @@ use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::TaskSpec;
+use kiln_domain::batch::usage::Usage;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -319,6 +320,9 @@ pub enum Report {
         at: Timestamp,
         /// How.
         outcome: Outcome,
+        /// What it took of the node; absent when its process never ran.
+        #[serde(default)]
+        usage: Option<Usage>,
     },
 }
 
