@@ -338,7 +338,7 @@ impl Agent {
         if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
             return;
         }
-        let earlier = self.attempts.iter().find(|(known, _)| is_same_task(known, id));
+        let earlier = self.attempts.iter().find(|(known, _)| known.is_same_task(id));
         if let Some((_, earlier)) = earlier {
             earlier.stop.send_replace(true);
             self.waiting.push(run);
@@ -394,7 +394,7 @@ impl Agent {
     }
 
     fn on_ended(&mut self, id: AttemptId, end: End) {
-        let next = self.waiting.iter().position(|run| is_same_task(&run.attempt, &id));
+        let next = self.waiting.iter().position(|run| run.attempt.is_same_task(&id));
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
@@ -406,10 +406,6 @@ impl Agent {
             self.on_run(run);
         }
     }
-}
-
-fn is_same_task(one: &AttemptId, other: &AttemptId) -> bool {
-    one.job_key == other.job_key && one.task_id == other.task_id
 }
 
 /// Room for a message; `None` without a link.

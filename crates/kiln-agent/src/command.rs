@@ -12,6 +12,7 @@ use kiln_domain::batch::attempt::{Effect, Fact, State, step};
 use kiln_domain::batch::command::ResourceFile;
 use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use tokio::sync::watch;
 
@@ -73,8 +74,7 @@ struct Hands<'a> {
     preparation: Option<Preparation<'a>>,
     directory: Option<Directory>,
     process: Option<Process>,
-    spawned_at: Option<Timestamp>,
-    ended_at: Option<Timestamp>,
+    began_at: Timestamp,
 }
 
 /// Runs `command` to its end; `stop` becomes true when its end is asked for.
@@ -90,8 +90,7 @@ pub(crate) async fn run(
         preparation: Some(Box::pin(prepare(node, fetcher, command))),
         directory: None,
         process: None,
-        spawned_at: None,
-        ended_at: None,
+        began_at: clock::now(),
     };
     let deadline = async {
         match command.time_limit {
@@ -156,15 +155,9 @@ impl Hands<'_> {
             return std::future::pending().await;
         };
         match process.next().await {
-            ProcessFact::Spawned => {
-                self.spawned_at = Some(clock::now());
-                Fact::Spawned
-            }
+            ProcessFact::Spawned => Fact::Spawned,
             ProcessFact::SpawnFailed { step, errno } => Fact::SpawnFailed(not_started(step, errno)),
-            ProcessFact::Exited { exit_code } => {
-                self.ended_at = Some(clock::now());
-                Fact::Exited { exit_code }
-            }
+            ProcessFact::Exited { exit_code } => Fact::Exited { exit_code },
             ProcessFact::Emptied => Fact::Emptied,
         }
     }
@@ -196,10 +189,9 @@ impl Hands<'_> {
     }
 
     fn end(&self, outcome: Outcome) -> End {
-        let wall = self.ended_at.zip(self.spawned_at).map(|(end, begin)| end.since(begin));
-        let wall_us = wall.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        let wall_clock = Span::from_std(clock::now().since(self.began_at));
         let usage = self.process.as_ref().and_then(Process::usage);
-        End { outcome, usage: usage.map(|usage| Usage { wall_us, ..usage }) }
+        End { outcome, usage: usage.map(|usage| Usage { wall_clock, ..usage }) }
     }
 
     async fn spawn(&mut self) -> Result<Process, FailureInfo> {

@@ -9,6 +9,7 @@ mod crate_edges;
 mod documents;
 mod module_files;
 mod places;
+mod rules_page;
 mod tree;
 
 use crate::report;
@@ -18,7 +19,7 @@ use tree::{Finding, Tree};
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// All rules, in the order a person fixes them.
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     module_files::begin_with_their_purpose,
     module_files::stay_small,
     module_files::are_declared,
@@ -30,6 +31,7 @@ const RULES: [Rule; 11] = [
     documents::link_to_files,
     documents::list_every_api_version,
     documents::list_every_operation,
+    rules_page::have_tests,
 ];
 
 /// Runs every rule; says what is wrong and answers whether nothing was.

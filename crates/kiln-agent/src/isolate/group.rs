@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -182,13 +183,14 @@ impl CommandGroup {
     /// counts that for groups.
     pub(crate) fn count(&self, usage: Usage) -> Usage {
         let text = fs::read_to_string(self.path.join("cpu.stat")).unwrap_or_default();
-        let number = |name: &str| -> Option<u64> {
+        let time = |name: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-            lines.find(|(found, _)| *found == name)?.1.parse().ok()
+            let us = lines.find(|(found, _)| *found == name)?.1.parse().ok()?;
+            Some(Span::from_std(Duration::from_micros(us)))
         };
         Usage {
-            user_us: number("user_usec").unwrap_or(usage.user_us),
-            kernel_us: number("system_usec").unwrap_or(usage.kernel_us),
+            user_cpu: time("user_usec").unwrap_or(usage.user_cpu),
+            kernel_cpu: time("system_usec").unwrap_or(usage.kernel_cpu),
             ..usage
         }
     }

@@ -4,8 +4,10 @@
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
 
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 /// Bytes of a block, as the kernel counts blocks of a process.
@@ -48,8 +50,8 @@ pub(crate) fn reap<'a>(counters_of: impl FnOnce(i32) -> Option<&'a Counters>) ->
         libc::WEXITSTATUS(status)
     };
     let usage = match counted {
-        Some([n_reads, n_writes, read_bytes, written_bytes]) => {
-            Usage { n_reads, n_writes, read_bytes, written_bytes, ..usage }
+        Some([read_ops, write_ops, read_bytes, write_bytes]) => {
+            Usage { read_ops, write_ops, read_bytes, write_bytes, ..usage }
         }
         None => usage,
     };
@@ -74,19 +76,19 @@ fn next_ended() -> Option<i32> {
 
 /// What a process and the descendants it waited for took, as the kernel counts it always.
 fn usage_of(counted: &libc::rusage) -> Usage {
-    let us = |time: libc::timeval| {
+    let time = |time: libc::timeval| {
         let us = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
-        u64::try_from(us).unwrap_or(0)
+        Span::from_std(Duration::from_micros(u64::try_from(us).unwrap_or(0)))
     };
     let number = |number| u64::try_from(number).unwrap_or(0);
     Usage {
-        user_us: us(counted.ru_utime),
-        kernel_us: us(counted.ru_stime),
-        memory_bytes_max: number(counted.ru_maxrss).saturating_mul(1024),
-        n_reads: number(counted.ru_inblock),
-        n_writes: number(counted.ru_oublock),
+        user_cpu: time(counted.ru_utime),
+        kernel_cpu: time(counted.ru_stime),
+        peak_memory_bytes: number(counted.ru_maxrss).saturating_mul(1024),
+        read_ops: number(counted.ru_inblock),
+        write_ops: number(counted.ru_oublock),
         read_bytes: number(counted.ru_inblock).saturating_mul(BLOCK_BYTES),
-        written_bytes: number(counted.ru_oublock).saturating_mul(BLOCK_BYTES),
+        write_bytes: number(counted.ru_oublock).saturating_mul(BLOCK_BYTES),
         ..Usage::default()
     }
 }

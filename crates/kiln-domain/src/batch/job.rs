@@ -97,6 +97,8 @@ pub struct Job {
     pub id: String,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
+    /// The store's key of the job schedule that made it, if one did.
+    pub schedule_key: Option<i64>,
     /// What has become of it.
     pub life: JobLife,
 }
@@ -297,6 +299,7 @@ mod tests {
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
+            schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
         };
         let mut said = Vec::new();
@@ -323,6 +326,7 @@ mod tests {
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
+            schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
         };
         let spec = |json: &str| serde_json::from_str::<JobSpec>(json).expect("a specification");

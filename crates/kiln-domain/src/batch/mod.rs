@@ -8,6 +8,7 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod deallocation;
 pub mod image;
 pub mod job;
 pub mod node;

@@ -76,8 +76,6 @@ pub(super) fn leave_node(
         let life = node::step(&node.life, reports::left(task, life), now);
         reports::keep_node(tx, &node, &life)?;
     }
-    let attempt =
-        AttemptId { job_key: task.job_key, task_id: task.id.clone(), attempt: task.life.attempt };
-    outbox.add(&place.node_id, ToAgent::Stop { attempt });
+    outbox.add(&place.node_id, ToAgent::Stop { attempt: AttemptId::of(task) });
     Ok(())
 }
