@@ -32,7 +32,9 @@ pub(crate) async fn run(
                 tell(boot, reports, started.clone()).await;
                 let outcome = match boot.start_task_command(spec) {
                     Ok(command) => {
-                        command::run(&boot.node, &boot.fetcher, &command, stop.clone()).await
+                        command::run(&boot.node, &boot.fetcher, &command, stop.clone())
+                            .await
+                            .outcome
                     }
                     Err(failure) => Outcome::NotStarted { failure },
                 };
