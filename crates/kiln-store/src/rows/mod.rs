@@ -11,3 +11,4 @@ mod node;
 pub(crate) mod plans;
 mod pool;
 pub(crate) mod task;
+pub(crate) mod usage;
