@@ -177,8 +177,9 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));
     tx.update_task(&task, &usage.ok_or(StoreError::Closed)?)?;
     tx.keep_usage()?;
-    tx.job_usage(key)?;
-    tx.account_job_usage("a")?;
+    tx.usage_of_job(key)?;
+    tx.usage_of_schedule(1)?;
+    tx.usage_of_jobs("a")?;
     tx.delete_task(&task)?;
     tx.delete_job(key)
 }

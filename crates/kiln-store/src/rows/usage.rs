@@ -1,12 +1,13 @@
-//! Sums that become statistics: of a job's tasks, and of the jobs of an account.
+//! Sums that become statistics: over the tasks of a job, over the jobs of a schedule or account.
 //!
 //! [`Tx::update_task`](crate::Tx::update_task) notes what a task adds; what one operation noted
-//! is written once for each job when the operation ends.
+//! is written once for each job when the operation ends. The sums of a job that is removed go to
+//! its schedule and account.
 
 use kiln_domain::batch::usage::Tally;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Params, Row, ToSql, params};
 
 use crate::{StoreError, Tx, View};
 
@@ -35,6 +36,13 @@ const ADD: &str = "updated_at = max(updated_at, excluded.updated_at),
                    succeeded = succeeded + excluded.succeeded,
                    failed = failed + excluded.failed,
                    retries = retries + excluded.retries";
+
+/// A table of sums, and the column that says whose.
+struct Table(&'static str, &'static str);
+
+const OF_JOBS: Table = Table("job_usage", "job_key");
+const OF_SCHEDULES: Table = Table("schedule_usage", "schedule_key");
+const OF_ACCOUNTS: Table = Table("account_usage", "account");
 
 fn from_row(row: &Row<'_>) -> Result<JobUsage, rusqlite::Error> {
     let span = |idx| row.get(idx).map(Span::from_ticks);
@@ -69,21 +77,44 @@ impl JobUsage {
 
 impl View<'_> {
     /// The sums of a job, once one of its tasks added something.
-    pub fn job_usage(&self, job_key: i64) -> Result<Option<JobUsage>, StoreError> {
-        let sql = format!("SELECT {SUMS} FROM job_usage WHERE job_key = ?1");
-        Ok(self.statement(&sql)?.query_row(params![job_key], from_row).optional()?)
+    pub fn usage_of_job(&self, job_key: i64) -> Result<Option<JobUsage>, StoreError> {
+        self.usage(&OF_JOBS, job_key)
     }
 
-    /// The sums of all jobs that an account ever had, if any of them had something.
-    pub fn account_job_usage(&self, account: &str) -> Result<Option<JobUsage>, StoreError> {
-        let sql = format!("SELECT {SUMS} FROM past_job_usage WHERE account = ?1");
-        let mut sum = self.statement(&sql)?.query_row(params![account], from_row).optional()?;
+    /// The sums of all jobs that a schedule ever made, if any of them has some.
+    pub fn usage_of_schedule(&self, schedule_key: i64) -> Result<Option<JobUsage>, StoreError> {
+        let gone = self.usage(&OF_SCHEDULES, schedule_key)?;
+        let sql = format!(
+            "SELECT {SUMS} FROM job JOIN job_usage ON job_usage.job_key = job.key
+             WHERE job.schedule_key = ?1 AND job.schedule_key IS NOT NULL"
+        );
+        self.sum_up(gone, &sql, params![schedule_key])
+    }
+
+    /// The sums of all jobs that an account ever had, if any of them has some.
+    pub fn usage_of_jobs(&self, account: &str) -> Result<Option<JobUsage>, StoreError> {
+        let gone = self.usage(&OF_ACCOUNTS, account)?;
         let sql = format!(
             "SELECT {SUMS} FROM job JOIN job_usage ON job_usage.job_key = job.key
              WHERE job.account = ?1"
         );
-        let mut statement = self.statement(&sql)?;
-        for usage in statement.query_map(params![account], from_row)? {
+        self.sum_up(gone, &sql, params![account])
+    }
+
+    fn usage(&self, table: &Table, key: impl ToSql) -> Result<Option<JobUsage>, StoreError> {
+        let Table(table, column) = table;
+        let sql = format!("SELECT {SUMS} FROM {table} WHERE {column} = ?1");
+        Ok(self.statement(&sql)?.query_row(params![key], from_row).optional()?)
+    }
+
+    fn sum_up(
+        &self,
+        first: Option<JobUsage>,
+        sql: &str,
+        of: impl Params,
+    ) -> Result<Option<JobUsage>, StoreError> {
+        let mut sum = first;
+        for usage in self.statement(sql)?.query_map(of, from_row)? {
             let usage = usage?;
             sum = Some(sum.map_or(usage, |sum| sum.plus(usage)));
         }
@@ -95,20 +126,41 @@ impl Tx<'_> {
     /// Writes what the operation noted.
     pub(crate) fn keep_usage(&mut self) -> Result<(), StoreError> {
         for (job_key, usage) in self.take_usage() {
-            self.add_job_usage(job_key, &usage)?;
+            self.add_usage(&OF_JOBS, job_key, &usage)?;
         }
         Ok(())
     }
 
-    fn add_job_usage(&mut self, job_key: i64, usage: &JobUsage) -> Result<(), StoreError> {
+    /// Lets the sums of a job that is about to go pass over to its schedule and its account.
+    pub(super) fn retire_usage(&mut self, job_key: i64) -> Result<(), StoreError> {
+        self.keep_usage()?;
+        let (Some(usage), Some(job)) = (self.usage_of_job(job_key)?, self.job_by_key(job_key)?)
+        else {
+            return Ok(());
+        };
+        if let Some(schedule_key) = job.schedule_key {
+            self.add_usage(&OF_SCHEDULES, schedule_key, &usage)?;
+        }
+        self.add_usage(&OF_ACCOUNTS, job.account, &usage)?;
+        self.statement("DELETE FROM job_usage WHERE job_key = ?1")?.execute(params![job_key])?;
+        Ok(())
+    }
+
+    fn add_usage(
+        &mut self,
+        table: &Table,
+        key: impl ToSql,
+        usage: &JobUsage,
+    ) -> Result<(), StoreError> {
+        let Table(table, column) = table;
         let JobUsage { tally, updated_at } = usage;
         let sql = format!(
-            "INSERT INTO job_usage (job_key, {SUMS})
+            "INSERT INTO {table} ({column}, {SUMS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT (job_key) DO UPDATE SET {ADD}"
+             ON CONFLICT ({column}) DO UPDATE SET {ADD}"
         );
         self.statement(&sql)?.execute(params![
-            job_key,
+            key,
             updated_at.0,
             tally.user_cpu.ticks(),
             tally.kernel_cpu.ticks(),
@@ -122,20 +174,6 @@ impl Tx<'_> {
             tally.failed,
             tally.retries,
         ])?;
-        Ok(())
-    }
-
-    /// Lets the sums of a job that goes pass over to its account.
-    pub(super) fn retire_job_usage(&mut self, job_key: i64) -> Result<(), StoreError> {
-        self.keep_usage()?;
-        let sql = format!(
-            "INSERT INTO past_job_usage (account, {SUMS})
-             SELECT job.account, {SUMS} FROM job_usage JOIN job ON job.key = job_key
-             WHERE job_key = ?1
-             ON CONFLICT (account) DO UPDATE SET {ADD}"
-        );
-        self.statement(&sql)?.execute(params![job_key])?;
-        self.statement("DELETE FROM job_usage WHERE job_key = ?1")?.execute(params![job_key])?;
         Ok(())
     }
 }
