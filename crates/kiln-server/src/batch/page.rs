@@ -56,6 +56,11 @@ impl<'c> Page<'c> {
         self.expands_stats && self.select.as_ref().is_none_or(|select| select.wants("stats"))
     }
 
+    /// The filter of a list, for those who can answer part of it by an index.
+    pub(super) fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
     /// A page of a list that `read` gives in id order: items after an id, at most so many.
     pub(super) fn collect(
         &self,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobFact, JobState, OwnEnd, TaskTotals};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx, View};
+use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
 use super::deadlines::Deadlines;
@@ -112,7 +112,7 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(bool, Outbox
 
 /// Removes a deleted job with some of its tasks; false when some are left.
 pub fn remove(tx: &mut Tx<'_>, job: &Job) -> Result<bool, StoreError> {
-    let tasks = tx.tasks_after(job.key, "", REMOVED_TASKS_MAX)?;
+    let tasks = tx.tasks_in(job.key, &TaskRange::ALL, REMOVED_TASKS_MAX)?;
     for task in &tasks {
         tx.delete_task(task)?;
     }

@@ -16,7 +16,8 @@ use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    Account, AccountKind, ContainerKey, ExtentPlace, ExtentUses, StoreError, Tx, migrations,
+    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, StoreError, TaskRange, Tx,
+    migrations,
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
@@ -169,7 +170,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     };
     tx.insert_task(&task)?;
     tx.task(key, "T")?;
-    tx.tasks_after(key, "", 9)?;
+    tx.tasks_in(key, &TaskRange::ALL, 9)?;
+    let after = std::ops::Bound::Excluded("t");
+    tx.tasks_in(key, &TaskRange { from: after, last: Some("u"), ..TaskRange::ALL }, 9)?;
+    let failed = TaskRange { buckets: &[Bucket::Failed], ..TaskRange::ALL };
+    tx.tasks_in(key, &failed, 9)?;
+    tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
     tx.running_tasks(key)?;
     tx.tasks_of_node("n")?;
