@@ -13,6 +13,7 @@ pub mod image;
 pub mod job;
 pub mod node;
 pub mod pool;
+pub mod preparation;
 pub mod start_task;
 pub mod task;
 pub mod usage;

@@ -97,7 +97,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
-        ("GET", ["lifetimejobstats"]) => statistics::of_jobs(call),
+        ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

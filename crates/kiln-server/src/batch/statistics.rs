@@ -14,7 +14,7 @@ use super::error::OpError;
 use super::page::Page;
 
 /// `GET /lifetimejobstats`.
-pub(super) fn of_jobs(call: &Call) -> Result<Answer, Refusal> {
+pub(super) fn lifetime_of_jobs(call: &Call) -> Result<Answer, Refusal> {
     let tree = call.server.store.read(|view| {
         let account = view.account(AccountKind::Batch, &call.account)?;
         let from = account.map_or(call.now, |account| account.created_at);
