@@ -15,5 +15,6 @@ mod recorded;
 mod refusals;
 mod restart;
 mod rig;
+mod statistics;
 mod tasks;
 mod versions;
