@@ -337,7 +337,7 @@ impl Agent {
         if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
             return;
         }
-        let earlier = self.attempts.iter().find(|(known, _)| is_same_task(known, id));
+        let earlier = self.attempts.iter().find(|(known, _)| known.is_same_task(id));
         if let Some((_, earlier)) = earlier {
             earlier.stop.send_replace(true);
             self.waiting.push(run);
@@ -394,21 +394,17 @@ impl Agent {
     }
 
     fn on_ended(&mut self, id: AttemptId, outcome: Outcome) {
-        let next = self.waiting.iter().position(|run| is_same_task(&run.attempt, &id));
+        let next = self.waiting.iter().position(|run| run.attempt.is_same_task(&id));
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
         self.ended.push_back(id.clone());
-        self.report(Report::Ended { attempt: id, at: clock::now(), outcome });
+        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage: None });
         if let Some(next) = next {
             let run = self.waiting.swap_remove(next);
             self.on_run(run);
         }
     }
-}
-
-fn is_same_task(one: &AttemptId, other: &AttemptId) -> bool {
-    one.job_key == other.job_key && one.task_id == other.task_id
 }
 
 /// Room for a message; `None` without a link.

@@ -129,11 +129,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         }
     };
     Some(ToAgent::Run(Box::new(Run {
-        attempt: AttemptId {
-            job_key: task.job_key,
-            task_id: task.id.clone(),
-            attempt: task.life.attempt,
-        },
+        attempt: AttemptId::of(task),
         job_id: job.id.clone(),
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,

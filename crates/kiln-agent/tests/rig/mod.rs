@@ -19,8 +19,8 @@ use kiln_domain::batch::command::{
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints, TaskSpec};
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
-    AttemptId, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig, Outcome,
-    Prepare, Report, Run, StartTaskInfo, ToAgent,
+    AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
+    Outcome, Prepare, Report, Run, StartTaskInfo, ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -245,7 +245,8 @@ impl Rig {
     }
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt };
+        let kind = AttemptKind::Task;
+        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind };
         let run = Run {
             attempt: id.clone(),
             job_id: "job".to_owned(),

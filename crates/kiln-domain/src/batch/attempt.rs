@@ -3,7 +3,29 @@
 //! Decides; never acts. [`step`] takes what happened and answers with the next state and
 //! the effects that the node must carry out. The start task's runs are attempts too.
 
+use serde::{Deserialize, Serialize};
+
 use super::task::{FailureInfo, Outcome};
+
+/// What an attempt is a run of.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum AttemptKind {
+    /// A task, or the first instance of one that has several.
+    #[default]
+    Task,
+    /// The preparation of a node for a job.
+    Preparation,
+    /// What a job leaves behind on a node is cleared away.
+    Release,
+    /// A further instance of a task that has several.
+    Subtask {
+        /// Counts the further instances, from 1.
+        number: u32,
+    },
+}
 
 /// How an attempt stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -125,6 +125,8 @@ pub struct Job {
     pub id: String,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
+    /// The store's key of the job schedule that made it, if one did.
+    pub schedule_key: Option<i64>,
     /// What has become of it.
     pub life: JobLife,
 }
@@ -415,6 +417,7 @@ mod tests {
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
+            schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
         }
     }

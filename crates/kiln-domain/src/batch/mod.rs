@@ -14,3 +14,4 @@ pub mod node;
 pub mod pool;
 pub mod start_task;
 pub mod task;
+pub mod usage;

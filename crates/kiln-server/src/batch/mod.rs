@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod image;
 mod job;
+mod job_life;
 mod node;
 mod outbox;
 mod page;
@@ -24,8 +25,10 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
-pub(crate) use job::{change as job_change, end as terminate_job};
-pub(crate) use outbox::Outbox;
+pub(crate) use job_life::{
+    change as job_change, take_if_allowed as step_job, terminate as terminate_job,
+};
+pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
@@ -69,12 +72,8 @@ impl BatchService {
 async fn route(call: &Call) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match (call.method.as_str(), segments.as_slice()) {
-        ("GET", ["supportedimages"]) if call.knows("account.list_supported_images") => {
-            image::list(call)
-        }
-        ("GET", ["nodeagentskus"]) if call.knows("account.list_node_agent_skus") => {
-            image::list_agent_skus(call)
-        }
+        ("GET", ["supportedimages"]) => image::list(call),
+        ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
 
         ("POST", ["pools"]) => pool::add(call).await,
         ("GET", ["pools"]) => pool::list(call),
@@ -97,10 +96,10 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
+        ("POST", ["jobs", job, "disable"]) => job::disable(call, job).await,
+        ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
-        ("GET", ["jobs", job, "taskcounts"]) if call.knows("job.get_task_counts") => {
-            job::task_counts(call, job)
-        }
+        ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

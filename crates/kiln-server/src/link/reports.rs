@@ -5,7 +5,7 @@ use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
-use kiln_wire::node::{AttemptId, Outcome, Report};
+use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
 use tracing::warn;
 
 use crate::dispatch::task_change;
@@ -37,9 +37,13 @@ pub fn take(
             Report::Booted { .. } | Report::BootFailed { .. } | Report::StartTask { .. } => {}
             // Running since it was assigned.
             Report::Started { .. } => {}
-            Report::Ended { attempt, outcome, .. } => {
-                end_attempt(tx, node_id, &mut life, &attempt, outcome, now)?;
-            }
+            Report::Ended { attempt, outcome, .. } => match attempt.kind {
+                AttemptKind::Task => {
+                    end_attempt(tx, node_id, &mut life, &attempt, outcome, now)?;
+                }
+                // Nothing asks for these yet.
+                AttemptKind::Preparation | AttemptKind::Release | AttemptKind::Subtask { .. } => {}
+            },
         }
     }
     keep_node(tx, &node, &life)

@@ -172,10 +172,7 @@ fn repeat(view: &View<'_>, task: &Task) -> Result<Option<ToAgent>, StoreError> {
 }
 
 fn is_current(task: &Task, attempt: &AttemptId) -> bool {
-    task.job_key == attempt.job_key
-        && task.id == attempt.task_id
-        && task.life.attempt == attempt.attempt
-        && task.life.state != TaskState::Completed
+    *attempt == AttemptId::of(task) && task.life.state != TaskState::Completed
 }
 
 /// Compares in constant time, so that a secret can not be guessed byte by byte.

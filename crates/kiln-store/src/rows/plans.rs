@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use kiln_domain::batch::job::JobLife;
+use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife};
@@ -142,7 +142,15 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let life = JobLife::new("p".to_owned(), Timestamp(0));
-    let key = tx.insert_job("a", "j", "{}", &life)?;
+    let job = Job {
+        key: 0,
+        account: "a".to_owned(),
+        id: "j".to_owned(),
+        document: "{}".to_owned(),
+        schedule_key: None,
+        life: life.clone(),
+    };
+    let key = tx.insert_job(&job)?;
     tx.job("a", "J")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
@@ -160,7 +168,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.task(key, "T")?;
     tx.tasks_after(key, "", 9)?;
     tx.open_tasks_after(key, 0, 9)?;
-    tx.running_tasks(key)?;
+    tx.running_tasks(key, 9)?;
     tx.tasks_of_node("n")?;
     tx.task_counts(key)?;
     tx.update_task(&task, &task.life)?;

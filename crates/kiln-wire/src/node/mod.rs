@@ -5,10 +5,12 @@
 //! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
+pub use kiln_domain::batch::attempt::AttemptKind;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
-use kiln_domain::batch::task::TaskSpec;
+use kiln_domain::batch::task::{Task, TaskSpec};
+use kiln_domain::batch::usage::Usage;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,26 @@ pub struct AttemptId {
     pub task_id: String,
     /// Counts the runs of the task, from 1.
     pub attempt: u32,
+    /// What it is a run of.
+    #[serde(default)]
+    pub kind: AttemptKind,
+}
+
+impl AttemptId {
+    /// The current run of a task.
+    pub fn of(task: &Task) -> Self {
+        Self {
+            job_key: task.job_key,
+            task_id: task.id.clone(),
+            attempt: task.life.attempt,
+            kind: AttemptKind::Task,
+        }
+    }
+
+    /// Whether both are runs of the same thing.
+    pub fn is_same_task(&self, other: &Self) -> bool {
+        self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
+    }
 }
 
 /// What an agent is told when it starts, once, through its standard input.
@@ -319,6 +341,9 @@ pub enum Report {
         at: Timestamp,
         /// How.
         outcome: Outcome,
+        /// What it took of its node, where that was measured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
 }
 
@@ -340,5 +365,27 @@ impl std::fmt::Debug for Hello {
             .field("boot", &self.boot)
             .field("running", &self.running)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{AttemptId, AttemptKind};
+
+    /// Reads a message and checks that it is written the same way, but for what is left out.
+    fn check(json: &str, kind: AttemptKind) {
+        let id: AttemptId = serde_json::from_str(json).expect("an attempt");
+        assert_eq!(id.kind, kind, "{json}");
+        let written = serde_json::to_string(&id).expect("JSON");
+        assert_eq!(serde_json::from_str::<AttemptId>(&written).expect("an attempt"), id);
+    }
+
+    #[test]
+    fn an_older_agent_speaks_of_tasks_only() {
+        check(r#"{"job_key":1,"task_id":"t","attempt":2}"#, AttemptKind::Task);
+        let subtask = r#"{"job_key":1,"task_id":"t","attempt":2,"kind":{"subtask":{"number":3}}}"#;
+        check(subtask, AttemptKind::Subtask { number: 3 });
+        let release = r#"{"job_key":1,"task_id":"t","attempt":2,"kind":"release"}"#;
+        check(release, AttemptKind::Release);
     }
 }
