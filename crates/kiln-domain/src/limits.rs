@@ -16,6 +16,10 @@ pub const PAGE_ITEMS_MAX: usize = 1000;
 pub const JOB_PRIORITY_MIN: i64 = -1000;
 /// Highest job priority.
 pub const JOB_PRIORITY_MAX: i64 = 1000;
+/// Length of a schedule's interval and of its window at the least, in minutes.
+pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
+/// Characters in the prefix of an auto pool's id.
+pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
 /// Task slots of one node.
 pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
 /// Minutes after which an unfinished resize is given up: the least a client may ask for.
@@ -25,3 +29,5 @@ pub const CLOCK_SKEW_MAX_MINUTES: i64 = 15;
 /// Seconds from its creation in which a job without tasks is not ended for having completed
 /// all of them; the service takes some, their number is not known.
 pub const EMPTY_JOB_WAITS_SECONDS: i64 = 5;
+/// Minutes that a job release task may run.
+pub const RELEASE_MINUTES_MAX: i64 = 15;

@@ -39,6 +39,11 @@ impl Span {
         self.0
     }
 
+    /// The same length as ticks; what is too long becomes [`Span::MAX`].
+    pub fn from_std(length: Duration) -> Self {
+        Self(i64::try_from(length.as_nanos() / 100).unwrap_or(i64::MAX))
+    }
+
     /// The same length as the standard library counts it; negative spans become zero.
     pub fn to_std(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0).saturating_mul(100))

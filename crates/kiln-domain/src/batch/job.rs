@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
+use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use super::task::FailureInfo;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -32,6 +33,10 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// What prepares a node for its tasks.
+    pub job_preparation_task: Option<PreparationSpec>,
+    /// What clears away what its tasks leave behind on a node.
+    pub job_release_task: Option<ReleaseSpec>,
 }
 
 /// What becomes of a job once all its tasks have completed.
@@ -380,6 +385,7 @@ pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
         let value = i64::from(spec.constraints.max_task_retry_count);
         return invalid("constraints.maxTaskRetryCount", value, reason);
     }
+    preparation::admit(spec)?;
     match &spec.pool_info.pool_id {
         Some(pool_id) => Ok(pool_id.clone()),
         None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),

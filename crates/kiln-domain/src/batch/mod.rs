@@ -8,10 +8,14 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod deallocation;
 pub mod image;
 pub mod job;
+pub mod job_schedule;
 pub mod node;
 pub mod pool;
+pub mod preparation;
+pub mod recurrence;
 pub mod start_task;
 pub mod task;
 pub mod usage;

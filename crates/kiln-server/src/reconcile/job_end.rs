@@ -11,7 +11,7 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobState, OwnEnd, TaskTotals};
 use kiln_domain::batch::task::TaskFact;
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx, View};
+use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
 use super::deadlines::Deadlines;
@@ -163,7 +163,7 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outb
 }
 
 fn remove_tasks(tx: &mut Tx<'_>, job: &Job) -> Result<(), StoreError> {
-    for task in tx.tasks_after(job.key, "", REMOVED_TASKS_MAX)? {
+    for task in tx.tasks_in(job.key, &TaskRange::ALL, REMOVED_TASKS_MAX)? {
         tx.delete_task(&task)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;
 mod job;
+mod job_schedule;
 mod life;
 mod node;
 #[cfg(test)]

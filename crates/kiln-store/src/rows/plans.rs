@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::job::{Job, JobLife};
+use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife};
@@ -14,13 +15,15 @@ use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    Account, AccountKind, ContainerKey, ExtentPlace, ExtentUses, StoreError, Tx, migrations,
+    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, StoreError, TaskRange, Tx,
+    migrations,
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 4] = [
+const READ_WHOLE: [&str; 5] = [
     "SCAN account",
     "SCAN job",
+    "SCAN job_schedule",
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
 ];
@@ -48,6 +51,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     accounts(&mut tx).expect("accounts");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
+    job_schedules(&mut tx).expect("job schedules");
     blobs(&mut tx).expect("containers and blobs");
     let noted = NOTED.take();
     let n_written = n_statements_in_the_source();
@@ -98,6 +102,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("container.rs"),
         include_str!("extent.rs"),
         include_str!("job.rs"),
+        include_str!("job_schedule.rs"),
         include_str!("node.rs"),
         include_str!("pool.rs"),
         include_str!("task.rs"),
@@ -166,7 +171,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     };
     tx.insert_task(&task)?;
     tx.task(key, "T")?;
-    tx.tasks_after(key, "", 9)?;
+    tx.tasks_in(key, &TaskRange::ALL, 9)?;
+    let after = std::ops::Bound::Excluded("t");
+    tx.tasks_in(key, &TaskRange { from: after, last: Some("u"), ..TaskRange::ALL }, 9)?;
+    let failed = TaskRange { buckets: &[Bucket::Failed], ..TaskRange::ALL };
+    tx.tasks_in(key, &failed, 9)?;
+    tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
     tx.running_tasks(key, 9)?;
     tx.tasks_of_node("n")?;
@@ -174,6 +184,21 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_task(&task, &task.life)?;
     tx.delete_task(&task)?;
     tx.delete_job(key)
+}
+
+fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = JobScheduleLife::new(Timestamp(0));
+    let (account, id, document) = ("a".to_owned(), "s".to_owned(), "{}".to_owned());
+    let schedule = JobSchedule { key: 0, account, id, document, life };
+    let key = tx.insert_job_schedule(&schedule)?;
+    tx.job_schedule("a", "S")?;
+    tx.job_schedule_by_key(key)?;
+    tx.job_schedules_after("a", "", 9)?;
+    tx.all_job_schedule_keys()?;
+    tx.jobs_of_schedule_after(key, "", 9)?;
+    tx.update_job_schedule(key, &schedule.life)?;
+    tx.update_job_schedule_spec(key, "{}")?;
+    tx.delete_job_schedule(key)
 }
 
 fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -14,6 +14,7 @@ pub mod file;
 mod gates;
 pub mod image;
 pub mod job;
+pub mod job_schedule;
 mod lift;
 mod lower;
 pub mod metadata;
