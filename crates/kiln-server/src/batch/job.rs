@@ -19,6 +19,7 @@ use super::error::OpError;
 use super::job_life;
 use super::page::Page;
 use super::spec;
+use super::statistics;
 use super::unoffered;
 
 /// A job that is about to be added.
@@ -64,20 +65,40 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
 
 /// `GET /jobs`.
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
-    Page::of(call, Shape::Job, Some(List::Jobs))?.collect(metadata::JOBS, |after, limit| {
-        let jobs = call.server.store.read(|view| view.jobs_after(&call.account, after, limit));
-        let jobs = jobs.map_err(OpError::Store)?;
-        Ok(jobs.into_iter().map(|job| (job.id.clone(), tree(&job, &call.base_url))).collect())
+    let page = Page::of(call, Shape::Job, Some(List::Jobs))?;
+    page.collect(metadata::JOBS, |after, limit| {
+        call.server.store.read(|view| {
+            let jobs = view.jobs_after(&call.account, after, limit)?;
+            let shown = |job: Job| Ok((job.id.clone(), show(view, &job, &page, call)?));
+            jobs.into_iter().map(shown).collect::<Result<_, OpError>>()
+        })
     })
 }
 
 /// `GET /jobs/J`.
 pub(super) fn get(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
-    let job = call.server.store.read(|view| find(view, &call.account, job_id))?;
-    Conditions::of(call)?.check(job.life.modified_at)?;
-    let tree = tree(&job, &call.base_url);
-    let answer = Page::of(call, Shape::Job, None)?.single(metadata::JOBS, tree)?;
-    Ok(answer.revision(job.life.modified_at))
+    let (conditions, page) = (Conditions::of(call)?, Page::of(call, Shape::Job, None)?);
+    let (job, tree) = call.server.store.read(|view| {
+        let job = find(view, &call.account, job_id)?;
+        conditions.check(job.life.modified_at)?;
+        let tree = show(view, &job, &page, call)?;
+        Ok::<_, OpError>((job, tree))
+    })?;
+    Ok(page.single(metadata::JOBS, tree)?.revision(job.life.modified_at))
+}
+
+/// A job as `page` shows it.
+pub(super) fn show(
+    view: &View<'_>,
+    job: &Job,
+    page: &Page<'_>,
+    call: &Call,
+) -> Result<Value, OpError> {
+    let mut shown = tree(job, &call.base_url);
+    if page.shows_stats() {
+        statistics::add_to_job(view, job, &mut shown)?;
+    }
+    Ok(shown)
 }
 
 /// `GET /jobs/J/taskcounts`.

@@ -14,6 +14,7 @@ mod outbox;
 mod page;
 mod pool;
 mod spec;
+mod statistics;
 mod task;
 mod unoffered;
 
@@ -100,6 +101,8 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

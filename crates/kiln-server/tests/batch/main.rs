@@ -16,5 +16,6 @@ mod recorded;
 mod refusals;
 mod restart;
 mod rig;
+mod statistics;
 mod tasks;
 mod versions;

@@ -3,10 +3,11 @@
 use std::ops::Bound;
 
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::usage::Tally;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
-use crate::{StoreError, Tx, View};
+use crate::{JobUsage, StoreError, Tx, View};
 
 const COLUMNS: &str = "job_key, id, sequence, slots, spec, life";
 
@@ -244,6 +245,12 @@ impl Tx<'_> {
             life.place.as_ref().map(|place| &place.node_id),
             Json(life),
         ])?;
+        let added = Tally::between(&task.life, life);
+        if !added.is_nothing() {
+            let updated_at =
+                life.usage.map_or(life.state_at, |it| it.counted_at.max(life.state_at));
+            self.note_usage(task.job_key, JobUsage { tally: added, updated_at });
+        }
         let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
             self.count_task(task.job_key, before, -1, task.slots)?;
