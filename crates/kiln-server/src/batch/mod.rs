@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod image;
 mod job;
+mod job_life;
 mod node;
 mod outbox;
 mod page;
@@ -25,8 +26,10 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
-pub(crate) use job::{change as job_change, end as terminate_job};
-pub(crate) use outbox::Outbox;
+pub(crate) use job_life::{
+    change as job_change, take_if_allowed as step_job, terminate as terminate_job,
+};
+pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
@@ -94,6 +97,8 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
+        ("POST", ["jobs", job, "disable"]) => job::disable(call, job).await,
+        ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 

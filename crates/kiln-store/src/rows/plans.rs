@@ -182,7 +182,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.tasks_in(key, &failed, 9)?;
     tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
-    tx.running_tasks(key)?;
+    tx.running_tasks(key, 9)?;
     tx.tasks_of_node("n")?;
     tx.task_counts(key)?;
     let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));

@@ -181,14 +181,15 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Tasks of a job that are on a node and have not completed.
-    pub fn running_tasks(&self, job_key: i64) -> Result<Vec<Task>, StoreError> {
+    /// Tasks of a job that are on a node and have not completed, at most `limit`.
+    pub fn running_tasks(&self, job_key: i64, limit: usize) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM task INDEXED BY task_running
-             WHERE job_key = ?1 AND node_id IS NOT NULL AND state < 3"
+             WHERE job_key = ?1 AND node_id IS NOT NULL AND state < 3 LIMIT ?2"
         );
         let mut statement = self.statement(&sql)?;
-        Ok(statement.query_map(params![job_key], from_row)?.collect::<Result<_, _>>()?)
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(statement.query_map(params![job_key, limit], from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// Tasks that are on a node and have not completed.
