@@ -20,3 +20,4 @@ pub mod recurrence;
 pub mod start_task;
 pub mod task;
 pub mod usage;
+pub mod vm_size;
