@@ -65,6 +65,9 @@ CREATE TABLE task (
 CREATE INDEX task_open ON task (job_key, sequence) WHERE state < 3;
 CREATE INDEX task_of_node ON task (node_id) WHERE node_id IS NOT NULL AND state < 3;
 
+-- Lists of tasks in one state, in the order of their ids.
+CREATE INDEX task_in_state ON task (job_key, state, id);
+
 -- How many tasks of a job are in which state, and their slots; kept, not counted.
 CREATE TABLE task_count (
     job_key INTEGER NOT NULL REFERENCES job (key),
