@@ -42,17 +42,6 @@ impl Span {
         Self(days.saturating_mul(TICKS_PER_DAY))
     }
 
-    /// A span of ticks of 100 ns.
-    pub const fn from_ticks(ticks: i64) -> Self {
-        Self(ticks)
-    }
-
-    /// This span and `other`, or the longest one there is.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self(self.0.saturating_add(other.0))
-    }
-
     /// As long in the other direction.
     #[must_use]
     pub const fn negative(self) -> Self {
