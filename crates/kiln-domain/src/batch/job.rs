@@ -24,6 +24,9 @@ pub struct JobSpec {
     /// Tasks at once at the most; -1 has no limit.
     #[serde(default = "no_limit")]
     pub max_parallel_tasks: i32,
+    /// Whether its running tasks give way to those of a job of higher priority.
+    #[serde(default)]
+    pub allow_task_preemption: bool,
     /// Limits on the job, and defaults for its tasks.
     #[serde(default)]
     pub constraints: JobConstraints,

@@ -78,5 +78,6 @@ pub(crate) fn change(job: &Job, spec: &JobSpec) -> Change {
         priority: spec.priority,
         is_open: job.life.is_open(),
         parallel_tasks_max: u32::try_from(spec.max_parallel_tasks).ok(),
+        allows_preemption: spec.allow_task_preemption,
     }
 }
