@@ -112,7 +112,7 @@ mod tests {
     fn a_job_that_ends_changes_no_more() {
         let same = r#"{"id":"j","poolInfo":{"poolId":"p"},"onAllTasksComplete":"terminatejob"}"#;
         let end = JobFact::Terminated { reason: "enough".to_owned(), is_forced: false };
-        check(&[end.clone()], same, "job `j` is being terminated");
+        check(std::slice::from_ref(&end), same, "job `j` is being terminated");
         check(&[end, JobFact::Settled], same, "job `j` is completed");
         check(&[JobFact::Deleted { is_forced: false }], same, "job `j` is being deleted");
     }
