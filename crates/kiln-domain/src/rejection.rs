@@ -513,6 +513,20 @@ impl Rejection {
     ) -> Self {
         Self::InvalidProperty { name: name.into(), value: value.to_string(), reason: reason.into() }
     }
+
+    /// The same of a body that is the member `outer` of another.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let inside = |name: String| format!("{outer}.{name}");
+        match self {
+            Self::InvalidProperty { name, value, reason } => {
+                Self::InvalidProperty { name: inside(name), value, reason }
+            }
+            Self::MissingProperty { name } => Self::MissingProperty { name: inside(name) },
+            Self::NotOffered { name } => Self::NotOffered { name: inside(name) },
+            other => other,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
+use super::job_manager::JobManagerSpec;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use super::task::FailureInfo;
 use crate::rejection::Rejection;
@@ -36,6 +37,8 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// The task that is added with it.
+    pub job_manager_task: Option<JobManagerSpec>,
     /// What prepares a node for its tasks.
     pub job_preparation_task: Option<PreparationSpec>,
     /// What clears away what its tasks leave behind on a node.

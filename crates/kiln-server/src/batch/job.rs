@@ -5,7 +5,7 @@ use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec
 use kiln_domain::batch::job_change;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Count, StoreError, Tx, View};
+use kiln_store::{Count, Tx, View};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::job::{tree, url};
 use kiln_wire::batch::odata::List;
@@ -20,6 +20,7 @@ use super::error::OpError;
 use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
+use super::task;
 use super::statistics;
 use super::unoffered;
 use crate::kept;
@@ -59,7 +60,7 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
-            Ok::<_, OpError>(insert(tx, &account, new, now)?)
+            insert(tx, &account, new, now)
         })
         .await?;
     Ok(Answer::created(url(&call.base_url, &job_id), job.life.modified_at))
@@ -217,14 +218,20 @@ pub(super) fn find(view: &View<'_>, account: &str, job_id: &str) -> Result<Job, 
     Ok(view.job(account, job_id)?.ok_or_else(not_found)?)
 }
 
-/// Adds a job whose id is free: the one way in which a job comes to be.
+/// Adds a job whose id is free, with its manager: the one way in which a job comes to be.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
     account: &str,
     new: NewJob,
     now: Timestamp,
-) -> Result<Job, StoreError> {
-    let NewJob { spec, document, pool_id, schedule_key } = new;
+) -> Result<Job, OpError> {
+    let NewJob { spec, mut document, pool_id, schedule_key } = new;
+    let manager = task::manager_of(&document, &spec)?;
+    // The job shows its manager with the retries that it has, whatever becomes of its own.
+    if let Some(Value::Object(constraints)) = document.pointer_mut("/jobManagerTask/constraints") {
+        let retries = spec.constraints.max_task_retry_count;
+        constraints.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
+    }
     let job = Job {
         key: 0,
         account: account.to_owned(),
@@ -235,6 +242,9 @@ pub(crate) fn insert(
     };
     let job = Job { key: tx.insert_job(&job)?, ..job };
     tx.announce(job_life::change(&job, &spec));
+    if let Some(manager) = manager {
+        task::insert(tx, &job, &spec, manager, now)?;
+    }
     // Its time may run out, or it may have to end as soon as it has no tasks.
     tx.announce(Change::JobEnd { job_key: job.key });
     Ok(job)

@@ -11,6 +11,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Bucket, TaskRange, Tx, View};
 use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::job::manager;
 use kiln_wire::batch::odata::{Filter, List};
 use kiln_wire::batch::task::{directory, tree, url};
 use kiln_wire::batch::{Shape, metadata};
@@ -30,7 +31,7 @@ use crate::dispatch::task_change;
 use crate::kept;
 
 /// A task that is about to be added.
-struct NewTask {
+pub(super) struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
     document: Value,
@@ -231,8 +232,24 @@ fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
     Ok(NewTask { spec, needs, document, sequence: call.server.next_task_sequence() })
 }
 
+/// The manager of a job that is about to be added, if it is to have one.
+pub(super) fn manager_of(
+    job_document: &Value,
+    job_spec: &JobSpec,
+) -> Result<Option<NewTask>, OpError> {
+    let (Some(document), Some(manager)) = (manager(job_document), &job_spec.job_manager_task)
+    else {
+        return Ok(None);
+    };
+    let new = new_task(document).map_err(|failed| match failed {
+        OpError::Rejected(rejection) => OpError::Rejected(rejection.within("jobManagerTask")),
+        OpError::Store(_) | OpError::Damaged { .. } => failed,
+    })?;
+    Ok(Some(NewTask { needs: manager.needs(new.needs), ..new }))
+}
+
 /// Adds a task to an open job.
-fn insert(
+pub(super) fn insert(
     tx: &mut Tx<'_>,
     job: &Job,
     job_spec: &JobSpec,
