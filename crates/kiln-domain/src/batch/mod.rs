@@ -11,6 +11,8 @@ pub mod command;
 pub mod deallocation;
 pub mod image;
 pub mod job;
+pub mod job_change;
+pub mod job_end;
 pub mod job_schedule;
 pub mod needs;
 pub mod node;

@@ -165,6 +165,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.jobs_after("a", "", 9)?;
     tx.open_jobs()?;
     tx.update_job(key, &life)?;
+    tx.update_job_spec(key, "{}")?;
     let mut task = Task {
         job_key: key,
         id: "t".to_owned(),
