@@ -515,6 +515,23 @@ impl Rejection {
     }
 }
 
+impl Rejection {
+    /// The same of a body that is the member `parent` of another.
+    #[must_use]
+    pub fn within(self, parent: &str) -> Self {
+        match self {
+            Self::InvalidProperty { name, value, reason } => {
+                Self::InvalidProperty { name: format!("{parent}.{name}"), value, reason }
+            }
+            Self::MissingProperty { name } => {
+                Self::MissingProperty { name: format!("{parent}.{name}") }
+            }
+            Self::NotOffered { name } => Self::NotOffered { name: format!("{parent}.{name}") },
+            other => other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Rejection;

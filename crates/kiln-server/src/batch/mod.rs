@@ -8,6 +8,7 @@ mod error;
 mod file;
 mod image;
 mod job;
+mod job_schedule;
 mod node;
 mod outbox;
 mod page;
@@ -95,6 +96,24 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("POST", ["jobschedules"]) => job_schedule::add(call).await,
+        ("GET", ["jobschedules"]) => job_schedule::list(call),
+        ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
+        ("HEAD", ["jobschedules", schedule]) => job_schedule::exists(call, schedule),
+        ("PATCH", ["jobschedules", schedule]) => job_schedule::patch(call, schedule).await,
+        ("PUT", ["jobschedules", schedule]) => job_schedule::update(call, schedule).await,
+        ("DELETE", ["jobschedules", schedule]) => job_schedule::delete(call, schedule).await,
+        ("POST", ["jobschedules", schedule, "disable"]) => {
+            job_schedule::disable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "enable"]) => {
+            job_schedule::enable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "terminate"]) => {
+            job_schedule::terminate(call, schedule).await
+        }
+        ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

@@ -2,7 +2,7 @@
 
 use kiln_domain::rejection::Rejection;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::error::OpError;
 
@@ -17,6 +17,23 @@ pub(super) fn read<T: DeserializeOwned>(
 ) -> Result<T, OpError> {
     refuse_negative_counts(document)?;
     T::deserialize(document).map_err(|cause| OpError::Damaged { what, cause })
+}
+
+/// A kept document with the members of `body` in place of its own; those of `replaced` that
+/// the body leaves out go.
+pub(super) fn changed(
+    document: &str,
+    body: Value,
+    replaced: &[&str],
+) -> Result<Value, OpError> {
+    let what = "specification";
+    let read = serde_json::from_str::<Map<String, Value>>(document);
+    let mut members = read.map_err(|cause| OpError::Damaged { what, cause })?;
+    members.retain(|name, _| !replaced.contains(&name.as_str()));
+    if let Value::Object(given) = body {
+        members.extend(given);
+    }
+    Ok(Value::Object(members))
 }
 
 /// Refuses a number of nodes or slots below zero.

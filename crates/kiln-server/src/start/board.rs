@@ -25,6 +25,9 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
             }
             signals.observe(changes);
         }
+        for schedule_key in view.all_job_schedule_keys()? {
+            signals.observe(vec![Change::JobSchedule { schedule_key }]);
+        }
         for job in view.all_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![
