@@ -518,17 +518,14 @@ impl Rejection {
 impl Rejection {
     /// The same of a body that is the member `parent` of another.
     #[must_use]
-    pub fn within(self, parent: &str) -> Self {
-        match self {
-            Self::InvalidProperty { name, value, reason } => {
-                Self::InvalidProperty { name: format!("{parent}.{name}"), value, reason }
-            }
-            Self::MissingProperty { name } => {
-                Self::MissingProperty { name: format!("{parent}.{name}") }
-            }
-            Self::NotOffered { name } => Self::NotOffered { name: format!("{parent}.{name}") },
-            other => other,
+    pub fn within(mut self, parent: &str) -> Self {
+        if let Self::InvalidProperty { name, .. }
+        | Self::MissingProperty { name }
+        | Self::NotOffered { name } = &mut self
+        {
+            *name = format!("{parent}.{name}");
         }
+        self
     }
 }
 

@@ -88,6 +88,11 @@ impl Timestamp {
         std::time::Duration::from_nanos(ticks.saturating_mul(100))
     }
 
+    /// Time from `earlier` to this one; zero when `earlier` is later.
+    pub fn span_since(self, earlier: Self) -> crate::span::Span {
+        crate::span::Span::from_ticks(self.0.saturating_sub(earlier.0).max(0))
+    }
+
     fn from_jiff(at: jiff::Timestamp) -> Self {
         let subsec = i64::from(at.subsec_nanosecond()) / 100;
         Self(at.as_second().saturating_mul(TICKS_PER_SECOND).saturating_add(subsec))

@@ -2,7 +2,7 @@
 //! and the jobs they made.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, JobSpec};
+use kiln_domain::batch::job::{self, Job, JobFact, JobSpec};
 use kiln_domain::batch::job_schedule::{
     self, JobSchedule, JobScheduleFact, JobScheduleLife, JobScheduleSpec, JobScheduleState,
 };
@@ -21,7 +21,7 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
 use super::{job as jobs, job_life, spec, unoffered};
-use crate::{kept, reconcile};
+use crate::kept;
 
 /// Why the job of a schedule ends that is terminated.
 const TERMINATED_WITH_SCHEDULE: &str = "TerminateJobSchedule";
@@ -79,12 +79,11 @@ pub(super) fn list_jobs(call: &Call, schedule_id: &str) -> Result<Answer, Refusa
     let schedule = call.server.store.read(|view| find(view, &call.account, schedule_id))?;
     let page = Page::of(call, Shape::Job, Some(List::JobsOfSchedule))?;
     page.collect(metadata::JOBS, |after, limit| {
-        let read = |view: &View<'_>| view.jobs_of_schedule_after(schedule.key, after, limit);
-        let jobs = call.server.store.read(read)?;
-        let shown = |job: job::Job| {
-            (job.id.clone(), kiln_wire::batch::job::tree(&job, &call.base_url))
-        };
-        Ok(jobs.into_iter().map(shown).collect())
+        call.server.store.read(|view| {
+            let jobs = view.jobs_of_schedule_after(schedule.key, after, limit)?;
+            let shown = |job: Job| Ok((job.id.clone(), jobs::show(view, &job, &page, call)?));
+            jobs.into_iter().map(shown).collect::<Result<_, OpError>>()
+        })
     })
 }
 
@@ -136,11 +135,10 @@ pub(super) async fn enable(call: &Call, schedule_id: &str) -> Result<Answer, Ref
 pub(super) async fn terminate(call: &Call, schedule_id: &str) -> Result<Answer, Refusal> {
     let is_forced = jobs::is_forced(call);
     let terminated = take(call, schedule_id, move |tx, schedule, now| {
-        let life =
-            job_schedule::step(schedule, JobScheduleFact::Terminated { is_forced }, now)?;
+        let life = job_schedule::step(schedule, JobScheduleFact::Terminated { is_forced }, now)?;
         if let Some(job) = kept::running_job(tx, schedule)? {
             let reason = TERMINATED_WITH_SCHEDULE.to_owned();
-            let fact = job::JobFact::Terminated { reason, is_forced };
+            let fact = JobFact::Terminated { reason, is_forced };
             job_life::take_if_allowed(tx, &job, fact, now)?;
         }
         Ok(life)

@@ -21,11 +21,7 @@ pub(super) fn read<T: DeserializeOwned>(
 
 /// A kept document with the members of `body` in place of its own; those of `replaced` that
 /// the body leaves out go.
-pub(super) fn changed(
-    document: &str,
-    body: Value,
-    replaced: &[&str],
-) -> Result<Value, OpError> {
+pub(super) fn changed(document: &str, body: Value, replaced: &[&str]) -> Result<Value, OpError> {
     let what = "specification";
     let read = serde_json::from_str::<Map<String, Value>>(document);
     let mut members = read.map_err(|cause| OpError::Damaged { what, cause })?;

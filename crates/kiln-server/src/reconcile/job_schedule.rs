@@ -12,7 +12,7 @@ use serde_json::Value;
 use tracing::{error, info};
 
 use super::deadlines::Deadlines;
-use crate::batch::{NewJob, add_job, take_if_allowed};
+use crate::batch::{NewJob, insert_job, step_job};
 use crate::server::Server;
 use crate::{clock, kept};
 
@@ -31,8 +31,11 @@ pub async fn run(server: Arc<Server>) {
             match settle(&server, key).await {
                 Ok(at) => deadlines.set(key, at),
                 Err(cause) => {
-                    let error = crate::chain(&cause);
-                    error!(%error, schedule_key = key, "a job schedule could not be looked after");
+                    error!(
+                        error = %crate::chain(&cause),
+                        schedule_key = key,
+                        "a job schedule could not be looked after"
+                    );
                     clock::pause(clock::AFTER_FAILURE).await;
                     server.signals.schedules().mark(key);
                 }
@@ -105,7 +108,7 @@ fn make_job(
     let of_schedule: Value = serde_json::from_str(&schedule.document).map_err(damaged)?;
     let document = kept::document_of_job(&of_schedule, &id);
     let new = NewJob::of_schedule(document, schedule.key).map_err(damaged)?;
-    let job = add_job(tx, &schedule.account, new, now)?;
+    let job = insert_job(tx, &schedule.account, new, now)?;
     info!(schedule = schedule.id, job = job.id, "job made");
     let recent = RecentJob { key: job.key, id, due_at };
     keep(tx, schedule, JobScheduleFact::Made(recent), now)
@@ -120,7 +123,7 @@ fn remove(tx: &mut Tx<'_>, schedule: &JobSchedule, now: Timestamp) -> Result<(),
     }
     let is_forced = schedule.life.is_forced;
     for job in jobs {
-        take_if_allowed(tx, &job, JobFact::Deleted { is_forced }, now)?;
+        step_job(tx, &job, JobFact::Deleted { is_forced }, now)?;
     }
     Ok(())
 }

@@ -7,6 +7,8 @@
 
 mod counts;
 mod files;
+mod job_schedules;
+mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
@@ -15,5 +17,6 @@ mod recorded;
 mod refusals;
 mod restart;
 mod rig;
+mod statistics;
 mod tasks;
 mod versions;

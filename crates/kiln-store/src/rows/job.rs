@@ -94,6 +94,7 @@ impl Tx<'_> {
 
     /// Removes a job, whose tasks must be gone.
     pub fn delete_job(&mut self, key: i64) -> Result<(), StoreError> {
+        self.retire_usage(key)?;
         self.statement("DELETE FROM task_count WHERE job_key = ?1")?.execute(params![key])?;
         self.statement("DELETE FROM job WHERE key = ?1")?.execute(params![key])?;
         Ok(())

@@ -24,6 +24,7 @@ pub mod pool;
 mod resource;
 mod secrets;
 mod shape;
+pub mod statistics;
 pub mod task;
 
 pub use contract::{Operation, operation_of, operations};
