@@ -47,6 +47,11 @@ pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
 }
 
+/// A kept document, to be changed.
+pub(crate) fn document(document: &str, what: &'static str) -> Result<Value, StoreError> {
+    read(document, what)
+}
+
 fn read<T: DeserializeOwned>(document: &str, what: &'static str) -> Result<T, StoreError> {
     serde_json::from_str(document).map_err(|cause| StoreError::Damaged { what, cause })
 }

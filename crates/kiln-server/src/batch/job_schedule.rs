@@ -20,13 +20,12 @@ use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
-use super::{job as jobs, job_life, spec, unoffered};
+use super::spec::{self, Edit};
+use super::{job as jobs, job_life, unoffered};
 use crate::kept;
 
 /// Why the job of a schedule ends that is terminated.
 const TERMINATED_WITH_SCHEDULE: &str = "TerminateJobSchedule";
-/// What a replacement puts back to nothing when it leaves it out.
-const REPLACED: [&str; 3] = ["schedule", "jobSpecification", "metadata"];
 
 /// `POST /jobschedules`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
@@ -90,24 +89,25 @@ pub(super) fn list_jobs(call: &Call, schedule_id: &str) -> Result<Answer, Refusa
 /// `PATCH /jobschedules/S`: what is given replaces what was; jobs that there are go on.
 pub(super) async fn patch(call: &Call, schedule_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::JobSchedulePatch)?;
-    change(call, schedule_id, body, &[]).await
+    change(call, schedule_id, body, Edit::Patch).await
 }
 
 /// `PUT /jobschedules/S`: the same, and what is not given goes.
 pub(super) async fn update(call: &Call, schedule_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::JobScheduleUpdate)?;
-    change(call, schedule_id, body, &REPLACED).await
+    change(call, schedule_id, body, Edit::Replace(call.version, Shape::JobScheduleUpdate)).await
 }
 
 async fn change(
     call: &Call,
     schedule_id: &str,
     body: Value,
-    replaced: &'static [&'static str],
+    edit: Edit,
 ) -> Result<Answer, Refusal> {
     let changed = take(call, schedule_id, move |tx, schedule, now| {
         let life = job_schedule::step(schedule, JobScheduleFact::Changed, now)?;
-        let document = spec::changed(&schedule.document, body, replaced)?;
+        let mut document = kept::document(&schedule.document, "job schedule specification")?;
+        edit.apply(&mut document, body);
         admit(&document)?;
         tx.update_job_schedule_spec(schedule.key, &document.to_string())?;
         Ok(life)

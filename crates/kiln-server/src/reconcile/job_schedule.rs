@@ -8,7 +8,6 @@ use kiln_domain::batch::job_schedule::{
 };
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
-use serde_json::Value;
 use tracing::{error, info};
 
 use super::deadlines::Deadlines;
@@ -105,7 +104,7 @@ fn make_job(
 ) -> Result<(), StoreError> {
     let id = job_id(&schedule.id, schedule.life.jobs_made.saturating_add(1));
     let damaged = |cause| StoreError::Damaged { what: "job schedule specification", cause };
-    let of_schedule: Value = serde_json::from_str(&schedule.document).map_err(damaged)?;
+    let of_schedule = kept::document(&schedule.document, "job schedule specification")?;
     let document = kept::document_of_job(&of_schedule, &id);
     let new = NewJob::of_schedule(document, schedule.key).map_err(damaged)?;
     let job = insert_job(tx, &schedule.account, new, now)?;
