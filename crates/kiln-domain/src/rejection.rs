@@ -513,19 +513,19 @@ impl Rejection {
     ) -> Self {
         Self::InvalidProperty { name: name.into(), value: value.to_string(), reason: reason.into() }
     }
+}
 
-    /// The same of a body that is the member `outer` of another.
+impl Rejection {
+    /// The same of a body that is the member `parent` of another.
     #[must_use]
-    pub fn within(self, outer: &str) -> Self {
-        let inside = |name: String| format!("{outer}.{name}");
-        match self {
-            Self::InvalidProperty { name, value, reason } => {
-                Self::InvalidProperty { name: inside(name), value, reason }
-            }
-            Self::MissingProperty { name } => Self::MissingProperty { name: inside(name) },
-            Self::NotOffered { name } => Self::NotOffered { name: inside(name) },
-            other => other,
+    pub fn within(mut self, parent: &str) -> Self {
+        if let Self::InvalidProperty { name, .. }
+        | Self::MissingProperty { name }
+        | Self::NotOffered { name } = &mut self
+        {
+            *name = format!("{parent}.{name}");
         }
+        self
     }
 }
 

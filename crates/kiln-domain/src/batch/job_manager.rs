@@ -8,7 +8,6 @@ use super::task::{Task, TaskState};
 /// What the rules read of a job's manager, beside what they read of any task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "these are the members of Azure's object")]
 pub struct JobManagerSpec {
     /// Name within the job.
     pub id: String,

@@ -5,7 +5,7 @@ use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec
 use kiln_domain::batch::job_change;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Count, Tx, View};
+use kiln_store::{Count, StoreError, Tx, View};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::job::{tree, url};
 use kiln_wire::batch::odata::List;
@@ -20,21 +20,58 @@ use super::error::OpError;
 use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
-use super::task;
 use super::statistics;
+use super::task::{self, NewTask};
 use super::unoffered;
 use crate::kept;
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
     /// What the rules read of `document`.
-    pub(crate) spec: JobSpec,
+    spec: JobSpec,
     /// Its specification in the newest shape, with its id and every default.
-    pub(crate) document: Value,
+    document: Value,
     /// The pool that runs it.
-    pub(crate) pool_id: String,
+    pool_id: String,
+    /// The task that is added with it.
+    manager: Option<NewTask>,
     /// The job schedule that makes it.
-    pub(crate) schedule_key: Option<i64>,
+    schedule_key: Option<i64>,
+}
+
+impl NewJob {
+    /// A job that a client adds, now or by a schedule.
+    pub(super) fn admit(document: Value) -> Result<Self, OpError> {
+        unoffered::check_job(&document)?;
+        let new = Self::read(document, None)?;
+        job::admit(&new.spec)?;
+        Ok(new)
+    }
+
+    /// A job that a schedule makes, whose specification was admitted with the schedule's.
+    pub(crate) fn of_schedule(document: Value, schedule_key: i64) -> Result<Self, StoreError> {
+        Self::read(document, Some(schedule_key)).map_err(|failed| match failed {
+            OpError::Store(cause) => cause,
+            OpError::Damaged { what, cause } => StoreError::Damaged { what, cause },
+            OpError::Rejected(rejection) => {
+                let cause = serde::de::Error::custom(rejection);
+                StoreError::Damaged { what: "job schedule specification", cause }
+            }
+        })
+    }
+
+    fn read(mut document: Value, schedule_key: Option<i64>) -> Result<Self, OpError> {
+        let spec: JobSpec = spec::read(&document, "job specification")?;
+        let manager = task::manager_of(&document, &spec)?;
+        // The job shows its manager with the retries that it has, whatever becomes of its own.
+        let limits = document.pointer_mut("/jobManagerTask/constraints");
+        if let Some(limits) = limits.and_then(Value::as_object_mut) {
+            let retries = spec.constraints.max_task_retry_count;
+            limits.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
+        }
+        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
+        Ok(Self { spec, document, pool_id, manager, schedule_key })
+    }
 }
 
 /// The body of `POST /jobs/J/disable`.
@@ -49,18 +86,14 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 
 /// `POST /jobs`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
-    let document = call.lift(Shape::JobAdd)?;
-    unoffered::check_job(&document)?;
-    let spec: JobSpec = spec::read(&document, "job specification")?;
-    let pool_id = job::admit(&spec)?;
-    let new = NewJob { spec, document, pool_id, schedule_key: None };
+    let new = NewJob::admit(call.lift(Shape::JobAdd)?)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
     let job = call
         .server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
-            insert(tx, &account, new, now)
+            Ok::<_, OpError>(insert(tx, &account, new, now)?)
         })
         .await?;
     Ok(Answer::created(url(&call.base_url, &job_id), job.life.modified_at))
@@ -208,7 +241,7 @@ async fn take(call: &Call, job_id: &str, fact: JobFact) -> Result<Timestamp, Ref
 }
 
 /// Whether the client wants an end that waits for no node.
-fn is_forced(call: &Call) -> bool {
+pub(super) fn is_forced(call: &Call) -> bool {
     Gates::of(call.version).jobs_end_by_force && call.flag("force")
 }
 
@@ -224,14 +257,8 @@ pub(crate) fn insert(
     account: &str,
     new: NewJob,
     now: Timestamp,
-) -> Result<Job, OpError> {
-    let NewJob { spec, mut document, pool_id, schedule_key } = new;
-    let manager = task::manager_of(&document, &spec)?;
-    // The job shows its manager with the retries that it has, whatever becomes of its own.
-    if let Some(Value::Object(constraints)) = document.pointer_mut("/jobManagerTask/constraints") {
-        let retries = spec.constraints.max_task_retry_count;
-        constraints.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
-    }
+) -> Result<Job, StoreError> {
+    let NewJob { spec, document, pool_id, manager, schedule_key } = new;
     let job = Job {
         key: 0,
         account: account.to_owned(),
@@ -243,7 +270,7 @@ pub(crate) fn insert(
     let job = Job { key: tx.insert_job(&job)?, ..job };
     tx.announce(job_life::change(&job, &spec));
     if let Some(manager) = manager {
-        task::insert(tx, &job, &spec, manager, now)?;
+        task::keep_new(tx, &job, &spec, manager, now)?;
     }
     // Its time may run out, or it may have to end as soon as it has no tasks.
     tx.announce(Change::JobEnd { job_key: job.key });
@@ -251,6 +278,9 @@ pub(crate) fn insert(
 }
 
 fn refuse_existing(view: &View<'_>, account: &str, job_id: &str) -> Result<(), OpError> {
+    if let Some(schedule) = view.job_schedule(account, job_id)? {
+        return Err(Rejection::JobScheduleWithSameIdExists { id: schedule.id }.into());
+    }
     match view.job(account, job_id)? {
         None => Ok(()),
         Some(job) if job.life.state == JobState::Deleting => {

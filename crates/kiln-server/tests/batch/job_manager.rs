@@ -26,8 +26,11 @@ async fn add(rig: &Rig, more: Value) {
 #[tokio::test]
 async fn a_job_manager_is_listed_as_any_task_with_what_it_left_out() {
     let rig = Rig::start().await;
-    add(&rig, json!({ "displayName": "B", "environmentSettings": [{ "name": "C", "value": "2" }] }))
-        .await;
+    add(
+        &rig,
+        json!({ "displayName": "B", "environmentSettings": [{ "name": "C", "value": "2" }] }),
+    )
+    .await;
     let user = json!({ "autoUser": { "scope": "pool", "elevationLevel": "nonadmin" } });
     let constraints = json!({
         "maxWallClockTime": FOREVER, "retentionTime": "P7D", "maxTaskRetryCount": 2,
@@ -116,6 +119,7 @@ async fn a_job_manager_has_its_node_for_itself_unless_told_otherwise() {
     rig.task("k", "before", json!({})).await;
     let before = agent.run().await;
     add(&rig, json!({ "killJobOnCompletion": false })).await;
+    rig.patch("/jobs/j", &json!({ "priority": 1 })).send().await.expect(200);
     rig.task("k", "after", json!({ "requiredSlots": 2 })).await;
     agent.end(&before.attempt, DONE).await;
     let boss = agent.run().await;
