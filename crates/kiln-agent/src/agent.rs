@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::boot::Boot;
+use crate::command::End;
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
@@ -52,7 +53,7 @@ pub(crate) struct Agent {
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
-    work: JoinSet<Option<(AttemptId, Outcome)>>,
+    work: JoinSet<Option<(AttemptId, End)>>,
     from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
 }
@@ -326,7 +327,7 @@ impl Agent {
             Err(_) => node::kinds(&self.config.isolation),
         };
         for attempt in stopped {
-            self.on_ended(attempt, Outcome::Stopped);
+            self.on_ended(attempt, Outcome::Stopped.into());
         }
         self.node = Node::start(&self.config, &self.program, &kinds).await;
     }
@@ -357,14 +358,13 @@ impl Agent {
         self.n_attempts += 1;
         let command = match boot.task_command(&run, self.n_attempts) {
             Ok(command) => command,
-            Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }),
+            Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
         };
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.directory, run.task.constraints);
         self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
         self.work.spawn(async move {
-            let outcome = command::run(&boot.node, &boot.fetcher, &command, stopped).await;
-            Some((id, outcome))
+            Some((id, command::run(&boot.node, &boot.fetcher, &command, stopped).await))
         });
     }
 
@@ -376,30 +376,31 @@ impl Agent {
                 attempt.stop.send_replace(true);
             }
             None if self.ended.contains(&id) && self.waiting.len() == n_waiting => {}
-            None => self.on_ended(id, Outcome::Stopped),
+            None => self.on_ended(id, Outcome::Stopped.into()),
         }
     }
 
-    fn on_done(&mut self, done: Result<Option<(AttemptId, Outcome)>, tokio::task::JoinError>) {
+    fn on_done(&mut self, done: Result<Option<(AttemptId, End)>, tokio::task::JoinError>) {
         match done {
-            Ok(Some((id, outcome))) => {
+            Ok(Some((id, end))) => {
                 if let Some(Attempt { directory, constraints, .. }) = self.attempts.remove(&id) {
                     self.retention.keep(directory, constraints, clock::now());
                 }
-                self.on_ended(id, outcome);
+                self.on_ended(id, end);
             }
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "an attempt broke"),
         }
     }
 
-    fn on_ended(&mut self, id: AttemptId, outcome: Outcome) {
+    fn on_ended(&mut self, id: AttemptId, end: End) {
         let next = self.waiting.iter().position(|run| run.attempt.is_same_task(&id));
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
         self.ended.push_back(id.clone());
-        self.report(Report::Ended { attempt: id, at: clock::now(), outcome });
+        let End { outcome, usage } = end;
+        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage });
         if let Some(next) = next {
             let run = self.waiting.swap_remove(next);
             self.on_run(run);

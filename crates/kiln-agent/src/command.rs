@@ -11,6 +11,9 @@ use std::time::Duration;
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
 use kiln_domain::batch::command::ResourceFile;
 use kiln_domain::batch::task::{FailureInfo, Outcome};
+use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
+use kiln_domain::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::account::Account;
@@ -48,6 +51,22 @@ pub(crate) struct Command {
 
 type Preparation<'a> = Pin<Box<dyn Future<Output = Result<Directory, FailureInfo>> + Send + 'a>>;
 
+/// How a command ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    /// In the words of the domain.
+    pub(crate) outcome: Outcome,
+    /// What it took of the node, if its process ran.
+    pub(crate) usage: Option<Usage>,
+}
+
+impl From<Outcome> for End {
+    /// The end of a command whose process never ran.
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, usage: None }
+    }
+}
+
 /// The hands of one attempt.
 struct Hands<'a> {
     node: &'a Node,
@@ -55,6 +74,7 @@ struct Hands<'a> {
     preparation: Option<Preparation<'a>>,
     directory: Option<Directory>,
     process: Option<Process>,
+    began_at: Timestamp,
 }
 
 /// Runs `command` to its end; `stop` becomes true when its end is asked for.
@@ -63,13 +83,14 @@ pub(crate) async fn run(
     fetcher: &Fetcher,
     command: &Command,
     mut stop: watch::Receiver<bool>,
-) -> Outcome {
+) -> End {
     let mut hands = Hands {
         node,
         command,
         preparation: Some(Box::pin(prepare(node, fetcher, command))),
         directory: None,
         process: None,
+        began_at: clock::now(),
     };
     let deadline = async {
         match command.time_limit {
@@ -104,12 +125,12 @@ pub(crate) async fn run(
             Err(impossible) => {
                 tracing::error!(%impossible, "an attempt lost track");
                 let failure = launch_failed(&impossible.to_string());
-                return Outcome::NotStarted { failure };
+                return hands.end(Outcome::NotStarted { failure });
             }
         };
         for effect in effects {
             if let Effect::Report(outcome) = effect {
-                return outcome;
+                return hands.end(outcome);
             }
             facts.extend(hands.apply(effect).await);
         }
@@ -165,6 +186,12 @@ impl Hands<'_> {
             }
             Effect::Report(_) => None,
         }
+    }
+
+    fn end(&self, outcome: Outcome) -> End {
+        let wall_clock = Span::from_std(clock::now().since(self.began_at));
+        let usage = self.process.as_ref().and_then(Process::usage);
+        End { outcome, usage: usage.map(|usage| Usage { wall_clock, ..usage }) }
     }
 
     async fn spawn(&mut self) -> Result<Process, FailureInfo> {

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use kiln_domain::batch::usage::Usage;
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -35,7 +36,8 @@ pub(crate) struct Process {
     group: Option<CommandGroup>,
     is_emptying: bool,
     is_empty: bool,
-    has_ended: bool,
+    /// What it took, once it ended.
+    usage: Option<Usage>,
 }
 
 /// What happened to a process.
@@ -155,7 +157,7 @@ impl InitClient {
         descriptors.extend(group.as_ref().map(|group| group.as_fd()));
         self.send(&ToInit::Spawn(Box::new(request)), &descriptors).await?;
         drop(descriptors);
-        Ok(Process { id, messages, group, is_emptying: false, is_empty: false, has_ended: false })
+        Ok(Process { id, messages, group, is_emptying: false, is_empty: false, usage: None })
     }
 
     /// Begins to kill what is left of a process; [`Process::next`] tells when nothing is.
@@ -180,11 +182,17 @@ impl InitClient {
 }
 
 impl Process {
+    /// What it and all it started took; `None` while it runs.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        let usage = self.usage?;
+        Some(self.group.as_ref().map_or(usage, |group| group.count(usage)))
+    }
+
     /// What happens next; loses nothing when it is cancelled. Waits forever once the node's
     /// first process is gone: then the whole node ends.
     pub(crate) async fn next(&mut self) -> ProcessFact {
         loop {
-            if self.is_emptying && self.is_empty && self.has_ended {
+            if self.is_emptying && self.is_empty && self.usage.is_some() {
                 return ProcessFact::Emptied;
             }
             let message = match &self.group {
@@ -207,8 +215,8 @@ impl Process {
                 Some(FromInit::SpawnFailed { step, errno, .. }) => {
                     return ProcessFact::SpawnFailed { step, errno };
                 }
-                Some(FromInit::Exited { exit_code, .. }) => {
-                    self.has_ended = true;
+                Some(FromInit::Exited { exit_code, usage, .. }) => {
+                    self.usage = Some(usage);
                     return ProcessFact::Exited { exit_code };
                 }
                 Some(FromInit::Emptied { .. }) => self.is_empty = true,

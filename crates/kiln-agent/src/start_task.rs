@@ -3,7 +3,7 @@
 
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::start_task::{Effect, Fact, State, begin, step};
-use kiln_domain::batch::task::{FailureInfo, Outcome};
+use kiln_domain::batch::task::Outcome;
 use kiln_domain::time::Timestamp;
 use kiln_wire::node::{Report, StartTaskInfo};
 use tokio::sync::{mpsc, watch};
@@ -32,15 +32,17 @@ pub(crate) async fn run(
                 tell(boot, reports, started.clone()).await;
                 let outcome = match boot.start_task_command(spec) {
                     Ok(command) => {
-                        command::run(&boot.node, &boot.fetcher, &command, stop.clone()).await
+                        command::run(&boot.node, &boot.fetcher, &command, stop.clone())
+                            .await
+                            .outcome
                     }
                     Err(failure) => Outcome::NotStarted { failure },
                 };
                 info = Some(StartTaskInfo {
                     is_running: false,
                     ended_at: Some(clock::now()),
-                    exit_code: exit_code(&outcome),
-                    failure: failure(&outcome),
+                    exit_code: outcome.exit_code(),
+                    failure: outcome.failure(),
                     ..started
                 });
                 Fact::Ended(outcome)
@@ -79,23 +81,6 @@ fn begun(retry_count: u32, now: Timestamp) -> StartTaskInfo {
         retry_count,
         last_retry_at: (retry_count > 0).then_some(now),
         is_final: false,
-    }
-}
-
-fn exit_code(outcome: &Outcome) -> Option<i32> {
-    match outcome {
-        Outcome::Exited { exit_code } => Some(*exit_code),
-        Outcome::TimedOut | Outcome::Stopped | Outcome::NotStarted { .. } => None,
-    }
-}
-
-fn failure(outcome: &Outcome) -> Option<FailureInfo> {
-    match outcome {
-        Outcome::Exited { exit_code: 0 } => None,
-        Outcome::Exited { .. } => Some(FailureInfo::exit_code()),
-        Outcome::TimedOut => Some(FailureInfo::timed_out()),
-        Outcome::Stopped => Some(FailureInfo::ended_by_user()),
-        Outcome::NotStarted { failure } => Some(failure.clone()),
     }
 }
 

@@ -40,6 +40,8 @@ on_each_kind!(
     fetches_a_container,
     says_why_files_can_not_be_fetched,
     tells_how_a_task_ended,
+    tells_what_a_task_took,
+    counts_what_a_task_does_not_wait_for,
     kills_what_a_task_leaves,
     stops_a_task_with_all_it_started,
     gives_tasks_their_variables,
@@ -264,6 +266,44 @@ async fn tells_how_a_task_ended(kind: &str) {
     let late = TaskSpec { constraints: limit, ..command("late", "sleep 1000") };
     let attempt = rig.run(late).await;
     assert_eq!(rig.outcome(&attempt).await, Outcome::TimedOut);
+    rig.leave().await;
+}
+
+/// Less processor time than a hundred thousand rounds of a shell take anywhere.
+fn busy() -> Span {
+    Span::from_std(std::time::Duration::from_millis(20))
+}
+
+async fn tells_what_a_task_took(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    // Work that the shell waits for and, in a group, work that it does not wait for.
+    let script = "head -c 3000000 /dev/zero > file; \
+                  head -c 30000000 /dev/zero | tail -c 30000000 > /dev/null; \
+                  i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let attempt = rig.run(task("t", script, NonAdmin)).await;
+    let (outcome, usage) = rig.ended(&attempt).await;
+    assert_eq!(outcome, Outcome::Exited { exit_code: 0 });
+    let usage = usage.expect("its process ran");
+    assert!(usage.user_cpu >= busy(), "{usage:?}");
+    assert!(usage.wall_clock > Span::seconds(0), "{usage:?}");
+    assert!((30_000_000..1_000_000_000).contains(&usage.peak_memory_bytes), "{usage:?}");
+    assert!(usage.read_ops > 100 && usage.write_ops > 100, "{usage:?}");
+    assert!((3_000_000..300_000_000).contains(&usage.write_bytes), "{usage:?}");
+    let attempt = rig.run(command("none", "no-such-program")).await;
+    assert_eq!(rig.ended(&attempt).await.1, None);
+    rig.leave().await;
+}
+
+async fn counts_what_a_task_does_not_wait_for(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let work = "for i in {1..100000}; do true; done; touch done; sleep 1000";
+    let script = format!("(setsid bash -c \"{work}\" &); until test -e done; do sleep 0.02; done");
+    let line = format!("bash -c '{script}'");
+    let attempt = rig.run(command("t", &line)).await;
+    let (outcome, usage) = rig.ended(&attempt).await;
+    assert_eq!(outcome, Outcome::Exited { exit_code: 0 });
+    let usage = usage.expect("its process ran");
+    assert_eq!(usage.user_cpu >= busy(), rig.has_group(), "{usage:?}");
     rig.leave().await;
 }
 

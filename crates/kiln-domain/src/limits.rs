@@ -25,3 +25,5 @@ pub const CLOCK_SKEW_MAX_MINUTES: i64 = 15;
 /// Seconds from its creation in which a job without tasks is not ended for having completed
 /// all of them; the service takes some, their number is not known.
 pub const EMPTY_JOB_WAITS_SECONDS: i64 = 5;
+/// Minutes that a job release task may run.
+pub const RELEASE_MINUTES_MAX: i64 = 15;

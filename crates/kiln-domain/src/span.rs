@@ -12,7 +12,7 @@ const TICKS_PER_HOUR: i64 = 60 * TICKS_PER_MINUTE;
 const TICKS_PER_DAY: i64 = 24 * TICKS_PER_HOUR;
 
 /// A length of time: ticks of 100 ns. In JSON it is ISO 8601 text, `PT15M`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(i64);
 
 impl Span {
@@ -37,6 +37,11 @@ impl Span {
     /// The ticks of 100 ns.
     pub const fn ticks(self) -> i64 {
         self.0
+    }
+
+    /// The same length as ticks; what is too long becomes [`Span::MAX`].
+    pub fn from_std(length: Duration) -> Self {
+        Self(i64::try_from(length.as_nanos() / 100).unwrap_or(i64::MAX))
     }
 
     /// The same length as the standard library counts it; negative spans become zero.

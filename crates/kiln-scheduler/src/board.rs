@@ -117,7 +117,7 @@ impl Board {
             }
             Change::TaskGone { job_key, task_id } => self.forget_task(job_key, &task_id),
             // These speak to the reconcilers.
-            Change::PoolSize { .. } | Change::JobEnd { .. } => {}
+            Change::PoolSize { .. } | Change::JobEnd { .. } | Change::JobSchedule { .. } => {}
         }
     }
 

@@ -14,6 +14,7 @@ pub struct Signals {
     dispatch: Notify,
     pools: DirtyKeys,
     jobs: DirtyKeys,
+    schedules: DirtyKeys,
     gone: Notify,
 }
 
@@ -32,6 +33,7 @@ impl Signals {
             match &change {
                 Change::PoolSize { pool_key } => self.pools.mark(*pool_key),
                 Change::JobEnd { job_key } => self.jobs.mark(*job_key),
+                Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
                 Change::PoolGone { .. } | Change::JobGone { .. } => self.gone.notify_waiters(),
                 Change::Pool { .. }
                 | Change::Node { .. }
@@ -64,6 +66,11 @@ impl Signals {
     /// Jobs to look at.
     pub fn jobs(&self) -> &DirtyKeys {
         &self.jobs
+    }
+
+    /// Job schedules to look at.
+    pub fn schedules(&self) -> &DirtyKeys {
+        &self.schedules
     }
 
     /// Told each time a pool or a job is gone.

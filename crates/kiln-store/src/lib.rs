@@ -24,5 +24,5 @@ pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
 pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::extent::{ExtentPlace, ExtentUses};
-pub use rows::task::{Count, TaskCounts};
+pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
 pub use store::{Observer, Store};

@@ -30,7 +30,8 @@ def main(matrix_path, out_path):
         name: {value: ranges for value, ranges in values.items() if value != "unmapped"}
         for name, values in matrix["enums"].items()
     }
-    operations = {key: op["in"] for key, op in matrix["operations_by_id"].items()}
+    operations = {key: {"method": op["method"], "path": op["path"], "in": op["in"]}
+                  for key, op in matrix["operations_by_id"].items()}
     with open(out_path, "w") as out:
         out.write("{\n")
         for title, table in (("models", models), ("enums", enums), ("operations", operations)):

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use super::tree::{Finding, Tree};
 
 const PAGE: &str = "docs/rules.md";
+/// What makes tests of the functions that it lists.
+const LIST: &str = "on_each_kind!(";
 
 /// Each line of the page ends with names of tests, and there are such tests.
 pub(super) fn have_tests(tree: &Tree) -> Vec<Finding> {
@@ -37,6 +39,8 @@ fn tests(tree: &Tree) -> BTreeSet<&str> {
         if !is_python && !path.ends_with(".rs") {
             continue;
         }
+        let listed = text.split(LIST).skip(1).filter_map(|rest| rest.split(')').next());
+        names.extend(listed.flat_map(|list| list.split(',').map(str::trim)));
         let mut is_test = is_python;
         for line in text.lines().map(str::trim_start) {
             if line.starts_with("#[") && !is_python {
@@ -63,11 +67,12 @@ mod tests {
     #[test]
     fn a_rule_without_its_test_is_found() {
         let code = "#[tokio::test]\nasync fn it_holds() {}\n\nfn helper() {}\n";
+        let listed = "on_each_kind!(\n    on_both,\n    twice,\n);\n";
         let python = "def test_it_too():\n    pass\n";
-        let files = |page| [(PAGE, page), ("a.rs", code), ("t.py", python)];
+        let files = |page| [(PAGE, page), ("a.rs", code), ("b.rs", listed), ("t.py", python)];
         check(
             have_tests,
-            &files("# Rules\n\n- It `is` so. `it_holds`\n- So. `test_it_too`\n"),
+            &files("# Rules\n\n- It `is` so. `it_holds`\n- So. `test_it_too`\n- Both. `twice`\n"),
             &[],
         );
         check(

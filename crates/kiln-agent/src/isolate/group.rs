@@ -8,6 +8,8 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
 use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -175,6 +177,22 @@ impl CommandGroup {
             self.events.ready(Interest::PRIORITY).await?.clear_ready();
         }
         Ok(())
+    }
+
+    /// What all its processes took, in place of what is known of the first, where the kernel
+    /// counts that for groups.
+    pub(crate) fn count(&self, usage: Usage) -> Usage {
+        let text = fs::read_to_string(self.path.join("cpu.stat")).unwrap_or_default();
+        let time = |name: &str| {
+            let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+            let us = lines.find(|(found, _)| *found == name)?.1.parse().ok()?;
+            Some(Span::from_std(Duration::from_micros(us)))
+        };
+        Usage {
+            user_cpu: time("user_usec").unwrap_or(usage.user_cpu),
+            kernel_cpu: time("system_usec").unwrap_or(usage.kernel_cpu),
+            ..usage
+        }
     }
 
     fn has_processes(&self) -> io::Result<bool> {

@@ -1,5 +1,6 @@
 //! What an agent and the first process of its node say to each other.
 
+use kiln_domain::batch::usage::Usage;
 use serde::{Deserialize, Serialize};
 
 /// From the agent to the node's first process.
@@ -120,10 +121,8 @@ pub(crate) enum FromInit {
         id: u64,
         /// 128 + signal when a signal ended it.
         exit_code: i32,
-        /// Processor time of it and the descendants it waited for, in microseconds.
-        cpu_us: u64,
-        /// Most memory that one of them had resident, in KiB.
-        resident_kib_max: u64,
+        /// What it and the descendants it waited for took, but for the time of day.
+        usage: Usage,
     },
     /// Nothing is left of a process and its descendants.
     Emptied {

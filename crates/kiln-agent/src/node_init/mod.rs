@@ -5,6 +5,7 @@
 //! what to start. It ends with the agent, and everything in the node ends with it.
 
 pub(crate) mod channel;
+mod ended;
 mod leftovers;
 pub(crate) mod message;
 mod serve;

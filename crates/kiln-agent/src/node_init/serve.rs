@@ -1,5 +1,5 @@
 //! The loop of a node's first process: starts what it is asked for, waits for all that ends.
-#![expect(unsafe_code, reason = "signalfd, sigprocmask and wait4 have no safe wrapper")]
+#![expect(unsafe_code, reason = "signalfd and sigprocmask have no safe wrapper")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,9 +9,9 @@ use std::os::fd::{AsFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::channel::{Incoming, send};
+use super::ended::{Counters, has_children, reap};
 use super::leftovers;
 use super::message::{FromInit, Spawn, SpawnStep, ToInit};
 use super::spawn::{Failure, Stack, spawn};
@@ -36,6 +36,7 @@ pub(crate) struct Init {
 
 struct Process {
     id: u64,
+    counters: Option<Counters>,
 }
 
 struct Known {
@@ -131,7 +132,7 @@ impl Init {
         };
         let answer = match spawned {
             Ok(leader) => {
-                self.processes.insert(leader, Process { id });
+                self.processes.insert(leader, Process { id, counters: Counters::open(leader) });
                 let mark = request.mark.clone();
                 let known = Known {
                     leader,
@@ -150,8 +151,8 @@ impl Init {
 
     /// Collects every child that ended, ours and orphans.
     fn reap(&mut self) -> io::Result<()> {
-        while let Some(ended) = wait_any() {
-            let Some(Process { id }) = self.processes.remove(&ended.pid) else {
+        while let Some(ended) = reap(|pid| self.processes.get(&pid)?.counters.as_ref()) {
+            let Some(Process { id, .. }) = self.processes.remove(&ended.pid) else {
                 continue;
             };
             if self.known.get(&id).is_some_and(|known| known.has_group) {
@@ -159,8 +160,7 @@ impl Init {
             } else if let Some(known) = self.known.get_mut(&id) {
                 known.is_running = false;
             }
-            let Ended { exit_code, cpu_us, resident_kib_max, .. } = ended;
-            let answer = FromInit::Exited { id, exit_code, cpu_us, resident_kib_max };
+            let answer = FromInit::Exited { id, exit_code: ended.exit_code, usage: ended.usage };
             send(&self.socket, &answer, &[])?;
         }
         Ok(())
@@ -196,7 +196,7 @@ impl Init {
             for known in self.known.values() {
                 has_more |= leftovers::kill(Some(known.leader), &known.mark);
             }
-            while wait_any().is_some() {}
+            while reap(|_| None).is_some() {}
             if !has_more && !has_children() {
                 return;
             }
@@ -204,45 +204,6 @@ impl Init {
             let _waited = poll(&mut [], Some(&look_again));
         }
     }
-}
-
-/// Whether there is a child that ended or that may yet end.
-fn has_children() -> bool {
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    waitid(WaitId::All, options).err() != Some(rustix::io::Errno::CHILD)
-}
-
-/// A child that ended.
-struct Ended {
-    pid: i32,
-    exit_code: i32,
-    cpu_us: u64,
-    resident_kib_max: u64,
-}
-
-/// The next child that ended; `None` when none did.
-fn wait_any() -> Option<Ended> {
-    let mut status = 0;
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: both places may be written; asks without waiting.
-    let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()) };
-    if pid <= 0 {
-        return None;
-    }
-    // SAFETY: all members are integers, for which zero is a value.
-    let usage = unsafe { usage.assume_init() };
-    let exit_code = if libc::WIFSIGNALED(status) {
-        128 + libc::WTERMSIG(status)
-    } else {
-        libc::WEXITSTATUS(status)
-    };
-    let us = |time: libc::timeval| {
-        let us = time.tv_sec.saturating_mul(1_000_000).saturating_add(time.tv_usec);
-        u64::try_from(us).unwrap_or(0)
-    };
-    let cpu_us = us(usage.ru_utime).saturating_add(us(usage.ru_stime));
-    let resident_kib_max = u64::try_from(usage.ru_maxrss).unwrap_or(0);
-    Some(Ended { pid, exit_code, cpu_us, resident_kib_max })
 }
 
 /// Blocks the signal that children send and makes it readable instead.

@@ -17,6 +17,7 @@ use kiln_domain::batch::command::{
     UserIdentity,
 };
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints, TaskSpec};
+use kiln_domain::batch::usage::Usage;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
@@ -259,8 +260,15 @@ impl Rig {
     }
 
     pub(crate) async fn outcome(&mut self, id: &AttemptId) -> Outcome {
+        self.ended(id).await.0
+    }
+
+    /// How an attempt ended, and what it took.
+    pub(crate) async fn ended(&mut self, id: &AttemptId) -> (Outcome, Option<Usage>) {
         self.wait(&format!("the end of {id:?}"), |report| match report {
-            Report::Ended { attempt, outcome, .. } if attempt == id => Some(outcome.clone()),
+            Report::Ended { attempt, outcome, usage, .. } if attempt == id => {
+                Some((outcome.clone(), *usage))
+            }
             _ => None,
         })
         .await
@@ -304,6 +312,14 @@ impl Rig {
             }
         }
         found
+    }
+
+    /// Whether the node has a control group.
+    pub(crate) fn has_group(&self) -> bool {
+        let name = format!("kiln-{}", self.config.node_id);
+        ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"]
+            .iter()
+            .any(|at| Path::new(at).join(&name).exists())
     }
 
     pub(crate) fn mark(&self) -> String {

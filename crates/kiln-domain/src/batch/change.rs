@@ -67,6 +67,11 @@ pub enum Change {
         /// The store's key.
         job_key: i64,
     },
+    /// What a job schedule is to do may have changed: look at it.
+    JobSchedule {
+        /// The store's key.
+        schedule_key: i64,
+    },
     /// A task is in this state.
     Task {
         /// The store's key of its job.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
+use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -31,6 +32,10 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// What prepares a node for its tasks.
+    pub job_preparation_task: Option<PreparationSpec>,
+    /// What clears away what its tasks leave behind on a node.
+    pub job_release_task: Option<ReleaseSpec>,
 }
 
 /// What becomes of a job once all its tasks have completed.
@@ -97,6 +102,8 @@ pub struct Job {
     pub id: String,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
+    /// The store's key of the job schedule that made it, if one did.
+    pub schedule_key: Option<i64>,
     /// What has become of it.
     pub life: JobLife,
 }
@@ -265,6 +272,7 @@ pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
         let value = i64::from(spec.constraints.max_task_retry_count);
         return invalid("constraints.maxTaskRetryCount", value, reason);
     }
+    preparation::admit(spec)?;
     match &spec.pool_info.pool_id {
         Some(pool_id) => Ok(pool_id.clone()),
         None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
@@ -297,6 +305,7 @@ mod tests {
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
+            schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
         };
         let mut said = Vec::new();
@@ -323,6 +332,7 @@ mod tests {
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
+            schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
         };
         let spec = |json: &str| serde_json::from_str::<JobSpec>(json).expect("a specification");

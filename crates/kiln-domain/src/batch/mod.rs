@@ -8,9 +8,12 @@
 pub mod attempt;
 pub mod change;
 pub mod command;
+pub mod deallocation;
 pub mod image;
 pub mod job;
 pub mod node;
 pub mod pool;
+pub mod preparation;
 pub mod start_task;
 pub mod task;
+pub mod usage;

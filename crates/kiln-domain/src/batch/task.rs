@@ -78,6 +78,27 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// The exit code, if the process ended by itself.
+    pub fn exit_code(&self) -> Option<i32> {
+        match self {
+            Self::Exited { exit_code } => Some(*exit_code),
+            Self::TimedOut | Self::Stopped | Self::NotStarted { .. } => None,
+        }
+    }
+
+    /// Why the run failed, if it did.
+    pub fn failure(&self) -> Option<FailureInfo> {
+        match self {
+            Self::Exited { exit_code: 0 } => None,
+            Self::Exited { .. } => Some(FailureInfo::exit_code()),
+            Self::TimedOut => Some(FailureInfo::timed_out()),
+            Self::Stopped => Some(FailureInfo::ended_by_user()),
+            Self::NotStarted { failure } => Some(failure.clone()),
+        }
+    }
+}
+
 /// A task of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -146,6 +167,12 @@ pub struct Place {
 pub enum TaskFact {
     /// A node was chosen for its next run.
     Assigned(Place),
+    /// A node was chosen, which must first be prepared for its job.
+    AssignedUnprepared(Place),
+    /// Its node is prepared.
+    Prepared,
+    /// Its node can not be prepared, or not now.
+    NotPrepared,
     /// Its current run ended.
     Ended(Outcome),
     /// Its node was lost; no run is counted against it.
@@ -218,16 +245,7 @@ impl TaskLife {
 /// When a member breaks a rule.
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
-    let retries = spec.constraints.max_task_retry_count.unwrap_or(0);
-    if retries < -1 {
-        return Err(Rejection::InvalidProperty {
-            name: "constraints.maxTaskRetryCount".to_owned(),
-            value: retries.to_string(),
-            reason: "It must not be negative, or -1 for no limit".to_owned(),
-        });
-    }
-    check_time("constraints.maxWallClockTime", spec.constraints.max_wall_clock_time)?;
-    check_time("constraints.retentionTime", spec.constraints.retention_time)?;
+    check_constraints("constraints", &spec.constraints)?;
     if spec.required_slots == 0 {
         return Err(Rejection::InvalidProperty {
             name: "requiredSlots".to_owned(),
@@ -238,10 +256,28 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn check_time(name: &str, time: Option<Span>) -> Result<(), Rejection> {
+/// Whether runs may be limited so; `name` is where the client wrote it.
+///
+/// # Errors
+/// When a limit breaks a rule.
+pub(super) fn check_constraints(
+    name: &str,
+    constraints: &TaskConstraints,
+) -> Result<(), Rejection> {
+    let retries = constraints.max_task_retry_count.unwrap_or(0);
+    if retries < -1 {
+        let name = format!("{name}.maxTaskRetryCount");
+        let reason = "It must not be negative, or -1 for no limit";
+        return Err(Rejection::property(name, retries, reason));
+    }
+    check_time(format!("{name}.maxWallClockTime"), constraints.max_wall_clock_time)?;
+    check_time(format!("{name}.retentionTime"), constraints.retention_time)
+}
+
+fn check_time(name: String, time: Option<Span>) -> Result<(), Rejection> {
     match time {
         Some(time) if time < Span::seconds(0) => Err(Rejection::InvalidProperty {
-            name: name.to_owned(),
+            name,
             value: time.to_string(),
             reason: "It must not be negative".to_owned(),
         }),
@@ -263,6 +299,15 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             started_at: Some(now),
             ..life.moved(S::Running, now)
         }),
+        (S::Active, F::AssignedUnprepared(place)) => Ok(TaskLife {
+            attempt: life.attempt.saturating_add(1),
+            place: Some(place),
+            ..life.moved(S::Preparing, now)
+        }),
+        (S::Preparing, F::Prepared) => {
+            Ok(TaskLife { started_at: Some(now), ..life.moved(S::Running, now) })
+        }
+        (S::Preparing, F::NotPrepared) => Ok(life.waiting_again(now)),
         (S::Preparing | S::Running, F::Ended(outcome)) => Ok(after_run(life, outcome, now)),
         (S::Preparing | S::Running, F::NodeLost) => Ok(life.waiting_again(now)),
         (S::Preparing | S::Running, F::Requeued) => Ok(TaskLife {
@@ -288,8 +333,9 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
         }
         // A late report, or a second end: the task has gone on without it.
         (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Requeued)
-        | (S::Preparing | S::Running, F::Assigned(_)) => Ok(life),
-        (S::Completed, F::Assigned(_) | F::Terminated) => {
+        | (S::Preparing | S::Running, F::Assigned(_) | F::AssignedUnprepared(_))
+        | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared) => Ok(life),
+        (S::Completed, F::Assigned(_) | F::AssignedUnprepared(_) | F::Terminated) => {
             Err(Rejection::TaskCompleted { task: task.id.clone() })
         }
     }

@@ -8,7 +8,7 @@ use kiln_domain::limits;
 use kiln_domain::time::Timestamp;
 use kiln_wire::api_version::ApiVersion;
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::{Gates, Shape, has_operation, lift};
+use kiln_wire::batch::{Gates, Operation, Shape, lift, operation_of};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tracing::warn;
@@ -25,6 +25,8 @@ pub(super) struct Call {
     pub(super) account: String,
     pub(super) version: ApiVersion,
     pub(super) method: Method,
+    /// Which of Azure's operations it asks for; the api-version has it.
+    pub(super) operation: Option<Operation>,
     /// Segments of the path, decoded.
     pub(super) segments: Vec<String>,
     /// The path as on the wire.
@@ -49,6 +51,11 @@ impl Call {
             limits::BATCH_BODY_BYTES_MAX
         };
         let segments = split_path(&request.raw_path)?;
+        let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let operation = operation_of(request.method.as_str(), &names);
+        if operation.is_some_and(|it| !it.is_in(version)) {
+            return Err(Refusal::invalid_uri());
+        }
         let base_url = request.base_url();
         let body = request.body.collect(limit).await.map_err(|error| match error {
             BodyError::TooLarge { limit_bytes } => Refusal::body_too_large(limit_bytes),
@@ -59,6 +66,7 @@ impl Call {
             account,
             version,
             method: request.method,
+            operation,
             segments,
             raw_path: request.raw_path,
             query: request.query,
@@ -95,31 +103,14 @@ impl Call {
         format!("{}{}", self.base_url, self.raw_path)
     }
 
-    /// Whether the api-version of the request has an operation, named as in `pool.add`.
-    pub(super) fn knows(&self, operation: &str) -> bool {
-        has_operation(self.version, operation)
-    }
-
     /// The refusal of an operation that is not there.
     pub(super) fn not_offered(&self) -> Refusal {
-        let segments: Vec<&str> = self.segments.iter().map(String::as_str).collect();
-        let is_azures = match segments.as_slice() {
-            ["jobs", _, "taskcounts"] => self.knows("job.get_task_counts"),
-            ["pools" | "jobs" | "jobschedules" | "applications", ..] => true,
-            ["nodecounts", ..] => self.knows("account.list_pool_node_counts"),
-            ["certificates", ..] => self.knows("certificate.list"),
-            ["poolusagemetrics", ..] => self.knows("pool.list_usage_metrics"),
-            ["lifetimejobstats", ..] => self.knows("job.get_all_lifetime_statistics"),
-            ["lifetimepoolstats", ..] => self.knows("pool.get_all_lifetime_statistics"),
-            _ => false,
-        };
-        if !is_azures {
-            return Refusal::invalid_uri();
+        match self.operation {
+            Some(operation) => {
+                Refusal::not_implemented(format!("Kiln does not offer {} yet", operation.name))
+            }
+            None => Refusal::invalid_uri(),
         }
-        Refusal::not_implemented(format!(
-            "Kiln does not offer {} {} yet",
-            self.method, self.raw_path
-        ))
     }
 }
 

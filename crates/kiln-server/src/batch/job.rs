@@ -7,7 +7,7 @@ use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Count, StoreError, Tx, View};
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::job::{tree, url};
+use kiln_wire::batch::job::{tree, url, whole_directory};
 use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use kiln_wire::node::ToAgent;
@@ -23,6 +23,18 @@ use super::spec;
 use super::unoffered;
 use crate::{kept, reconcile};
 
+/// A job that is about to be added.
+pub(crate) struct NewJob {
+    /// What the rules read of `document`.
+    pub(crate) spec: JobSpec,
+    /// Its specification in the newest shape, with its id and every default.
+    pub(crate) document: Value,
+    /// The pool that runs it.
+    pub(crate) pool_id: String,
+    /// The job schedule that makes it.
+    pub(crate) schedule_key: Option<i64>,
+}
+
 /// The reason of a termination for which the client gives none.
 const TERMINATED_BY_USER: &str = "UserTerminate";
 
@@ -32,23 +44,17 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     unoffered::check_job(&document)?;
     let spec: JobSpec = spec::read(&document, "job specification")?;
     let pool_id = job::admit(&spec)?;
-    let life = JobLife::new(pool_id, call.now);
-    let (account, job_id) = (call.account.clone(), spec.id.clone());
-    let modified_at = life.modified_at;
-    call.server
+    let new = NewJob { spec, document, pool_id, schedule_key: None };
+    let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
+    let job = call
+        .server
         .store
         .write(move |tx| {
-            refuse_existing(tx, &account, &spec.id)?;
-            let key = tx.insert_job(&account, &spec.id, &document.to_string(), &life)?;
-            let id = spec.id.clone();
-            let job = Job { key, account, id, document: String::new(), life };
-            tx.announce(change(&job, &spec));
-            // Its time may run out, or it may have to end as soon as it has no tasks.
-            tx.announce(Change::JobEnd { job_key: key });
-            Ok::<_, OpError>(())
+            refuse_existing(tx, &account, &new.spec.id)?;
+            Ok::<_, OpError>(insert(tx, &account, new, now)?)
         })
         .await?;
-    Ok(Answer::created(url(&call.base_url, &job_id), modified_at))
+    Ok(Answer::created(url(&call.base_url, &job_id), job.life.modified_at))
 }
 
 /// `GET /jobs`.
@@ -125,14 +131,8 @@ pub(super) async fn delete(call: &Call, job_id: &str) -> Result<Answer, Refusal>
         .write(move |tx| {
             let job = find(tx, &account, &job_id)?;
             conditions.check(job.life.modified_at)?;
-            let life = job::step(&job, JobFact::Deleted, now)?;
-            let job = close(tx, job, life)?;
             let mut outbox = Outbox::default();
-            end_tasks(tx, &job, now, &mut outbox)?;
-            forget_files(tx, &job, &mut outbox)?;
-            if !reconcile::remove_job(tx, &job)? {
-                tx.announce(Change::JobEnd { job_key: job.key });
-            }
+            remove(tx, job, now, &mut outbox)?;
             Ok::<_, OpError>(outbox)
         })
         .await?;
@@ -156,6 +156,49 @@ pub(crate) fn change(job: &Job, spec: &JobSpec) -> Change {
         is_open: job.life.is_open(),
         parallel_tasks_max: u32::try_from(spec.max_parallel_tasks).ok(),
     }
+}
+
+/// Adds a job whose id is free: the one way in which a job comes to be.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    account: &str,
+    new: NewJob,
+    now: Timestamp,
+) -> Result<Job, StoreError> {
+    let NewJob { spec, document, pool_id, schedule_key } = new;
+    let job = Job {
+        key: 0,
+        account: account.to_owned(),
+        id: spec.id.clone(),
+        document: document.to_string(),
+        schedule_key,
+        life: JobLife::new(pool_id, now),
+    };
+    let job = Job { key: tx.insert_job(&job)?, ..job };
+    tx.announce(change(&job, &spec));
+    // Its time may run out, or it may have to end as soon as it has no tasks.
+    tx.announce(Change::JobEnd { job_key: job.key });
+    Ok(job)
+}
+
+/// Begins to remove a job with all it has.
+///
+/// # Errors
+/// When it is being removed already.
+pub(crate) fn remove(
+    tx: &mut Tx<'_>,
+    job: Job,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), OpError> {
+    let life = job::step(&job, JobFact::Deleted, now)?;
+    let job = close(tx, job, life)?;
+    end_tasks(tx, &job, now, outbox)?;
+    forget_files(tx, &job, outbox)?;
+    if !reconcile::remove_job(tx, &job)? {
+        tx.announce(Change::JobEnd { job_key: job.key });
+    }
+    Ok(())
 }
 
 /// Ends a job with its running tasks, if it can be ended where it stands.
@@ -200,7 +243,7 @@ fn close(tx: &mut Tx<'_>, job: Job, life: JobLife) -> Result<Job, StoreError> {
 fn forget_files(tx: &mut Tx<'_>, job: &Job, outbox: &mut Outbox) -> Result<(), OpError> {
     let Some(pool) = tx.pool(&job.account, &job.life.pool_id)? else { return Ok(()) };
     for node in tx.nodes_of_pool(pool.key)? {
-        let path = format!("workitems/{}", job.id);
+        let path = whole_directory(&job.id);
         outbox.add(&node.id, ToAgent::RemoveDirectory { path });
     }
     Ok(())

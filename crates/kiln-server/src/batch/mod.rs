@@ -69,12 +69,8 @@ impl BatchService {
 async fn route(call: &Call) -> Result<Answer, Refusal> {
     let segments: Vec<&str> = call.segments.iter().map(String::as_str).collect();
     match (call.method.as_str(), segments.as_slice()) {
-        ("GET", ["supportedimages"]) if call.knows("account.list_supported_images") => {
-            image::list(call)
-        }
-        ("GET", ["nodeagentskus"]) if call.knows("account.list_node_agent_skus") => {
-            image::list_agent_skus(call)
-        }
+        ("GET", ["supportedimages"]) => image::list(call),
+        ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
 
         ("POST", ["pools"]) => pool::add(call).await,
         ("GET", ["pools"]) => pool::list(call),
@@ -98,9 +94,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs", job]) => job::get(call, job),
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
-        ("GET", ["jobs", job, "taskcounts"]) if call.knows("job.get_task_counts") => {
-            job::task_counts(call, job)
-        }
+        ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

@@ -50,6 +50,11 @@ impl<'c> Page<'c> {
         })
     }
 
+    /// The filter of a list, for those who can answer part of it by an index.
+    pub(super) fn filter(&self) -> Option<&Filter> {
+        self.filter.as_ref()
+    }
+
     /// A page of a list that `read` gives in id order: items after an id, at most so many.
     pub(super) fn collect(
         &self,

@@ -1,14 +1,16 @@
 //! Tasks: add, add many, get, list, terminate, delete.
 
+use std::ops::Bound;
+
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobSpec};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Tx, View};
+use kiln_store::{Bucket, TaskRange, Tx, View};
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::odata::List;
+use kiln_wire::batch::odata::{Filter, List};
 use kiln_wire::batch::task::{directory, tree, url};
 use kiln_wire::batch::{Shape, metadata};
 use kiln_wire::node::ToAgent;
@@ -97,12 +99,38 @@ pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, 
 /// `GET /jobs/J/tasks`.
 pub(super) fn list(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
     let job = call.server.store.read(|view| super::job::find(view, &call.account, job_id))?;
-    Page::of(call, Shape::Task, Some(List::Tasks))?.collect(metadata::TASKS, |after, limit| {
-        let tasks = call.server.store.read(|view| view.tasks_after(job.key, after, limit));
+    let page = Page::of(call, Shape::Task, Some(List::Tasks))?;
+    let buckets = buckets(page.filter());
+    let ids = page.filter().map(Filter::ids).unwrap_or_default();
+    page.collect(metadata::TASKS, |after, limit| {
+        let after_lower = after.to_ascii_lowercase();
+        let from = match &ids.first {
+            Some(first) if *first > after_lower => Bound::Included(first.as_str()),
+            Some(_) | None => Bound::Excluded(after),
+        };
+        let range = TaskRange { from, last: ids.last.as_deref(), buckets: &buckets };
+        let tasks = call.server.store.read(|view| view.tasks_in(job.key, &range, limit));
         let tasks = tasks.map_err(OpError::Store)?;
         let shown = |task: Task| (task.id.clone(), tree(&task, &job.id, &call.base_url));
         Ok(tasks.into_iter().map(shown).collect())
     })
+}
+
+/// The states in which tasks can be that a filter wants.
+fn buckets(filter: Option<&Filter>) -> Vec<Bucket> {
+    let Some(filter) = filter else { return Bucket::ALL.to_vec() };
+    let is_wanted = |bucket: &Bucket| {
+        // A task that has not completed has no result.
+        let (state, result) = match bucket {
+            Bucket::Active => ("active", ""),
+            Bucket::Preparing => ("preparing", ""),
+            Bucket::Running => ("running", ""),
+            Bucket::Succeeded => ("completed", "success"),
+            Bucket::Failed => ("completed", "failure"),
+        };
+        filter.may_be("state", state) && filter.may_be("executionInfo/result", result)
+    };
+    Bucket::ALL.into_iter().filter(is_wanted).collect()
 }
 
 /// `GET /jobs/J/tasks/T`.

@@ -1,24 +1,21 @@
 //! Brings jobs to their ends: those whose time or tasks are over, those that were terminated,
 //! and removes what a deleted one has.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobFact, JobState, OwnEnd, TaskTotals};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx, View};
+use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
+use super::deadlines::Deadlines;
 use crate::batch::{Outbox, terminate_job};
 use crate::server::Server;
 use crate::{clock, kept};
 
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
-/// Wait when no job has a deadline; whatever happens to a job ends it.
-const WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a look at a job found.
 enum Looked {
@@ -30,19 +27,15 @@ enum Looked {
 
 /// Looks at jobs until it is dropped.
 pub async fn run(server: Arc<Server>) {
-    let mut deadlines: BTreeMap<Timestamp, BTreeSet<i64>> = BTreeMap::new();
+    let mut deadlines = Deadlines::default();
     loop {
-        let wait = deadlines.keys().next().map_or(WAIT_MAX, |at| at.since(clock::now()));
         let keys = tokio::select! {
             keys = server.signals.jobs().take() => keys,
-            () = clock::pause(wait) => take_due(&mut deadlines, clock::now()),
+            () = deadlines.next() => deadlines.take_due(clock::now()),
         };
         for job_key in keys {
             match settle(&server, job_key).await {
-                Ok(Looked::Open(None)) => {}
-                Ok(Looked::Open(Some(at))) => {
-                    deadlines.entry(at).or_default().insert(job_key);
-                }
+                Ok(Looked::Open(at)) => deadlines.set(job_key, at),
                 Ok(Looked::Due) => server.signals.jobs().mark(job_key),
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), job_key, "a job could not be ended");
@@ -54,11 +47,6 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-fn take_due(deadlines: &mut BTreeMap<Timestamp, BTreeSet<i64>>, now: Timestamp) -> BTreeSet<i64> {
-    let later = deadlines.split_off(&Timestamp::from_ticks(now.0.saturating_add(1)));
-    std::mem::replace(deadlines, later).into_values().flatten().collect()
-}
-
 /// Looks at a job; changes it only when there is something to change, so that the end of an
 /// ordinary task costs no commit of its own.
 async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
@@ -68,7 +56,10 @@ async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
     }
     let (is_done, outbox) = server.store.write(move |tx| change(tx, job_key, clock::now())).await?;
     outbox.send(server);
-    Ok(if is_done { Looked::Open(None) } else { Looked::Due })
+    if is_done {
+        return server.store.read(|view| look(view, job_key, clock::now()));
+    }
+    Ok(Looked::Due)
 }
 
 fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreError> {
@@ -121,7 +112,7 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(bool, Outbox
 
 /// Removes a deleted job with some of its tasks; false when some are left.
 pub fn remove(tx: &mut Tx<'_>, job: &Job) -> Result<bool, StoreError> {
-    let tasks = tx.tasks_after(job.key, "", REMOVED_TASKS_MAX)?;
+    let tasks = tx.tasks_in(job.key, &TaskRange::ALL, REMOVED_TASKS_MAX)?;
     for task in &tasks {
         tx.delete_task(task)?;
     }
@@ -130,6 +121,7 @@ pub fn remove(tx: &mut Tx<'_>, job: &Job) -> Result<bool, StoreError> {
     }
     tx.delete_job(job.key)?;
     tx.announce(Change::JobGone { job_key: job.key });
+    tell_schedule(tx, job);
     Ok(true)
 }
 
@@ -140,6 +132,14 @@ pub fn complete(tx: &mut Tx<'_>, job: &Job, now: Timestamp) -> Result<(), StoreE
     }
     if let Ok(life) = job::step(job, JobFact::Stopped, now) {
         tx.update_job(job.key, &life)?;
+        tell_schedule(tx, job);
     }
     Ok(())
+}
+
+/// The next job of a schedule may wait for the end of this one.
+fn tell_schedule(tx: &mut Tx<'_>, job: &Job) {
+    if let Some(schedule_key) = job.schedule_key {
+        tx.announce(Change::JobSchedule { schedule_key });
+    }
 }

@@ -3,6 +3,7 @@
 //! None takes more than a key from what woke it: it reads the truth again, so that there is
 //! one path for "just happened", "after a restart" and "tried again".
 
+mod deadlines;
 mod job_end;
 mod nodes;
 mod pool_size;

@@ -42,6 +42,33 @@ async fn pages_show_each_task_once() {
 }
 
 #[tokio::test]
+async fn a_filter_by_state_finds_all_pages_in_order() {
+    let rig = Rig::start().await;
+    rig.job("j", "p").await;
+    rig.tasks("j", 300).await;
+    let ended: Vec<String> = (0..300).step_by(7).map(|n| format!("t{n:05}")).collect();
+    for id in &ended {
+        let path = format!("/jobs/j/tasks/{id}/terminate");
+        rig.post(&path, &json!({})).send().await.expect(204);
+    }
+    let open: Vec<String> =
+        (0..300).map(|n| format!("t{n:05}")).filter(|id| !ended.contains(id)).collect();
+    for (filter, expected) in [
+        ("state eq 'completed'", &ended),
+        ("executionInfo/result eq 'failure'", &ended),
+        ("executionInfo/result eq 'success'", &Vec::new()),
+        ("state ne 'completed'", &open),
+        ("not (state eq 'completed')", &open),
+        ("executionInfo/result eq null", &open),
+        ("state eq 'completed' and id gt 'T00290'", &vec!["t00294".to_owned()]),
+    ] {
+        let asked = rig.get("/jobs/j/tasks").query("$filter", filter).query("maxresults", "40");
+        let (_, ids) = pages(&rig, asked).await;
+        assert_eq!(&ids, expected, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn a_selection_shows_only_what_was_asked_for() {
     let rig = Rig::start().await;
     rig.job("j", "p").await;

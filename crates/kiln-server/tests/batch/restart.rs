@@ -29,6 +29,7 @@ async fn nothing_is_lost_between_two_servers() {
             attempt: attempt.clone(),
             at: now(),
             outcome: Outcome::Exited { exit_code },
+            usage: None,
         }),
     };
     let number = agent.number;

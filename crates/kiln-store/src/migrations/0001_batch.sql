@@ -27,7 +27,7 @@ CREATE TABLE node (
 
 CREATE INDEX node_of_pool ON node (pool_key, id);
 
-CREATE TABLE job (
+CREATE TABLE job_schedule (
     key      INTEGER PRIMARY KEY AUTOINCREMENT,
     account  TEXT NOT NULL,
     id       TEXT NOT NULL COLLATE NOCASE,
@@ -35,6 +35,19 @@ CREATE TABLE job (
     life     TEXT NOT NULL,
     UNIQUE (account, id)
 );
+
+CREATE TABLE job (
+    key      INTEGER PRIMARY KEY AUTOINCREMENT,
+    account  TEXT NOT NULL,
+    id       TEXT NOT NULL COLLATE NOCASE,
+    spec     TEXT NOT NULL,
+    life     TEXT NOT NULL,
+    -- The schedule that made it.
+    schedule_key INTEGER REFERENCES job_schedule (key),
+    UNIQUE (account, id)
+);
+
+CREATE INDEX job_of_schedule ON job (schedule_key, id) WHERE schedule_key IS NOT NULL;
 
 CREATE TABLE task (
     job_key  INTEGER NOT NULL REFERENCES job (key),
@@ -51,6 +64,9 @@ CREATE TABLE task (
 -- Tasks that have not completed: what a start reads to rebuild its queues.
 CREATE INDEX task_open ON task (job_key, sequence) WHERE state < 3;
 CREATE INDEX task_of_node ON task (node_id) WHERE node_id IS NOT NULL AND state < 3;
+
+-- Lists of tasks in one state, in the order of their ids.
+CREATE INDEX task_in_state ON task (job_key, state, id);
 
 -- How many tasks of a job are in which state, and their slots; kept, not counted.
 CREATE TABLE task_count (

@@ -6,11 +6,18 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::life::Json;
 use crate::{StoreError, Tx, View};
 
-const COLUMNS: &str = "key, account, id, spec, life";
+const COLUMNS: &str = "key, account, id, spec, schedule_key, life";
 
 fn from_row(row: &Row<'_>) -> Result<Job, rusqlite::Error> {
-    let Json(life) = row.get(4)?;
-    Ok(Job { key: row.get(0)?, account: row.get(1)?, id: row.get(2)?, document: row.get(3)?, life })
+    let Json(life) = row.get(5)?;
+    Ok(Job {
+        key: row.get(0)?,
+        account: row.get(1)?,
+        id: row.get(2)?,
+        document: row.get(3)?,
+        schedule_key: row.get(4)?,
+        life,
+    })
 }
 
 impl View<'_> {
@@ -52,16 +59,13 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Keeps a new job and gives its key; one of the same id is a duplicate.
-    pub fn insert_job(
-        &mut self,
-        account: &str,
-        id: &str,
-        document: &str,
-        life: &JobLife,
-    ) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO job (account, id, spec, life) VALUES (?1, ?2, ?3, ?4)";
-        Ok(self.statement(sql)?.insert(params![account, id, document, Json(life)])?)
+    /// Keeps a new job and gives its key, whatever `job` has as one; another of the same id is
+    /// a duplicate.
+    pub fn insert_job(&mut self, job: &Job) -> Result<i64, StoreError> {
+        let Job { key: _, account, id, document, schedule_key, life } = job;
+        let sql = "INSERT INTO job (account, id, spec, schedule_key, life) \
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        Ok(self.statement(sql)?.insert(params![account, id, document, schedule_key, Json(life)])?)
     }
 
     /// Keeps what has become of a job.

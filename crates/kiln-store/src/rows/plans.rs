@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use kiln_domain::batch::job::JobLife;
+use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife};
@@ -14,7 +14,8 @@ use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    Account, AccountKind, ContainerKey, ExtentPlace, ExtentUses, StoreError, Tx, migrations,
+    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, StoreError, TaskRange, Tx,
+    migrations,
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
@@ -142,7 +143,15 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let life = JobLife::new("p".to_owned(), Timestamp(0));
-    let key = tx.insert_job("a", "j", "{}", &life)?;
+    let job = Job {
+        key: 0,
+        account: "a".to_owned(),
+        id: "j".to_owned(),
+        document: "{}".to_owned(),
+        schedule_key: None,
+        life: life.clone(),
+    };
+    let key = tx.insert_job(&job)?;
     tx.job("a", "J")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
@@ -158,7 +167,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     };
     tx.insert_task(&task)?;
     tx.task(key, "T")?;
-    tx.tasks_after(key, "", 9)?;
+    tx.tasks_in(key, &TaskRange::ALL, 9)?;
+    let after = std::ops::Bound::Excluded("t");
+    tx.tasks_in(key, &TaskRange { from: after, last: Some("u"), ..TaskRange::ALL }, 9)?;
+    let failed = TaskRange { buckets: &[Bucket::Failed], ..TaskRange::ALL };
+    tx.tasks_in(key, &failed, 9)?;
+    tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
     tx.running_tasks(key)?;
     tx.tasks_of_node("n")?;

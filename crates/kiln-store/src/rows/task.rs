@@ -1,5 +1,7 @@
 //! Tasks of jobs, and how many are in which state.
 
+use std::ops::Bound;
+
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -30,25 +32,66 @@ pub struct Count {
     pub slots: i64,
 }
 
-/// The column `state`: rises along a task's life, completed is 3.
-fn state_number(state: TaskState) -> i64 {
-    match state {
-        TaskState::Active => 0,
-        TaskState::Preparing => 1,
-        TaskState::Running => 2,
-        TaskState::Completed => 3,
+/// A state of tasks, told apart by what an index can find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bucket {
+    /// Waits for a node.
+    Active,
+    /// Waits on its node for the job's preparation task.
+    Preparing,
+    /// Runs.
+    Running,
+    /// Completed without failure.
+    Succeeded,
+    /// Completed with a failure.
+    Failed,
+}
+
+impl Bucket {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Active, Self::Preparing, Self::Running, Self::Succeeded, Self::Failed];
+
+    fn of(life: &TaskLife) -> Self {
+        match life.state {
+            TaskState::Active => Self::Active,
+            TaskState::Preparing => Self::Preparing,
+            TaskState::Running => Self::Running,
+            TaskState::Completed if life.failure.is_none() => Self::Succeeded,
+            TaskState::Completed => Self::Failed,
+        }
+    }
+
+    /// The columns `state` and `bucket`; from 3 on a task has completed.
+    fn number(self) -> i64 {
+        match self {
+            Self::Active => 0,
+            Self::Preparing => 1,
+            Self::Running => 2,
+            Self::Succeeded => 3,
+            Self::Failed => 4,
+        }
     }
 }
 
-/// The column `bucket` of the counts.
-fn bucket(life: &TaskLife) -> i64 {
-    match life.state {
-        TaskState::Active => 0,
-        TaskState::Preparing | TaskState::Running => 1,
-        TaskState::Completed if life.failure.is_none() => 2,
-        TaskState::Completed => 3,
-    }
+/// Some tasks of a job, in the order of their ids, which compare without case.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskRange<'a> {
+    /// Where the ids begin.
+    pub from: Bound<&'a str>,
+    /// The last id, if it is not the last there is.
+    pub last: Option<&'a str>,
+    /// The states they are in.
+    pub buckets: &'a [Bucket],
 }
+
+impl TaskRange<'_> {
+    /// All tasks.
+    pub const ALL: Self = Self { from: Bound::Unbounded, last: None, buckets: &Bucket::ALL };
+}
+
+/// Comes after every id.
+const AFTER_ALL_IDS: &str = "\u{10FFFF}";
 
 fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
     let Json(life) = row.get(5)?;
@@ -69,21 +112,46 @@ impl View<'_> {
         Ok(self.statement(&sql)?.query_row(params![job_key, id], from_row).optional()?)
     }
 
-    /// Tasks of a job in id order: at most `limit` whose id comes after `after`.
-    pub fn tasks_after(
+    /// Tasks of a job in id order, the first `limit` of a range.
+    pub fn tasks_in(
         &self,
         job_key: i64,
-        after: &str,
+        range: &TaskRange<'_>,
         limit: usize,
     ) -> Result<Vec<Task>, StoreError> {
+        let (begins, first) = match range.from {
+            Bound::Included(id) => (">=", id),
+            Bound::Excluded(id) => (">", id),
+            Bound::Unbounded => (">=", ""),
+        };
+        let last = range.last.unwrap_or(AFTER_ALL_IDS);
+        let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
+        if range.buckets.len() == Bucket::ALL.len() {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM task
+                 WHERE job_key = ?1 AND id {begins} ?2 AND id <= ?3 ORDER BY id LIMIT ?4"
+            );
+            let mut statement = self.statement(&sql)?;
+            let tasks = statement.query_map(params![job_key, first, last, limit_rows], from_row)?;
+            return Ok(tasks.collect::<Result<_, _>>()?);
+        }
         let sql = format!(
-            "SELECT {COLUMNS} FROM task WHERE job_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+            "SELECT {COLUMNS} FROM task INDEXED BY task_in_state
+             WHERE job_key = ?1 AND state = ?5 AND id {begins} ?2 AND id <= ?3
+             ORDER BY id LIMIT ?4"
         );
-        let mut statement = self.statement(&sql)?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(statement
-            .query_map(params![job_key, after, limit], from_row)?
-            .collect::<Result<_, _>>()?)
+        let mut found: Vec<Task> = Vec::new();
+        for bucket in range.buckets {
+            let mut statement = self.statement(&sql)?;
+            let values = params![job_key, first, last, limit_rows, bucket.number()];
+            for task in statement.query_map(values, from_row)? {
+                found.push(task?);
+            }
+        }
+        // Each state came in order; together they are put in order again.
+        found.sort_by_cached_key(|task| task.id.to_ascii_lowercase());
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Tasks of a job that have not completed, in sequence order: at most `limit` whose
@@ -133,12 +201,14 @@ impl View<'_> {
         let mut counts = TaskCounts::default();
         while let Some(row) = rows.next()? {
             let count = Count { tasks: row.get(1)?, slots: row.get(2)? };
-            match row.get::<_, i64>(0)? {
-                0 => counts.active = count,
-                1 => counts.running = count,
-                2 => counts.succeeded = count,
-                _ => counts.failed = count,
-            }
+            let place = match row.get::<_, i64>(0)? {
+                0 => &mut counts.active,
+                1 | 2 => &mut counts.running,
+                3 => &mut counts.succeeded,
+                _ => &mut counts.failed,
+            };
+            place.tasks += count.tasks;
+            place.slots += count.slots;
         }
         Ok(counts)
     }
@@ -153,13 +223,13 @@ impl Tx<'_> {
             task.job_key,
             task.id,
             task.sequence,
-            state_number(task.life.state),
+            Bucket::of(&task.life).number(),
             task.life.place.as_ref().map(|place| &place.node_id),
             task.slots,
             task.document,
             Json(&task.life),
         ])?;
-        self.count_task(task.job_key, bucket(&task.life), 1, task.slots)
+        self.count_task(task.job_key, Bucket::of(&task.life), 1, task.slots)
     }
 
     /// Keeps what has become of a task; `task.life` is how it was kept before.
@@ -169,11 +239,11 @@ impl Tx<'_> {
         self.statement(sql)?.execute(params![
             task.job_key,
             task.id,
-            state_number(life.state),
+            Bucket::of(life).number(),
             life.place.as_ref().map(|place| &place.node_id),
             Json(life),
         ])?;
-        let (before, after) = (bucket(&task.life), bucket(life));
+        let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
             self.count_task(task.job_key, before, -1, task.slots)?;
             self.count_task(task.job_key, after, 1, task.slots)?;
@@ -185,13 +255,13 @@ impl Tx<'_> {
     pub fn delete_task(&mut self, task: &Task) -> Result<(), StoreError> {
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
-        self.count_task(task.job_key, bucket(&task.life), -1, task.slots)
+        self.count_task(task.job_key, Bucket::of(&task.life), -1, task.slots)
     }
 
     fn count_task(
         &mut self,
         job_key: i64,
-        bucket: i64,
+        bucket: Bucket,
         tasks: i64,
         slots: u32,
     ) -> Result<(), StoreError> {
@@ -199,7 +269,7 @@ impl Tx<'_> {
                    ON CONFLICT (job_key, bucket)
                    DO UPDATE SET tasks = tasks + ?3, slots = slots + ?4";
         let slots = tasks * i64::from(slots);
-        self.statement(sql)?.execute(params![job_key, bucket, tasks, slots])?;
+        self.statement(sql)?.execute(params![job_key, bucket.number(), tasks, slots])?;
         Ok(())
     }
 }

@@ -23,7 +23,16 @@ type Fields = BTreeMap<String, Vec<(String, usize, usize)>>;
 struct Facts {
     models: BTreeMap<String, Fields>,
     enums: BTreeMap<String, BTreeMap<String, Spans>>,
-    operations: BTreeMap<String, Spans>,
+    operations: BTreeMap<String, OperationFacts>,
+}
+
+/// An operation as it is written down.
+#[derive(Debug, Deserialize)]
+struct OperationFacts {
+    method: String,
+    path: String,
+    #[serde(rename = "in")]
+    spans: Spans,
 }
 
 static FACTS: LazyLock<Facts> = LazyLock::new(|| {
@@ -164,14 +173,59 @@ impl Enum {
     }
 }
 
-/// Whether this version has the operation, named as in `pool.add`.
-pub fn has_operation(version: ApiVersion, operation: &str) -> bool {
-    FACTS.operations.get(operation).is_some_and(|spans| spans.iter().any(|s| holds(*s, version)))
+/// An operation of the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Its name, as in `pool.add`.
+    pub name: &'static str,
+    /// The method of its requests.
+    pub method: &'static str,
+    /// Their path, with names in braces for what varies: `/pools/{poolId}`.
+    pub path: &'static str,
+    spans: &'static Spans,
 }
 
-/// Names of all operations of all versions.
-pub fn operations() -> impl Iterator<Item = &'static str> {
-    FACTS.operations.keys().map(String::as_str)
+impl Operation {
+    /// Whether this version has it.
+    pub fn is_in(&self, version: ApiVersion) -> bool {
+        self.spans.iter().any(|span| holds(*span, version))
+    }
+
+    /// Whether a request with these segments of its path is for it; a path of a file goes on
+    /// through the segments that are left.
+    fn has_path(&self, segments: &[&str]) -> bool {
+        let mut given = segments.iter();
+        let mut wanted = self.path.split('/').skip(1).peekable();
+        while let Some(name) = wanted.next() {
+            let fits = match (given.next(), name.split_once('(')) {
+                (None, _) => false,
+                (Some(segment), Some((before, _))) => {
+                    segment.split_once('(').is_some_and(|(start, _)| start == before)
+                }
+                (Some(_), None) if name == "{filePath}" => return wanted.peek().is_none(),
+                (Some(segment), None) => name.starts_with('{') || *segment == name,
+            };
+            if !fits {
+                return false;
+            }
+        }
+        given.next().is_none()
+    }
+}
+
+/// All operations of all versions.
+pub fn operations() -> impl Iterator<Item = Operation> {
+    FACTS.operations.iter().map(|(name, facts)| Operation {
+        name,
+        method: &facts.method,
+        path: &facts.path,
+        spans: &facts.spans,
+    })
+}
+
+/// The operation that a request asks for, by its method and the segments of its path.
+pub fn operation_of(method: &str, segments: &[&str]) -> Option<Operation> {
+    operations().find(|it| it.method == method && it.has_path(segments))
 }
 
 fn holds((first, last): (usize, usize), version: ApiVersion) -> bool {
@@ -264,7 +318,7 @@ fn enum_of(
 
 #[cfg(test)]
 mod tests {
-    use super::{Contract, FACTS, has_operation};
+    use super::{Contract, FACTS, operation_of};
     use crate::api_version::ApiVersion;
 
     #[test]
@@ -299,10 +353,38 @@ mod tests {
 
     #[test]
     fn operations_come_and_go() {
-        assert!(has_operation(ApiVersion::OLDEST, "account.list_node_agent_skus"));
-        assert!(!has_operation(ApiVersion::OLDEST, "account.list_supported_images"));
-        assert!(has_operation(ApiVersion::NEWEST, "account.list_supported_images"));
-        assert!(!has_operation(ApiVersion::NEWEST, "certificate.add"));
-        assert!(!has_operation(ApiVersion::NEWEST, "no.such"));
+        let is_in = |version, method, path: &str| {
+            let segments: Vec<&str> = path.split('/').collect();
+            operation_of(method, &segments).is_some_and(|it| it.is_in(version))
+        };
+        assert!(is_in(ApiVersion::OLDEST, "GET", "nodeagentskus"));
+        assert!(!is_in(ApiVersion::OLDEST, "GET", "supportedimages"));
+        assert!(is_in(ApiVersion::NEWEST, "GET", "supportedimages"));
+        assert!(!is_in(ApiVersion::NEWEST, "POST", "certificates"));
+        assert!(!is_in(ApiVersion::NEWEST, "POST", "no/such"));
+    }
+
+    #[test]
+    fn a_request_asks_for_one_operation() {
+        for (method, path, expected) in [
+            ("GET", "pools", "pool.list"),
+            ("GET", "pools/p", "pool.get"),
+            ("HEAD", "pools/p", "pool.exists"),
+            ("DELETE", "certificates(a=sha1,thumbprint=ff)", "certificate.delete"),
+            (
+                "POST",
+                "certificates(a=sha1,thumbprint=ff)/canceldelete",
+                "certificate.cancel_deletion",
+            ),
+            ("GET", "jobs/j/tasks/t/files", "file.list_from_task"),
+            ("GET", "jobs/j/tasks/t/files/wd/a/b", "file.get_from_task"),
+            ("GET", "jobs/j/tasks/t/filed", "none"),
+            ("GET", "pools/p/q", "none"),
+            ("PATCH", "pools", "none"),
+        ] {
+            let segments: Vec<&str> = path.split('/').collect();
+            let found = operation_of(method, &segments).map_or("none", |it| it.name);
+            assert_eq!(found, expected, "{method} {path}");
+        }
     }
 }

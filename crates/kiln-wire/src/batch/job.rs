@@ -10,6 +10,18 @@ pub fn url(base_url: &str, job_id: &str) -> String {
     format!("{base_url}/jobs/{job_id}")
 }
 
+/// The directory of a job's tasks below the root of their node: that of a job which a schedule
+/// made, `S:job-2`, lies in the schedule's; any other is the first and only job of its own.
+pub fn directory(job_id: &str) -> String {
+    let (owner, run) = job_id.split_once(':').unwrap_or((job_id, "job-1"));
+    format!("workitems/{owner}/{run}")
+}
+
+/// What nodes keep of a job, below their root.
+pub fn whole_directory(job_id: &str) -> String {
+    format!("workitems/{}", job_id.replace(':', "/"))
+}
+
 /// A job as `GET` shows it.
 pub fn tree(job: &Job, base_url: &str) -> Value {
     let life = &job.life;
@@ -31,4 +43,17 @@ pub fn tree(job: &Job, base_url: &str) -> Value {
     }
     tree.set("executionInfo", execution.into_value());
     tree.into_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{directory, whole_directory};
+
+    #[test]
+    fn jobs_of_a_schedule_share_a_directory() {
+        assert_eq!(directory("j"), "workitems/j/job-1");
+        assert_eq!(directory("s:job-12"), "workitems/s/job-12");
+        assert_eq!(whole_directory("j"), "workitems/j");
+        assert_eq!(whole_directory("s:job-12"), "workitems/s/job-12");
+    }
 }

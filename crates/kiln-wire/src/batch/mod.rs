@@ -25,7 +25,7 @@ mod secrets;
 mod shape;
 pub mod task;
 
-pub use contract::{has_operation, operations};
+pub use contract::{Operation, operation_of, operations};
 pub use gates::Gates;
 pub use lift::lift;
 pub use lower::{lower, node_agent_skus};

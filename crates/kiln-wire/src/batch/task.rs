@@ -12,7 +12,7 @@ pub fn url(base_url: &str, job_id: &str, task_id: &str) -> String {
 
 /// The directory of a task below the root of its node.
 pub fn directory(job_id: &str, task_id: &str) -> String {
-    format!("workitems/{job_id}/job-1/{task_id}")
+    format!("{}/{task_id}", super::job::directory(job_id))
 }
 
 /// A task as `GET` shows it.

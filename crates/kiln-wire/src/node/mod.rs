@@ -10,6 +10,7 @@ use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{Task, TaskSpec};
+use kiln_domain::batch::usage::Usage;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -340,6 +341,9 @@ pub enum Report {
         at: Timestamp,
         /// How.
         outcome: Outcome,
+        /// What it took of its node, where that was measured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
 }
 

@@ -148,7 +148,7 @@ impl Agent {
     /// Says that an attempt ended, and waits until that is kept.
     pub(crate) async fn end(&mut self, attempt: &AttemptId, outcome: Outcome) {
         let attempt = attempt.clone();
-        self.report(Report::Ended { attempt, at: now(), outcome }).await;
+        self.report(Report::Ended { attempt, at: now(), outcome, usage: None }).await;
     }
 
     /// Reports, and waits until that is kept.

@@ -35,7 +35,7 @@ pub(crate) struct Reply {
 
 impl Ask {
     /// Asks for a path, or for a whole URL as the server gave it.
-    pub(super) fn new(url: &str, method: &'static str, path: &str) -> Self {
+    pub(crate) fn new(url: &str, method: &'static str, path: &str) -> Self {
         let path = path.strip_prefix(url).unwrap_or(path);
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let query = form_urlencoded::parse(query.as_bytes()).into_owned().collect();

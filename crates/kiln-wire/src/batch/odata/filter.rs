@@ -18,7 +18,7 @@ pub struct Filter {
 
 /// What a filter asks.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Expr {
+pub(super) enum Expr {
     /// All of these; never empty.
     And(Vec<Self>),
     /// Any of these; never empty.
@@ -45,7 +45,7 @@ pub enum Expr {
 
 /// How two values are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
+pub(super) enum Operator {
     /// `eq`
     Equal,
     /// `ne`
@@ -62,7 +62,7 @@ pub enum Operator {
 
 /// A value in a filter.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Literal {
+pub(super) enum Literal {
     /// A name or word in lower case: case does not count.
     Text(String),
     /// A number.
@@ -87,7 +87,7 @@ impl Filter {
     }
 
     /// What it asks, for those who can answer part of it faster than item by item.
-    pub fn expr(&self) -> &Expr {
+    pub(super) fn expr(&self) -> &Expr {
         &self.expr
     }
 

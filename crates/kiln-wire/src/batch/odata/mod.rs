@@ -2,14 +2,16 @@
 
 mod filter;
 mod lexer;
+mod narrow;
 mod page;
 mod parser;
 mod properties;
 mod select;
 
-pub use filter::{Expr, Filter, Literal, Operator};
+pub use filter::Filter;
+pub use narrow::IdRange;
 pub use page::{continuation, cursor, max_results, next_link};
-pub use properties::{Kind, List, Property};
+pub use properties::List;
 pub use select::{Select, expands_stats};
 
 /// The value of a query option; names are compared without case, an empty value is none.

@@ -2,7 +2,7 @@
 
 /// What a filter can ask of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// A name: all comparisons and `startswith`, without case.
     Text,
     /// A word of a closed list: equal or not, without case.
@@ -17,11 +17,11 @@ pub enum Kind {
 
 /// A property that a list can be filtered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Property {
+pub(super) struct Property {
     /// Its name, with `/` between levels.
-    pub path: &'static str,
+    pub(super) path: &'static str,
     /// What can be asked of it.
-    pub kind: Kind,
+    pub(super) kind: Kind,
 }
 
 /// A list that takes `$filter`.
@@ -144,7 +144,7 @@ const SUPPORTED_IMAGES: &[Property] =
 
 impl List {
     /// The properties it can be filtered by.
-    pub fn properties(self) -> &'static [Property] {
+    pub(super) fn properties(self) -> &'static [Property] {
         match self {
             Self::Pools => POOLS,
             Self::Nodes => NODES,

@@ -1,0 +1,105 @@
+//! What a client asks for, and whether it may.
+
+use serde::{Deserialize, Serialize};
+
+use crate::batch::job::JobSpec;
+use crate::batch::task::{self, TaskConstraints};
+use crate::rejection::Rejection;
+use crate::span::Span;
+use crate::{id, limits};
+
+/// What the rules read of a job's preparation task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreparationSpec {
+    /// Its name, which no task of the job may have.
+    pub id: String,
+    /// Limits on its runs.
+    #[serde(default)]
+    pub constraints: TaskConstraints,
+    /// Whether the tasks of the job wait until it succeeded.
+    #[serde(default = "yes")]
+    pub wait_for_success: bool,
+    /// Whether it runs again after its node rebooted, although it succeeded.
+    #[serde(default = "yes")]
+    pub rerun_on_node_reboot_after_success: bool,
+}
+
+/// What the rules read of a job's release task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseSpec {
+    /// Its name, which no task of the job may have.
+    pub id: String,
+    /// Time after which it is killed.
+    pub max_wall_clock_time: Option<Span>,
+    /// Time its directory is kept.
+    pub retention_time: Option<Span>,
+}
+
+impl ReleaseSpec {
+    /// The limits on its only run.
+    pub fn constraints(&self) -> TaskConstraints {
+        TaskConstraints {
+            max_wall_clock_time: Some(self.max_wall_clock_time.unwrap_or(RELEASE_TIME_MAX)),
+            retention_time: self.retention_time,
+            max_task_retry_count: Some(0),
+        }
+    }
+}
+
+/// Longest time that a release task may run, and the time it may run when it does not say.
+const RELEASE_TIME_MAX: Span = Span::minutes(limits::RELEASE_MINUTES_MAX);
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether a job may be added with these preparation and release tasks.
+///
+/// # Errors
+/// When a member breaks a rule.
+pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
+    let (preparation, release) = match (&spec.job_preparation_task, &spec.job_release_task) {
+        (None, None) => return Ok(()),
+        (None, Some(release)) => {
+            let reason = "A job with a release task needs a preparation task";
+            return Err(Rejection::property("jobReleaseTask", &release.id, reason));
+        }
+        (Some(preparation), release) => (preparation, release),
+    };
+    id::check("jobPreparationTask.id", &preparation.id)?;
+    task::check_constraints("jobPreparationTask.constraints", &preparation.constraints)?;
+    let Some(release) = release else { return Ok(()) };
+    id::check("jobReleaseTask.id", &release.id)?;
+    if id::folded(&release.id) == id::folded(&preparation.id) {
+        let reason = "The preparation and the release task of a job need different ids";
+        return Err(Rejection::property("jobReleaseTask.id", &release.id, reason));
+    }
+    for (name, time, time_max) in [
+        ("jobReleaseTask.maxWallClockTime", release.max_wall_clock_time, RELEASE_TIME_MAX),
+        ("jobReleaseTask.retentionTime", release.retention_time, Span::MAX),
+    ] {
+        if let Some(time) = time.filter(|time| *time < Span::seconds(0) || *time > time_max) {
+            let reason = format!("It must lie within PT0S and {time_max}");
+            return Err(Rejection::property(name, time, reason));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a task of the job may have this id.
+///
+/// # Errors
+/// When the preparation or the release task has it.
+pub fn admit_task_id(spec: &JobSpec, task_id: &str) -> Result<(), Rejection> {
+    let is = |id: Option<&String>| id.is_some_and(|id| id::folded(id) == id::folded(task_id));
+    let task = || task_id.to_owned();
+    if is(spec.job_preparation_task.as_ref().map(|it| &it.id)) {
+        return Err(Rejection::TaskNamedLikePreparation { task: task() });
+    }
+    if is(spec.job_release_task.as_ref().map(|it| &it.id)) {
+        return Err(Rejection::TaskNamedLikeRelease { task: task() });
+    }
+    Ok(())
+}
