@@ -5,9 +5,11 @@ mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;
 mod job;
+mod job_schedule;
 mod life;
 mod node;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
 pub(crate) mod task;
+pub(crate) mod usage;
