@@ -97,7 +97,7 @@ fn commit(
         }
         tx.update_task(&task, &life)?;
         tx.announce(task_change(&task, &life));
-        *node_life = node::step(node_life, NodeFact::TaskPlaced(task.slots), now);
+        *node_life = node::step(node_life, NodeFact::placed(&task), now);
         let task = Task { life, ..task };
         if let Some(message) = run_message(job, job_spec, &task) {
             runs.entry(assignment.node_id).or_default().push(message);

@@ -1,6 +1,8 @@
 //! What the rules read of documents that are kept.
 
+use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::job::{Job, JobSpec};
+use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::{Pool, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::StoreError;
@@ -19,6 +21,29 @@ pub(crate) fn job_spec(job: &Job) -> Result<JobSpec, StoreError> {
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// The start task that a node of a pool runs when it boots now, and whether it must succeed
+/// before the node takes tasks.
+pub(crate) fn start_task_of(pool: &Pool) -> Result<(Option<String>, bool), StoreError> {
+    let document: serde_json::Value = read(&pool.document, "pool specification")?;
+    let Some(task) = document.get("startTask") else { return Ok((None, false)) };
+    let must_succeed = task.get("waitForSuccess").and_then(serde_json::Value::as_bool);
+    Ok((Some(task.to_string()), must_succeed.unwrap_or(true)))
+}
+
+/// The start task of a node's latest boot.
+pub(crate) fn start_task_spec(node: &Node) -> Result<Option<StartTaskSpec>, StoreError> {
+    let document = node.start_task.as_deref();
+    document.map(|document| read(document, "start task")).transpose()
+}
+
+/// Whether a task is the job manager of its job.
+pub(crate) fn is_job_manager(job: &Job, task_id: &str) -> bool {
+    // Most jobs have none, and a look at a text is cheaper than reading it.
+    job.document.contains("jobManagerTask")
+        && serde_json::from_str::<serde_json::Value>(&job.document)
+            .is_ok_and(|document| document.pointer("/jobManagerTask/id") == Some(&task_id.into()))
 }
 
 fn read<T: DeserializeOwned>(document: &str, what: &'static str) -> Result<T, StoreError> {

@@ -7,7 +7,9 @@ mod deadlines;
 mod job_end;
 mod nodes;
 mod pool_size;
+mod unheard;
 
 pub use job_end::run as job_end;
-pub use nodes::{end_unheard, recover, run as nodes};
+pub use nodes::{recover, run as nodes};
 pub use pool_size::run as pool_size;
+pub use unheard::{Unheard, run as unheard};

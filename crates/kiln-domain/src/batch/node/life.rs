@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::task::{FailureInfo, NameValue};
+use crate::batch::task::{FailureInfo, NameValue, Task};
 use crate::time::Timestamp;
 
 /// Tasks that a node remembers having run.
@@ -177,6 +177,13 @@ pub struct RecentTask {
     pub task_id: String,
 }
 
+impl RecentTask {
+    /// The name of `task`.
+    pub fn of(task: &Task) -> Self {
+        Self { job_key: task.job_key, task_id: task.id.clone() }
+    }
+}
+
 /// How the start task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StartTaskRun {
@@ -326,15 +333,14 @@ impl NodeLife {
         }
     }
 
-    pub(super) fn begin_boot(&mut self, waits_for_start_task: bool, has_lost_data: bool) {
-        self.data_losses = self.data_losses.saturating_add(u32::from(has_lost_data));
+    pub(super) fn begin_boot(&mut self, waits_for_start_task: bool) {
         self.boot = self.boot.saturating_add(1);
         self.waits_for_start_task = waits_for_start_task;
         self.start_task_run = None;
         self.errors.clear();
     }
 
-    pub(super) fn lose_machine(&mut self) {
+    pub(super) fn take_other_machine(&mut self) {
         self.data_losses = self.data_losses.saturating_add(1);
         self.incarnation = None;
         self.agent_version = None;

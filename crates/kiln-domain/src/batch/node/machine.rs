@@ -1,6 +1,7 @@
 //! Node life: creating, starting, idle, running, leaving, and what keeps it from tasks.
 
 use super::{NodeError, NodeLife, NodeState, Pending, RecentTask, StartTaskRun};
+use crate::batch::task::{Task, TaskLife, TaskState};
 use crate::time::Timestamp;
 
 /// What can happen to a node.
@@ -64,6 +65,20 @@ pub enum NodeFact {
     Preempted,
     /// There is a machine for it again.
     CapacityReturned,
+}
+
+impl NodeFact {
+    /// A task begins to run on the node.
+    pub fn placed(task: &Task) -> Self {
+        Self::TaskPlaced { slots: task.slots, task: RecentTask::of(task) }
+    }
+
+    /// A task that runs on the node now has `life`.
+    pub fn left(task: &Task, life: &TaskLife) -> Self {
+        let is_over = life.state == TaskState::Completed;
+        let has_succeeded = is_over.then(|| life.exit_code == Some(0));
+        Self::TaskLeft { slots: task.slots, has_succeeded, task: RecentTask::of(task) }
+    }
 }
 
 /// What becomes of a node when `fact` happens; the only place that writes its state.
@@ -220,7 +235,8 @@ fn next(life: &NodeLife, fact: &NodeFact) -> (NodeState, Option<Pending>) {
         },
         F::AgentLost => match phase {
             Booting | Gated | Barred | AtWork | Astray => to(S::Unknown),
-            Rebooting | Reimaging => to(life.state),
+            // The next one makes the node anew in any case.
+            Rebooting | Reimaging => to(S::Starting),
             Deallocating => to(S::Deallocated),
             Leaving | Preempted | Deallocated => same,
         },
@@ -270,20 +286,20 @@ fn next(life: &NodeLife, fact: &NodeFact) -> (NodeState, Option<Pending>) {
 
 /// Takes in what a fact says of a node that it moved, or found where it belongs.
 fn follow(life: &mut NodeLife, before: &NodeLife, fact: NodeFact, now: Timestamp) {
-    let has_come_to = |state| life.state == state && before.state != state;
+    let has_moved = life.state != before.state;
     match fact {
         NodeFact::AgentArrived { waits_for_start_task } => {
             if life.state == NodeState::Starting {
-                life.begin_boot(waits_for_start_task, before.state == NodeState::Reimaging);
+                life.begin_boot(waits_for_start_task);
             }
         }
         NodeFact::BootOrdered { waits_for_start_task } => {
             if life.state == NodeState::Rebooting {
-                life.begin_boot(waits_for_start_task, false);
+                life.begin_boot(waits_for_start_task);
             }
         }
         NodeFact::Booted => {
-            if life.state != before.state {
+            if has_moved {
                 life.booted_at = Some(now);
             }
         }
@@ -292,9 +308,14 @@ fn follow(life: &mut NodeLife, before: &NodeLife, fact: NodeFact, now: Timestamp
                 life.errors = vec![error];
             }
         }
-        NodeFact::Preempted | NodeFact::AgentLost => {
-            if has_come_to(NodeState::Preempted) || has_come_to(NodeState::Deallocated) {
-                life.lose_machine();
+        NodeFact::AgentLost => {
+            if before.state == NodeState::Reimaging {
+                life.data_losses = life.data_losses.saturating_add(1);
+            }
+        }
+        NodeFact::Start | NodeFact::CapacityReturned => {
+            if has_moved {
+                life.take_other_machine();
             }
         }
         NodeFact::BootBegan
@@ -307,9 +328,8 @@ fn follow(life: &mut NodeLife, before: &NodeLife, fact: NodeFact, now: Timestamp
         | NodeFact::Reboot(_)
         | NodeFact::Reimage(_)
         | NodeFact::Deallocate(_)
-        | NodeFact::Start
         | NodeFact::DisableScheduling
         | NodeFact::EnableScheduling
-        | NodeFact::CapacityReturned => {}
+        | NodeFact::Preempted => {}
     }
 }
