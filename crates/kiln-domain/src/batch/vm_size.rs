@@ -1,58 +1,68 @@
-//! How many cores a machine of an Azure size has, as far as its name tells.
+//! Azure's names of machine sizes, as far as they tell how many cores there are.
 
-/// Sizes whose names say nothing of their cores, or something else: those of the first years.
-const OLD_SIZES: [(&str, u32); 29] = [
-    ("extrasmall", 1),
-    ("small", 1),
-    ("medium", 2),
-    ("large", 4),
-    ("extralarge", 8),
-    ("a0", 1),
-    ("a1", 1),
-    ("a2", 2),
-    ("a3", 4),
-    ("a4", 8),
-    ("a5", 2),
-    ("a6", 4),
-    ("a7", 8),
-    ("a8", 8),
-    ("a9", 16),
-    ("a10", 8),
-    ("a11", 16),
-    ("d1", 1),
-    ("d2", 2),
-    ("d3", 4),
-    ("d4", 8),
-    ("d5", 16),
-    ("d11", 2),
-    ("d12", 4),
-    ("d13", 8),
-    ("d14", 16),
-    ("d15", 20),
-    ("g1", 2),
-    ("g5", 32),
-];
-
-/// The cores of a machine of this size; `None` when its name does not tell.
+/// Cores of a machine of this size; `None` for a name that tells nothing.
 ///
-/// Newer names carry the number: `standard_d4s_v5` has four.
-pub fn cores(vm_size: &str) -> Option<u32> {
-    let name = vm_size.to_ascii_lowercase();
-    let name = ["standard_", "basic_"].iter().find_map(|it| name.strip_prefix(it)).unwrap_or(&name);
-    let (family, rest) = name.split_once('_').unwrap_or((name, ""));
-    let version = rest.rsplit('_').next().unwrap_or_default();
-    // The letter S of the first years tells of disks: `ds2_v2` is `d2_v2`.
-    let plain = family.replacen("ds", "d", 1);
-    let is_old = rest.is_empty() || (version == "v2" && plain.starts_with('d'));
-    if is_old && let Some((_, cores)) = OLD_SIZES.iter().find(|(old, _)| *old == plain) {
-        return Some(*cores);
+/// The number in a name is that of its cores, but for the oldest families, which are counted
+/// through, and for sizes with fewer cores than their machine has: `E64-16s_v3` has 16.
+pub fn cores(name: &str) -> Option<u32> {
+    let name = name.to_ascii_lowercase();
+    let plain = name.strip_prefix("standard_").or_else(|| name.strip_prefix("basic_"));
+    let name = plain.unwrap_or(&name);
+    if let Some(cores) = of_cloud_service(name) {
+        return Some(cores);
     }
-    let digits: String = family
-        .chars()
-        .skip_while(|it| !it.is_ascii_digit())
-        .take_while(char::is_ascii_digit)
-        .collect();
-    digits.parse().ok().filter(|cores| *cores > 0)
+    let (family, rest) = name.split_at(name.find(|c: char| c.is_ascii_digit())?);
+    let (number, rest) = leading_number(rest)?;
+    let version = rest.rsplit_once("_v").and_then(|(_, it)| it.parse().ok()).unwrap_or(1);
+    match (family, version) {
+        ("a", 1) => of_first_a(number),
+        ("d" | "ds", 1 | 2) => of_first_d(number),
+        ("g" | "gs", 1) => number.checked_sub(1).and_then(|it| 2_u32.checked_shl(it)),
+        _ => {
+            let constrained = rest.strip_prefix('-').and_then(leading_number);
+            Some(constrained.map_or(number, |(cores, _)| cores))
+        }
+    }
+    .filter(|cores| *cores > 0)
+}
+
+fn of_cloud_service(name: &str) -> Option<u32> {
+    match name {
+        "extrasmall" | "small" => Some(1),
+        "medium" => Some(2),
+        "large" => Some(4),
+        "extralarge" => Some(8),
+        _ => None,
+    }
+}
+
+fn of_first_a(number: u32) -> Option<u32> {
+    match number {
+        0 | 1 => Some(1),
+        2 | 5 => Some(2),
+        3 | 6 => Some(4),
+        4 | 7 | 8 | 10 => Some(8),
+        9 | 11 => Some(16),
+        _ => None,
+    }
+}
+
+fn of_first_d(number: u32) -> Option<u32> {
+    match number {
+        1 => Some(1),
+        2 | 11 => Some(2),
+        3 | 12 => Some(4),
+        4 | 13 => Some(8),
+        5 | 14 => Some(16),
+        15 => Some(20),
+        _ => None,
+    }
+}
+
+fn leading_number(text: &str) -> Option<(u32, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, rest) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, rest))
 }
 
 #[cfg(test)]
@@ -60,32 +70,31 @@ mod tests {
     use super::cores;
 
     #[test]
-    fn names_tell_of_cores() {
-        for (vm_size, expected) in [
-            ("STANDARD_A1", Some(1)),
-            ("BASIC_A1", Some(1)),
-            ("standard_a1_v2", Some(1)),
-            ("Standard_A8_v2", Some(8)),
-            ("Standard_A8m_v2", Some(8)),
+    fn names_of_sizes_tell_their_cores() {
+        for (name, expected) in [
             ("standard_d1_v2", Some(1)),
-            ("standard_ds2_v2", Some(2)),
+            ("STANDARD_D2_V3", Some(2)),
             ("Standard_D3_v2", Some(4)),
-            ("Standard_D14_v2", Some(16)),
-            ("Standard_D4", Some(8)),
-            ("Standard_D4_v3", Some(4)),
-            ("Standard_D4s_v5", Some(4)),
-            ("Standard_D16ads_v5", Some(16)),
-            ("Standard_F4", Some(4)),
-            ("Standard_HB120rs_v3", Some(120)),
-            ("Standard_NC6", Some(6)),
-            ("Standard_E64-16s_v3", Some(64)),
+            ("Standard_DS14_v2_Promo", Some(16)),
+            ("Standard_D4s_v3", Some(4)),
+            ("standard_a1", Some(1)),
+            ("Standard_A4", Some(8)),
+            ("Standard_A4m_v2", Some(4)),
+            ("basic_a2", Some(2)),
             ("small", Some(1)),
             ("ExtraLarge", Some(8)),
-            ("standard_g5", Some(32)),
-            ("my-machine", None),
+            ("Standard_G5", Some(32)),
+            ("Standard_NC24rs_v3", Some(24)),
+            ("Standard_HB120-16rs_v3", Some(16)),
+            ("Standard_E64-16s_v3", Some(16)),
+            ("Standard_M128ms", Some(128)),
+            ("Standard_B1ms", Some(1)),
+            ("Standard_G99", None),
+            ("Standard_A12", None),
+            ("any", None),
             ("", None),
         ] {
-            assert_eq!(cores(vm_size), expected, "{vm_size}");
+            assert_eq!(cores(name), expected, "{name}");
         }
     }
 }

@@ -67,7 +67,9 @@ fn end_attempt(
     (outcome, usage): (Outcome, Option<Usage>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(task) = tx.task(attempt.job_key, &attempt.task_id)? else { return Ok(()) };
+    let task = tx.task(attempt.job_key, &attempt.task_id)?;
+    let task = task.filter(|task| task.sequence == attempt.sequence);
+    let Some(task) = task else { return Ok(()) };
     let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == node_id);
     let is_open = matches!(task.life.state, TaskState::Preparing | TaskState::Running);
     if task.life.attempt != attempt.attempt || !is_here || !is_open {
@@ -160,7 +162,8 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
     tx.update_node(&node.id, life)?;
     let (pool_key, slots) = (node.pool_key, life.open_slots());
     if slots != node.life.open_slots() {
-        tx.announce(Change::Node { pool_key, node_id: node.id.clone(), slots });
+        let (node_id, is_dedicated) = (node.id.clone(), life.is_dedicated);
+        tx.announce(Change::Node { pool_key, node_id, slots, is_dedicated });
     }
     if life.pending != node.life.pending || life.wants_agent() != node.life.wants_agent() {
         tx.announce(Change::PoolSize { pool_key });

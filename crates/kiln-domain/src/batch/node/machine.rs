@@ -70,14 +70,14 @@ pub enum NodeFact {
 impl NodeFact {
     /// A task begins to run on the node.
     pub fn placed(task: &Task) -> Self {
-        Self::TaskPlaced { slots: task.slots, task: RecentTask::of(task) }
+        Self::TaskPlaced { slots: task.needs.slots, task: RecentTask::of(task) }
     }
 
     /// A task that runs on the node now has `life`.
     pub fn left(task: &Task, life: &TaskLife) -> Self {
         let is_over = life.state == TaskState::Completed;
         let has_succeeded = is_over.then(|| life.exit_code == Some(0));
-        Self::TaskLeft { slots: task.slots, has_succeeded, task: RecentTask::of(task) }
+        Self::TaskLeft { slots: task.needs.slots, has_succeeded, task: RecentTask::of(task) }
     }
 }
 

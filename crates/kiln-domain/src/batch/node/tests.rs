@@ -245,12 +245,12 @@ fn check_sound(before: &NodeLife, after: &NodeLife, name: &str) {
     assert!(is_operation || after.pending.is_none(), "{seen}");
     assert!(after.state != S::LeavingPool || after.pending.is_some(), "{seen}");
     assert!(after.boot == before.boot || after.boot == before.boot + 1, "{seen}");
-    match after.state {
-        S::Idle => assert!(after.tasks_running == 0 && after.takes_tasks, "{seen}"),
-        S::Offline => assert!(after.tasks_running == 0 && !after.takes_tasks, "{seen}"),
-        S::Running => assert!(after.tasks_running > 0, "{seen}"),
-        _ => assert_eq!(after.open_slots(), 0, "{seen}"),
-    }
+    let (has_tasks, takes_tasks) = (after.tasks_running > 0, after.takes_tasks);
+    let is = |state| after.state == state;
+    assert!(!is(S::Idle) || !has_tasks && takes_tasks, "{seen}");
+    assert!(!is(S::Offline) || !has_tasks && !takes_tasks, "{seen}");
+    assert!(!is(S::Running) || has_tasks, "{seen}");
+    assert!(is(S::Idle) || is(S::Running) || after.open_slots() == 0, "{seen}");
     assert!(after.pending != Some(Pending::Tasks) || after.tasks_running > 0, "{seen}");
     let has_left = before.state == S::LeavingPool && after.state != S::LeavingPool;
     assert!(!has_left || name == "stay", "{seen}");
