@@ -40,6 +40,11 @@ pub enum State {
     Running,
     /// It is decided how it ends; what is left of it is being killed.
     Ending(Outcome),
+    /// Its process ended by itself, and its output files are uploaded.
+    Uploading {
+        /// Its exit code.
+        exit_code: i32,
+    },
     /// It ended, and nothing of it runs.
     Done,
 }
@@ -66,6 +71,10 @@ pub enum Fact {
     Stop,
     /// No process of it is left.
     Emptied,
+    /// Its output files are uploaded, as far as there are any.
+    Uploaded,
+    /// Not all of its output files could be uploaded.
+    UploadFailed(FailureInfo),
 }
 
 /// What the node must do.
@@ -77,6 +86,13 @@ pub enum Effect {
     Spawn,
     /// Kill every process of the attempt, and say [`Fact::Emptied`] once none is left.
     Empty,
+    /// Upload its output files.
+    Upload {
+        /// The exit code, on which it depends which ones.
+        exit_code: i32,
+    },
+    /// Stop uploading.
+    AbandonUpload,
     /// Say how it ended.
     Report(Outcome),
 }
@@ -120,24 +136,67 @@ pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible
         (S::Running, F::Deadline) => (S::Ending(Outcome::TimedOut), vec![E::Empty]),
         (S::Running, F::Stop) => (S::Ending(Outcome::Stopped), vec![E::Empty]),
         (S::Ending(end), F::Exited { .. } | F::Deadline | F::Stop) => (S::Ending(end), vec![]),
+        (S::Ending(Outcome::Exited { exit_code }), F::Emptied) => {
+            (S::Uploading { exit_code }, vec![E::Upload { exit_code }])
+        }
         (S::Ending(end), F::Emptied) => (S::Done, vec![E::Report(end)]),
+        (S::Uploading { exit_code }, F::Uploaded) => {
+            (S::Done, vec![E::Report(Outcome::Exited { exit_code })])
+        }
+        (S::Uploading { exit_code }, F::UploadFailed(failure)) => {
+            (S::Done, vec![E::Report(Outcome::UploadFailed { exit_code, failure })])
+        }
+        // Its time was for its process.
+        (S::Uploading { exit_code }, F::Deadline) => (S::Uploading { exit_code }, vec![]),
+        (S::Uploading { .. }, F::Stop) => {
+            (S::Done, vec![E::AbandonUpload, E::Report(Outcome::Stopped)])
+        }
         (S::Done, F::Deadline | F::Stop) => (S::Done, vec![]),
         (
             state @ S::Preparing,
-            fact @ (F::Spawned | F::SpawnFailed(_) | F::Exited { .. } | F::Emptied),
+            fact @ (F::Spawned
+            | F::SpawnFailed(_)
+            | F::Exited { .. }
+            | F::Emptied
+            | F::Uploaded
+            | F::UploadFailed(_)),
         )
         | (
             state @ (S::Spawning | S::Unwanted(_)),
-            fact @ (F::Prepared | F::PrepareFailed(_) | F::Exited { .. } | F::Emptied),
+            fact @ (F::Prepared
+            | F::PrepareFailed(_)
+            | F::Exited { .. }
+            | F::Emptied
+            | F::Uploaded
+            | F::UploadFailed(_)),
         )
         | (
             state @ S::Running,
-            fact
-            @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_) | F::Emptied),
+            fact @ (F::Prepared
+            | F::PrepareFailed(_)
+            | F::Spawned
+            | F::SpawnFailed(_)
+            | F::Emptied
+            | F::Uploaded
+            | F::UploadFailed(_)),
         )
         | (
             state @ S::Ending(_),
-            fact @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_)),
+            fact @ (F::Prepared
+            | F::PrepareFailed(_)
+            | F::Spawned
+            | F::SpawnFailed(_)
+            | F::Uploaded
+            | F::UploadFailed(_)),
+        )
+        | (
+            state @ S::Uploading { .. },
+            fact @ (F::Prepared
+            | F::PrepareFailed(_)
+            | F::Spawned
+            | F::SpawnFailed(_)
+            | F::Exited { .. }
+            | F::Emptied),
         )
         | (
             state @ S::Done,
@@ -146,7 +205,9 @@ pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible
             | F::Spawned
             | F::SpawnFailed(_)
             | F::Exited { .. }
-            | F::Emptied),
+            | F::Emptied
+            | F::Uploaded
+            | F::UploadFailed(_)),
         ) => return Err(Impossible { state: Box::new(state), fact: Box::new(fact) }),
     })
 }
@@ -171,6 +232,8 @@ mod tests {
             "deadline" => Fact::Deadline,
             "stop" => Fact::Stop,
             "emptied" => Fact::Emptied,
+            "uploaded" => Fact::Uploaded,
+            "no-container" => Fact::UploadFailed(FailureInfo::user_error("NoContainer", "")),
             name => panic!("no fact `{name}`"),
         }
     }
@@ -188,6 +251,11 @@ mod tests {
                         super::Effect::AbandonPreparation => "abandon".to_owned(),
                         super::Effect::Spawn => "spawn".to_owned(),
                         super::Effect::Empty => "empty".to_owned(),
+                        super::Effect::Upload { exit_code } => format!("upload {exit_code}"),
+                        super::Effect::AbandonUpload => "abandon upload".to_owned(),
+                        super::Effect::Report(Outcome::UploadFailed { exit_code, failure }) => {
+                            format!("report {exit_code} {}", failure.code)
+                        }
                         super::Effect::Report(Outcome::Exited { exit_code }) => {
                             format!("report {exit_code}")
                         }
@@ -209,8 +277,8 @@ mod tests {
 
     #[test]
     fn lives_of_an_attempt() {
-        check("prepared spawned exit0 emptied", "spawn, empty, report 0");
-        check("prepared spawned exit3 stop emptied", "spawn, empty, report 3");
+        check("prepared spawned exit0 emptied uploaded", "spawn, empty, upload 0, report 0");
+        check("prepared spawned exit3 stop emptied uploaded", "spawn, empty, upload 3, report 3");
         check("no-files", "report BlobNotFound");
         check("prepared no-program", "spawn, report BlobNotFound");
         check("stop", "abandon, report stopped");
@@ -222,7 +290,17 @@ mod tests {
     }
 
     #[test]
+    fn only_a_process_that_ended_by_itself_uploads() {
+        let upload = "prepared spawned exit3 emptied";
+        check(&format!("{upload} no-container"), "spawn, empty, upload 3, report 3 NoContainer");
+        check(&format!("{upload} deadline uploaded"), "spawn, empty, upload 3, report 3");
+        check(&format!("{upload} stop"), "spawn, empty, upload 3, abandon upload, report stopped");
+        check("prepared spawned stop exit0 emptied", "spawn, empty, report stopped");
+    }
+
+    #[test]
     fn what_can_not_happen() {
+        check("uploaded", "impossible Uploaded");
         check("spawned", "impossible Spawned");
         check("prepared exit0", "spawn, impossible Exited { exit_code: 0 }");
         check("prepared spawned emptied", "spawn, impossible Emptied");
