@@ -73,23 +73,25 @@ pub struct OutputFileUploadOptions {
 
 /// Ends of a command after which output files are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
 pub enum UploadCondition {
     /// Exit code 0.
-    TaskSuccess,
+    #[serde(rename = "tasksuccess")]
+    Success,
     /// Any other exit code.
-    TaskFailure,
+    #[serde(rename = "taskfailure")]
+    Failure,
     /// All exit codes.
-    TaskCompletion,
+    #[serde(rename = "taskcompletion")]
+    Completion,
 }
 
 impl UploadCondition {
     /// Whether files are kept after this exit code.
     pub fn holds_for(self, exit_code: i32) -> bool {
         match self {
-            Self::TaskSuccess => exit_code == 0,
-            Self::TaskFailure => exit_code != 0,
-            Self::TaskCompletion => true,
+            Self::Success => exit_code == 0,
+            Self::Failure => exit_code != 0,
+            Self::Completion => true,
         }
     }
 }
