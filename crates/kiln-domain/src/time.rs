@@ -88,12 +88,18 @@ impl Timestamp {
         std::time::Duration::from_nanos(ticks.saturating_mul(100))
     }
 
+    /// Time from `earlier` to this one; zero when `earlier` is later.
+    pub fn span_since(self, earlier: Self) -> crate::span::Span {
+        crate::span::Span::from_ticks(self.0.saturating_sub(earlier.0).max(0))
+    }
+
     fn from_jiff(at: jiff::Timestamp) -> Self {
         let subsec = i64::from(at.subsec_nanosecond()) / 100;
         Self(at.as_second().saturating_mul(TICKS_PER_SECOND).saturating_add(subsec))
     }
 
-    fn civil(self) -> jiff::civil::DateTime {
+    /// The date and the time of day, UTC.
+    pub(crate) fn civil(self) -> jiff::civil::DateTime {
         let at = jiff::Timestamp::from_second(self.0.div_euclid(TICKS_PER_SECOND))
             .unwrap_or(jiff::Timestamp::MAX);
         jiff::tz::TimeZone::UTC.to_datetime(at)

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, OutputFile, ResourceFile, UserIdentity};
+use super::needs::TaskNeeds;
+use super::usage::TaskUsage;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -30,9 +32,6 @@ pub struct TaskSpec {
     /// Limits on its runs.
     #[serde(default)]
     pub constraints: TaskConstraints,
-    /// Slots it takes on its node.
-    #[serde(default = "one_slot")]
-    pub required_slots: u32,
 }
 
 /// Limits on the runs of a task.
@@ -120,8 +119,8 @@ pub struct Task {
     pub id: String,
     /// Order within the job: tasks start in this order.
     pub sequence: i64,
-    /// Slots it takes on its node.
-    pub slots: u32,
+    /// What it needs of a pool to run.
+    pub needs: TaskNeeds,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
     /// What has become of it.
@@ -163,6 +162,9 @@ pub struct TaskLife {
     pub last_requeue_at: Option<Timestamp>,
     /// Retries it may take; -1 has no end.
     pub retries_max: i32,
+    /// What its runs took, once one was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<TaskUsage>,
 }
 
 /// A node, as a task remembers it.
@@ -217,6 +219,7 @@ impl TaskLife {
             requeue_count: 0,
             last_requeue_at: None,
             retries_max,
+            usage: None,
         }
     }
 
@@ -225,7 +228,8 @@ impl TaskLife {
         self.state == TaskState::Completed && self.failure.is_none()
     }
 
-    fn allows_retry(&self) -> bool {
+    /// Whether it runs again if the current run fails.
+    pub fn allows_retry(&self) -> bool {
         self.retries_max < 0 || i64::from(self.retry_count) < i64::from(self.retries_max)
     }
 
@@ -257,15 +261,7 @@ impl TaskLife {
 /// When a member breaks a rule.
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
-    check_constraints("constraints", &spec.constraints)?;
-    if spec.required_slots == 0 {
-        return Err(Rejection::InvalidProperty {
-            name: "requiredSlots".to_owned(),
-            value: "0".to_owned(),
-            reason: "A task takes at least one slot".to_owned(),
-        });
-    }
-    Ok(())
+    check_constraints("constraints", &spec.constraints)
 }
 
 /// Whether runs may be limited so; `name` is where the client wrote it.
@@ -338,6 +334,7 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             attempt: life.attempt,
             previous: Some((life.state, life.state_at)),
             created_at: life.created_at,
+            usage: life.usage,
             ..TaskLife::new(life.retries_max, now)
         }),
         (S::Active | S::Preparing | S::Running, F::Reactivated) => {
@@ -414,10 +411,6 @@ impl FailureInfo {
     }
 }
 
-fn one_slot() -> u32 {
-    1
-}
-
 /// Why a completed task counts as failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -455,6 +448,7 @@ pub struct NameValue {
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Place, Task, TaskFact, TaskLife, TaskState, step};
+    use crate::batch::needs::TaskNeeds;
     use crate::time::Timestamp;
 
     fn task(retries_max: i32) -> Task {
@@ -462,7 +456,7 @@ mod tests {
             job_key: 1,
             id: "a".to_owned(),
             sequence: 1,
-            slots: 1,
+            needs: TaskNeeds::slots(1),
             document: "{}".to_owned(),
             life: TaskLife::new(retries_max, Timestamp(0)),
         }

@@ -7,6 +7,9 @@
 
 mod counts;
 mod files;
+mod job_changes;
+mod job_schedules;
+mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
@@ -15,5 +18,7 @@ mod recorded;
 mod refusals;
 mod restart;
 mod rig;
+mod statistics;
+mod task_files;
 mod tasks;
 mod versions;

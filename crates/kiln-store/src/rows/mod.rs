@@ -12,3 +12,4 @@ mod node;
 pub(crate) mod plans;
 mod pool;
 pub(crate) mod task;
+pub(crate) mod usage;

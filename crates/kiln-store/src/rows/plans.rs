@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
+use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, Block, ContentProperties};
 use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
@@ -106,6 +109,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("node.rs"),
         include_str!("pool.rs"),
         include_str!("task.rs"),
+        include_str!("usage.rs"),
     ]
     .iter()
     .map(|source| source.matches(".statement(").count())
@@ -161,11 +165,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.jobs_after("a", "", 9)?;
     tx.all_jobs()?;
     tx.update_job(key, &life)?;
+    tx.update_job_spec(key, "{}")?;
     let task = Task {
         job_key: key,
         id: "t".to_owned(),
         sequence: 1,
-        slots: 1,
+        needs: TaskNeeds::slots(1),
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
@@ -178,10 +183,15 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.tasks_in(key, &failed, 9)?;
     tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
-    tx.running_tasks(key)?;
+    tx.running_tasks(key, 9)?;
     tx.tasks_of_node("n")?;
     tx.task_counts(key)?;
-    tx.update_task(&task, &task.life)?;
+    let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));
+    tx.update_task(&task, &usage.ok_or(StoreError::Closed)?)?;
+    tx.keep_usage()?;
+    tx.usage_of_job(key)?;
+    tx.usage_of_schedule(1)?;
+    tx.usage_of_jobs("a")?;
     tx.delete_task(&task)?;
     tx.delete_job(key)
 }
