@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_provision::LocalProvisioner;
@@ -37,16 +36,9 @@ pub struct Server {
     pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
-    /// Numbers the tasks in the order in which they came.
-    pub task_sequence: AtomicI64,
 }
 
 impl Server {
-    /// The next number for a task.
-    pub fn next_task_sequence(&self) -> i64 {
-        self.task_sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
     /// Variables for every process on a node of this account.
     pub fn environment_of(&self, account: &str) -> Vec<EnvironmentSetting> {
         let own = [
