@@ -5,6 +5,7 @@ use kiln_domain::batch::pool::{Pool, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::StoreError;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The specification of a pool.
 pub(crate) fn pool_spec(pool: &Pool) -> Result<PoolSpec, StoreError> {
@@ -19,6 +20,11 @@ pub(crate) fn job_spec(job: &Job) -> Result<JobSpec, StoreError> {
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// A kept document, to be changed.
+pub(crate) fn document(document: &str, what: &'static str) -> Result<Value, StoreError> {
+    read(document, what)
 }
 
 fn read<T: DeserializeOwned>(document: &str, what: &'static str) -> Result<T, StoreError> {

@@ -1,7 +1,8 @@
-//! Jobs: add, get, list, disable, enable, terminate, delete, counts of tasks.
+//! Jobs: add, get, list, patch, update, disable, enable, terminate, delete, counts of tasks.
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec, JobState};
+use kiln_domain::batch::job_change;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Count, StoreError, Tx, View};
@@ -18,9 +19,10 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::job_life;
 use super::page::Page;
-use super::spec;
+use super::spec::{self, Edit};
 use super::statistics;
 use super::unoffered;
+use crate::kept;
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
@@ -122,6 +124,41 @@ pub(super) fn task_counts(call: &Call, job_id: &str) -> Result<Answer, Refusal> 
         "taskSlotCounts": numbers(|count| count.slots),
     });
     Page::of(call, Shape::TaskCounts, None)?.single(metadata::task_counts(call.version), tree)
+}
+
+/// `PATCH /jobs/J`.
+pub(super) async fn patch(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    change(call, job_id, call.lift(Shape::JobPatch)?, Edit::Patch).await
+}
+
+/// `PUT /jobs/J`.
+pub(super) async fn update(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let body = call.lift(Shape::JobUpdate)?;
+    change(call, job_id, body, Edit::Replace(call.version, Shape::JobUpdate)).await
+}
+
+/// Changes the specification of a job.
+async fn change(call: &Call, job_id: &str, body: Value, edit: Edit) -> Result<Answer, Refusal> {
+    unoffered::check_job(&body)?;
+    let conditions = Conditions::of(call)?;
+    let (account, job_id, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let modified_at = call
+        .server
+        .store
+        .write(move |tx| {
+            let job = find(tx, &account, &job_id)?;
+            conditions.check(job.life.modified_at)?;
+            let mut document = kept::document(&job.document, "job specification")?;
+            edit.apply(&mut document, body);
+            let spec = spec::read(&document, "job specification")?;
+            let life = job_change::change(&job, &kept::job_spec(&job)?, &spec, now)?;
+            let job = Job { document: document.to_string(), ..job };
+            tx.update_job_spec(job.key, &job.document)?;
+            job_life::keep(tx, &job, &life)?;
+            Ok::<_, OpError>(life.modified_at)
+        })
+        .await?;
+    Ok(Answer::done(200, call, modified_at))
 }
 
 /// `POST /jobs/J/disable`.

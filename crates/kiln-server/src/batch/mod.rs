@@ -96,6 +96,8 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs"]) => job::add(call).await,
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
+        ("PATCH", ["jobs", job]) => job::patch(call, job).await,
+        ("PUT", ["jobs", job]) => job::update(call, job).await,
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
         ("POST", ["jobs", job, "disable"]) => job::disable(call, job).await,
         ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,

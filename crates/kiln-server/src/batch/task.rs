@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobSpec};
+use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
@@ -31,6 +32,7 @@ use crate::kept;
 /// A task that is about to be added.
 struct NewTask {
     spec: TaskSpec,
+    needs: TaskNeeds,
     document: Value,
     sequence: i64,
 }
@@ -192,7 +194,7 @@ pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<A
                 outbox.add(&place.node_id, ToAgent::RemoveDirectory { path });
             }
             tx.delete_task(&task)?;
-            tx.announce(Change::TaskGone { job_key: job.key, task_id: task.id });
+            tx.announce(Change::TaskGone { job_key: job.key, sequence: task.sequence });
             tx.announce(Change::JobEnd { job_key: job.key });
             Ok::<_, OpError>(outbox)
         })
@@ -225,7 +227,8 @@ fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
     unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
-    Ok(NewTask { spec, document, sequence: call.server.next_task_sequence() })
+    let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
+    Ok(NewTask { spec, needs, document, sequence: call.server.next_task_sequence() })
 }
 
 /// Adds a task to an open job.
@@ -236,7 +239,7 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let NewTask { spec, mut document, sequence } = new;
+    let NewTask { spec, needs, mut document, sequence } = new;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
     if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
@@ -246,7 +249,7 @@ fn insert(
         job_key: job.key,
         id: spec.id,
         sequence,
-        slots: spec.required_slots,
+        needs,
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };

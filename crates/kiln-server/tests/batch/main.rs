@@ -7,6 +7,7 @@
 
 mod counts;
 mod files;
+mod job_changes;
 mod job_states;
 mod jobs;
 mod lists;
