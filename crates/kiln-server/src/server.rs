@@ -10,8 +10,10 @@ use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
 
 use crate::accounts::Accounts;
+use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
 use crate::signals::Signals;
 
 /// What the parts of the server share.
@@ -37,6 +39,10 @@ pub struct Server {
     pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
+    /// The Blob service, for what other parts keep in blobs.
+    pub blobs: BlobService,
+    /// Makes links to blobs.
+    pub blob_links: BlobLinks,
     /// Numbers the tasks in the order in which they came.
     pub task_sequence: AtomicI64,
 }

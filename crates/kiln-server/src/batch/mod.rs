@@ -1,6 +1,7 @@
 //! The Batch endpoint: one function for each operation.
 
 mod answer;
+mod application;
 mod authenticate;
 mod call;
 mod conditions;
@@ -11,6 +12,7 @@ mod job;
 mod job_life;
 mod node;
 mod outbox;
+mod package;
 mod page;
 mod pool;
 mod spec;
@@ -103,6 +105,25 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("GET", ["applications"]) => application::list(call),
+        ("GET", ["applications", id]) => application::get(call, id),
+        ("GET", ["kiln", "applications"]) => package::applications(call),
+        ("PUT", ["kiln", "applications", id]) => package::put_application(call, id).await,
+        ("PATCH", ["kiln", "applications", id]) => package::update_application(call, id).await,
+        ("DELETE", ["kiln", "applications", id]) => package::delete_application(call, id).await,
+        ("PUT", ["kiln", "applications", id, "versions", version]) => {
+            package::put(call, id, version).await
+        }
+        ("GET", ["kiln", "applications", id, "versions", version]) => {
+            package::get(call, id, version)
+        }
+        ("DELETE", ["kiln", "applications", id, "versions", version]) => {
+            package::delete(call, id, version).await
+        }
+        ("POST", ["kiln", "applications", id, "versions", version, "activate"]) => {
+            package::activate(call, id, version).await
+        }
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
