@@ -345,7 +345,13 @@ async fn stops_a_task_with_all_it_started(kind: &str) {
         rig.processes().into_iter().filter(|line| line.contains("mark-")).collect();
     assert_eq!(left, Vec::<String>::new());
     let kind = kiln_wire::node::AttemptKind::Task;
-    let unknown = kiln_wire::node::AttemptId { job_key: 1, task_id: "x".into(), attempt: 3, kind };
+    let unknown = kiln_wire::node::AttemptId {
+        job_key: 1,
+        task_id: "x".into(),
+        attempt: 3,
+        kind,
+        sequence: 1,
+    };
     rig.send(ToAgent::Stop { attempt: unknown.clone() }).await;
     assert_eq!(rig.outcome(&unknown).await, Outcome::Stopped);
     rig.leave().await;

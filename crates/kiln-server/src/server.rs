@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_provision::LocalProvisioner;
@@ -43,16 +42,9 @@ pub struct Server {
     pub blobs: BlobService,
     /// Makes links to blobs.
     pub blob_links: BlobLinks,
-    /// Numbers the tasks in the order in which they came.
-    pub task_sequence: AtomicI64,
 }
 
 impl Server {
-    /// The next number for a task.
-    pub fn next_task_sequence(&self) -> i64 {
-        self.task_sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
     /// Variables for every process on a node of this account.
     pub fn environment_of(&self, account: &str) -> Vec<EnvironmentSetting> {
         let own = [

@@ -247,7 +247,7 @@ impl Rig {
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
         let kind = AttemptKind::Task;
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind };
+        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
         let run = Run {
             attempt: id.clone(),
             job_id: "job".to_owned(),

@@ -59,7 +59,9 @@ fn end_attempt(
     (outcome, usage): (Outcome, Option<Usage>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(task) = tx.task(attempt.job_key, &attempt.task_id)? else { return Ok(()) };
+    let task = tx.task(attempt.job_key, &attempt.task_id)?;
+    let task = task.filter(|task| task.sequence == attempt.sequence);
+    let Some(task) = task else { return Ok(()) };
     let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == node_id);
     let is_open = matches!(task.life.state, TaskState::Preparing | TaskState::Running);
     if task.life.attempt != attempt.attempt || !is_here || !is_open {

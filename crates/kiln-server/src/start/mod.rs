@@ -6,7 +6,6 @@ mod running;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use kiln_extents::Extents;
@@ -43,8 +42,6 @@ struct State {
     /// The accounts at the start.
     named: Vec<Account>,
     signals: Arc<Signals>,
-    /// The highest sequence of a waiting task.
-    last_sequence: i64,
 }
 
 /// The addresses that are served.
@@ -91,7 +88,6 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         batch_url: format!("http://{}", bound.batch.address()),
         blobs: blob.clone(),
         blob_links: BlobLinks::new(blob_url.clone()),
-        task_sequence: AtomicI64::new(state.last_sequence),
         config,
     });
     let batch = BatchService::new(Arc::clone(&server));
@@ -109,6 +105,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(dispatch::run(Arc::clone(&server)));
     loops.spawn(reconcile::pool_size(Arc::clone(&server)));
     loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
@@ -137,9 +134,9 @@ async fn open_state(config: &Config) -> Result<State, StartError> {
     let accounts = Accounts::new(Arc::clone(&store));
     let named = accounts.all()?;
     refuse_well_known_keys(config, &named)?;
-    let last_sequence = board::rebuild(&store, &signals)?;
+    board::rebuild(&store, &signals)?;
     let extents = Extents::open(&config.data.join("extents"))?;
-    Ok(State { store, extents, accounts, named, signals, last_sequence })
+    Ok(State { store, extents, accounts, named, signals })
 }
 
 async fn bind(config: &Config) -> Result<Bound, StartError> {

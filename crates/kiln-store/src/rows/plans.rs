@@ -26,7 +26,7 @@ use crate::{
 /// Tables that are read whole, by intent: at the start, or because they stay small.
 const READ_WHOLE: [&str; 5] = [
     "SCAN account",
-    "SCAN job",
+    "SCAN job USING INDEX job_open",
     "SCAN job_schedule",
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
@@ -181,10 +181,10 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.job("a", "J")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
-    tx.all_jobs()?;
+    tx.open_jobs()?;
     tx.update_job(key, &life)?;
     tx.update_job_spec(key, "{}")?;
-    let task = Task {
+    let mut task = Task {
         job_key: key,
         id: "t".to_owned(),
         sequence: 1,
@@ -192,7 +192,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
-    tx.insert_task(&task)?;
+    tx.insert_task(&mut task)?;
     tx.task(key, "T")?;
     tx.tasks_in(key, &TaskRange::ALL, 9)?;
     let after = std::ops::Bound::Excluded("t");

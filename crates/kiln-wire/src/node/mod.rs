@@ -35,6 +35,9 @@ pub struct AttemptId {
     /// What it is a run of.
     #[serde(default)]
     pub kind: AttemptKind,
+    /// Tells a task from one of the same id that was deleted before it.
+    #[serde(default)]
+    pub sequence: i64,
 }
 
 impl AttemptId {
@@ -45,10 +48,12 @@ impl AttemptId {
             task_id: task.id.clone(),
             attempt: task.life.attempt,
             kind: AttemptKind::Task,
+            sequence: task.sequence,
         }
     }
 
-    /// Whether both are runs of the same thing.
+    /// Whether both run in the same directory: they are of the same task, or of one that has
+    /// the name of a task that was deleted.
     pub fn is_same_task(&self, other: &Self) -> bool {
         self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
     }
