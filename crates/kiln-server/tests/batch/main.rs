@@ -20,5 +20,6 @@ mod refusals;
 mod restart;
 mod rig;
 mod statistics;
+mod task_files;
 mod tasks;
 mod versions;
