@@ -20,6 +20,10 @@ pub const JOB_PRIORITY_MAX: i64 = 1000;
 pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
 /// Characters in the prefix of an auto pool's id.
 pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
+/// Nodes of a pool whose nodes communicate with each other.
+pub const CONNECTED_NODES_MAX: u32 = 100;
+/// Task slots of one node for each of its cores.
+pub const TASK_SLOTS_PER_CORE_MAX: i64 = 4;
 /// Task slots of one node.
 pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
 /// Applications of an account.

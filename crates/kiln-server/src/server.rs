@@ -13,6 +13,7 @@ use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::reconcile::Unheard;
 use crate::signals::Signals;
 
 /// What the parts of the server share.
@@ -30,6 +31,8 @@ pub struct Server {
     pub links: Links,
     /// Starts and ends agents.
     pub provisioner: LocalProvisioner,
+    /// Agents that are to be heard.
+    pub unheard: Unheard,
     /// The socket of the links.
     pub link_socket: PathBuf,
     /// Variables for every process on a node, but for those of its account.

@@ -20,6 +20,7 @@ pub mod node;
 pub mod pool;
 pub mod preparation;
 pub mod recurrence;
+pub mod sizing;
 pub mod start_task;
 pub mod task;
 pub mod usage;

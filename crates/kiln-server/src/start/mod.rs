@@ -81,6 +81,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         accounts: state.accounts,
         signals: state.signals,
         links: Links::default(),
+        unheard: reconcile::Unheard::default(),
         provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
@@ -105,6 +106,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(dispatch::run(Arc::clone(&server)));
     loops.spawn(reconcile::pool_size(Arc::clone(&server)));
     loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::unheard(Arc::clone(&server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
     let stopped = stop.clone();

@@ -157,12 +157,15 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.pools_after("a", "", 9)?;
     tx.all_pools()?;
     tx.update_pool(key, &life)?;
+    tx.update_pool_spec(key, "{}")?;
     let life = NodeLife::new(1, true, 1, Timestamp(0));
-    let node = Node { id: "n".to_owned(), pool_key: key, secret: String::new(), life };
+    let node =
+        Node { id: "n".to_owned(), pool_key: key, secret: String::new(), start_task: None, life };
     tx.insert_node(&node)?;
     tx.node("n")?;
     tx.nodes_of_pool(key)?;
     tx.update_node("n", &node.life)?;
+    tx.update_node_start_task("n", Some("{}"))?;
     tx.delete_node("n")?;
     tx.delete_pool(key)
 }
