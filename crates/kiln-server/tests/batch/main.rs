@@ -14,6 +14,7 @@ mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
+mod packages;
 mod pools;
 mod recorded;
 mod refusals;
