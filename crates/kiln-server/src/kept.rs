@@ -1,6 +1,7 @@
 //! What the rules read of documents that are kept.
 
 use kiln_domain::batch::command::StartTaskSpec;
+use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{Job, JobSpec, JobState};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleSpec};
 use kiln_domain::batch::node::Node;
@@ -47,6 +48,11 @@ pub(crate) fn running_job(
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// What the end of a task means.
+pub(crate) fn exit_spec(task: &Task) -> Result<ExitSpec, StoreError> {
+    read(&task.document, "exit conditions")
 }
 
 /// The start task that a node of a pool runs when it boots now, and whether it must succeed

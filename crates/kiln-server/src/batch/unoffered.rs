@@ -17,20 +17,14 @@ const OF_POOLS: &[&str] = &[
 ];
 
 /// Members of a job.
-const OF_JOBS: &[&str] = &[
-    "/jobPreparationTask",
-    "/jobReleaseTask",
-    "/poolInfo/autoPoolSpecification",
-    "/usesTaskDependencies",
-];
+const OF_JOBS: &[&str] =
+    &["/jobPreparationTask", "/jobReleaseTask", "/poolInfo/autoPoolSpecification"];
 
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
     "/applicationPackageReferences",
     "/authenticationTokenSettings",
     "/containerSettings",
-    "/dependsOn",
-    "/exitConditions",
     "/multiInstanceSettings",
     "/userIdentity/username",
 ];
@@ -52,12 +46,7 @@ pub(super) fn check_resize(document: &Value) -> Result<(), Rejection> {
 
 /// Refuses a job that asks for what is not there.
 pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_JOBS)?;
-    let on_failure = document.get("onTaskFailure").and_then(Value::as_str);
-    if on_failure.is_some_and(|action| action != "noaction") {
-        return Err(not_offered("/onTaskFailure"));
-    }
-    Ok(())
+    check(document, OF_JOBS)
 }
 
 /// Refuses a task that asks for what is not there.
@@ -121,18 +110,14 @@ mod tests {
         };
         assert_eq!(said(check_task(&json!({ "id": "t", "outputFiles": [] }))), "fine");
         assert_eq!(
-            said(check_task(&json!({ "dependsOn": { "taskIds": ["a"] } }))),
-            "Kiln does not offer `dependsOn` yet"
+            said(check_task(&json!({ "containerSettings": { "imageName": "a" } }))),
+            "Kiln does not offer `containerSettings` yet"
         );
         assert_eq!(
             said(check_pool(&json!({ "startTask": { "resourceFiles": [
                 { "autoStorageContainerName": "c" }] } }))),
             "Kiln does not offer `startTask.resourceFiles.autoStorageContainerName` yet"
         );
-        assert_eq!(said(check_job(&json!({ "usesTaskDependencies": false }))), "fine");
-        assert_eq!(
-            said(check_job(&json!({ "onTaskFailure": "performexitoptionsjobaction" }))),
-            "Kiln does not offer `onTaskFailure` yet"
-        );
+        assert_eq!(said(check_job(&json!({ "jobReleaseTask": null }))), "fine");
     }
 }

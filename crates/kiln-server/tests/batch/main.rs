@@ -6,6 +6,8 @@
 )]
 
 mod counts;
+mod dependencies;
+mod exit_conditions;
 mod files;
 mod job_changes;
 mod job_manager;
