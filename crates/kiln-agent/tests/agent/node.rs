@@ -11,7 +11,7 @@ use kiln_domain::batch::task::{TaskConstraints, TaskSpec};
 use kiln_domain::span::Span;
 use kiln_wire::node::{FileAnswer, FileRefusal, FileRequest, Outcome, Report, ToAgent};
 
-use crate::rig::web::Web;
+use crate::rig::web::{Answer, Web};
 use crate::rig::{
     FIRST_UID, Rig, command, failure_of, file_at, pause, setting, start_task, task, until,
 };
@@ -25,6 +25,8 @@ on_each_kind!(
     an_ordinary_user_reaches_nothing_of_the_server,
     fetches_resource_files,
     fetches_a_container,
+    fetches_a_common_file_once,
+    compares_what_it_fetches_with_its_checksum,
     says_why_files_can_not_be_fetched,
     tells_how_a_task_ended,
     tells_what_a_task_took,
@@ -194,6 +196,61 @@ async fn fetches_a_container(kind: &str) {
     rig.leave().await;
 }
 
+async fn fetches_a_common_file_once(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let web = Web::start().await;
+    let version = |etag: &str, body: &str| Answer {
+        status: 200,
+        body: body.to_owned(),
+        headers: vec![("ETag", etag.to_owned())],
+    };
+    web.give("/common?sig=1", version("\"one\"", "common"));
+    web.give("/common?sig=2", version("\"one\"", "common"));
+    let spec = |id: &str, sig: u32| TaskSpec {
+        resource_files: vec![file_at(web.url(&format!("/common?sig={sig}")), "f")],
+        ..task(id, "cat f; echo more >> f; chmod 777 f", NonAdmin)
+    };
+    let mut runs = Vec::new();
+    for number in 0..8 {
+        runs.push(rig.run(spec(&format!("t{number}"), 1 + number % 2)).await);
+    }
+    for run in runs {
+        assert_eq!(rig.outcome(&run).await, Outcome::Exited { exit_code: 0 });
+        let printed = rig.file(&format!("workitems/job/job-1/{}/stdout.txt", run.task_id)).await;
+        assert_eq!(printed, "common");
+    }
+    let asked = web.requests("GET", "/common");
+    let whole = asked.iter().filter(|get| !get.headers.contains_key("if-none-match"));
+    assert_eq!((asked.len(), whole.count()), (8, 1));
+    // A newer version is fetched anew, and who may not read gets nothing of what is kept.
+    web.give("/common?sig=3", version("\"two\"", "changed"));
+    let newer = rig.run(spec("newer", 3)).await;
+    assert_eq!(rig.outcome(&newer).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/newer/stdout.txt").await, "changed");
+    web.answer("/common?sig=4", 403, "");
+    let denied = rig.run(spec("denied", 4)).await;
+    assert_eq!(failure_of(rig.outcome(&denied).await).code, "BlobAccessDenied");
+    rig.leave().await;
+}
+
+async fn compares_what_it_fetches_with_its_checksum(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let web = Web::start().await;
+    let md5_of_right = "fE8pQHiTwzSmy3qHvwRcDQ==";
+    for (path, etag) in [("/kept", "\"1\""), ("/passing", "W/\"1\"")] {
+        for body in ["wrong", "right"] {
+            let headers = vec![("Content-MD5", md5_of_right.to_owned()), ("ETag", etag.to_owned())];
+            web.give(path, Answer { status: 200, body: body.to_owned(), headers });
+        }
+    }
+    let files = vec![file_at(web.url("/kept"), "a"), file_at(web.url("/passing"), "b")];
+    let id = rig.run(TaskSpec { resource_files: files, ..task("t", "cat a b", NonAdmin) }).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/t/stdout.txt").await, "rightright");
+    assert_eq!(web.requests("GET", "/").len(), 4);
+    rig.leave().await;
+}
+
 async fn says_why_files_can_not_be_fetched(kind: &str) {
     let mut rig = Rig::ready(kind).await;
     let web = Web::start().await;
@@ -211,6 +268,21 @@ async fn says_why_files_can_not_be_fetched(kind: &str) {
     for (index, (url, path, code)) in cases.into_iter().enumerate() {
         let files = vec![file_at(web.url("/file"), "a"), file_at(url, path)];
         let task = TaskSpec { resource_files: files, ..command(&format!("t{index}"), "true") };
+        let id = rig.run(task).await;
+        let failure = failure_of(rig.outcome(&id).await);
+        assert_eq!(failure.code, code);
+        assert!(!format!("{failure:?}").contains("hush"), "{failure:?}");
+    }
+    for (path, status, code) in [
+        ("/none?sig=hush", 404, "ResourceContainerNotFound"),
+        ("/closed?sig=hush", 403, "ResourceContainerAccessDenied"),
+        ("/odd?sig=hush", 200, "ResourceContainerListMiscError"),
+    ] {
+        let listed = path.replace('?', "?restype=container&comp=list&");
+        web.answer(&listed, status, "<no>");
+        let container =
+            ResourceFile { storage_container_url: Some(web.url(path)), ..ResourceFile::default() };
+        let task = TaskSpec { resource_files: vec![container], ..command(code, "true") };
         let id = rig.run(task).await;
         let failure = failure_of(rig.outcome(&id).await);
         assert_eq!(failure.code, code);
