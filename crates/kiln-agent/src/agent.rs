@@ -363,9 +363,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.directory, run.task.constraints);
         self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move {
-            Some((id, command::run(&boot.node, &boot.fetcher, &command, stopped).await))
-        });
+        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
     }
 
     fn on_stop(&mut self, id: AttemptId) {

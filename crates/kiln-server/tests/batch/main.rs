@@ -19,5 +19,6 @@ mod refusals;
 mod restart;
 mod rig;
 mod statistics;
+mod task_files;
 mod tasks;
 mod versions;

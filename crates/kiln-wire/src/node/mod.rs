@@ -160,6 +160,9 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// Whether a failed run is followed by another, to which output files are left.
+    #[serde(default)]
+    pub may_run_again: bool,
 }
 
 /// A question about files below the node's root.

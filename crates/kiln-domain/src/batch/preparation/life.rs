@@ -366,7 +366,10 @@ fn after_run(
         Outcome::Exited { .. } if life.may_retry(rules) => {
             (life.retried(now), vec![Effect::RunPreparation])
         }
-        Outcome::Exited { .. } | Outcome::TimedOut | Outcome::NotStarted { .. } => {
+        Outcome::Exited { .. }
+        | Outcome::UploadFailed { .. }
+        | Outcome::TimedOut
+        | Outcome::NotStarted { .. } => {
             if rules.waits {
                 (life.moved(State::Failed), vec![Effect::Return, Effect::Exclude])
             } else {
