@@ -99,7 +99,7 @@ impl Round<'_, '_> {
         self.tx.update_task(&task, &life)?;
         self.tx.announce(task_change(&task, &life));
         if let Some((_, life)) = self.nodes.get_mut(node_id) {
-            *life = node::step(life, NodeFact::TaskPlaced(task.needs.slots), self.now);
+            *life = node::step(life, NodeFact::placed(&task), self.now);
         }
         if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
             self.runs.entry(node_id.clone()).or_default().push(message);

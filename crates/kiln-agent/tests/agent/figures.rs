@@ -66,9 +66,11 @@ async fn wait_for_ends(rig: &mut Rig, seen: &mut usize, count: usize) {
             }
             Some((
                 _,
-                Report::Booted { .. }
+                Report::BootBegan { .. }
+                | Report::Booted { .. }
                 | Report::BootFailed { .. }
                 | Report::StartTask { .. }
+                | Report::RetentionOver
                 | Report::Started { .. },
             ))
             | None => {}

@@ -8,11 +8,13 @@
 mod counts;
 mod files;
 mod job_changes;
+mod job_manager;
 mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
+mod packages;
 mod pools;
 mod recorded;
 mod refusals;

@@ -122,6 +122,9 @@ pub enum ToAgent {
         /// Which.
         stream: u64,
     },
+    /// Answer with [`Report::RetentionOver`] once nothing runs and the directory of no task is
+    /// kept any more. Repeats are ignored.
+    AwaitRetention,
     /// All reports up to this number are durable: forget them.
     Acknowledge {
         /// Number of the last report that is kept.
@@ -313,6 +316,13 @@ pub struct Hello {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Report {
+    /// What ran before a boot that is not the first has ended; the node is being made.
+    BootBegan {
+        /// Which boot.
+        boot: u32,
+        /// When.
+        at: Timestamp,
+    },
     /// The view and directories stand; the start task, if any, begins.
     Booted {
         /// Which boot.
@@ -334,6 +344,9 @@ pub enum Report {
         /// How it stands.
         info: StartTaskInfo,
     },
+    /// The directories of all tasks were kept for long enough: the answer to
+    /// [`ToAgent::AwaitRetention`].
+    RetentionOver,
     /// An attempt began: its files are being fetched.
     Started {
         /// Which.

@@ -345,8 +345,17 @@ pub fn may_release(node: NodeState) -> bool {
         | NodeState::StartTaskFailed
         | NodeState::Idle
         | NodeState::Running
+        | NodeState::Offline
+        | NodeState::Rebooting
+        | NodeState::UpgradingOs
         | NodeState::Unknown => true,
-        NodeState::LeavingPool | NodeState::Unusable => false,
+        // What there was to release is gone, or goes.
+        NodeState::Reimaging
+        | NodeState::LeavingPool
+        | NodeState::Preempted
+        | NodeState::Unusable
+        | NodeState::Deallocating
+        | NodeState::Deallocated => false,
     }
 }
 
