@@ -254,6 +254,7 @@ impl Rig {
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
+            preparation_directory: None,
         };
         self.send(ToAgent::Run(Box::new(run))).await;
         id

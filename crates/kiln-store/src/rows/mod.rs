@@ -10,4 +10,5 @@ mod node;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
+mod preparation;
 pub(crate) mod task;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife};
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, Block, ContentProperties};
@@ -101,6 +102,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("job.rs"),
         include_str!("node.rs"),
         include_str!("pool.rs"),
+        include_str!("preparation.rs"),
         include_str!("task.rs"),
     ]
     .iter()
@@ -179,7 +181,19 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.task_counts(key)?;
     tx.update_task(&task, &task.life)?;
     tx.delete_task(&task)?;
+    preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
+    let life = PreparationLife::new("p".to_owned());
+    tx.put_preparation(&Preparation { job_key, node_id: "n".to_owned(), life })?;
+    tx.preparation(job_key, "n")?;
+    tx.preparations_of_job(job_key)?;
+    tx.preparations_of_node("n")?;
+    tx.excluded_nodes(job_key)?;
+    tx.is_releasing(job_key)?;
+    Ok(())
 }
 
 fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {

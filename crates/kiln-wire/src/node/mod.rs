@@ -48,9 +48,11 @@ impl AttemptId {
         }
     }
 
-    /// Whether both are runs of the same thing.
-    pub fn is_same_task(&self, other: &Self) -> bool {
-        self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
+    /// Whether it may begin only once nothing is left of `other`, which is stopped for it: a
+    /// newer run of the same thing, and the release of a job after all else of the job.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        let is_same_task = self.task_id == other.task_id && self.kind == other.kind;
+        self.job_key == other.job_key && (is_same_task || self.kind == AttemptKind::Release)
     }
 }
 
@@ -155,6 +157,9 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// The directory of the job's preparation task, for those that run after it.
+    #[serde(default)]
+    pub preparation_directory: Option<String>,
 }
 
 /// A question about files below the node's root.
@@ -311,6 +316,9 @@ pub enum Report {
         boot: u32,
         /// When.
         at: Timestamp,
+        /// Whether there were no files of an earlier boot.
+        #[serde(default)]
+        is_fresh: bool,
     },
     /// The node can not be made ready.
     BootFailed {
