@@ -15,7 +15,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
 
-test   runs every check: fmt, clippy, tidy, rust, doc, clients
+test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
          --setup   first installs what the checks need from Debian's packages (as root)
          STEP      only this step; may be repeated
          FILTER    only the tests whose name contains it, in the rust and clients steps

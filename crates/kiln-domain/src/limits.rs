@@ -16,6 +16,10 @@ pub const PAGE_ITEMS_MAX: usize = 1000;
 pub const JOB_PRIORITY_MIN: i64 = -1000;
 /// Highest job priority.
 pub const JOB_PRIORITY_MAX: i64 = 1000;
+/// Length of a schedule's interval and of its window at the least, in minutes.
+pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
+/// Characters in the prefix of an auto pool's id.
+pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
 /// Task slots of one node.
 pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
 /// Minutes after which an unfinished resize is given up: the least a client may ask for.

@@ -19,6 +19,14 @@ impl Span {
     /// No end: the service writes it `P10675199DT2H48M5.4775807S`.
     pub const MAX: Self = Self(i64::MAX);
 
+    /// No time at all.
+    pub const ZERO: Self = Self(0);
+
+    /// A span of so many ticks of 100 ns.
+    pub const fn from_ticks(ticks: i64) -> Self {
+        Self(ticks)
+    }
+
     /// A span of whole seconds.
     pub const fn seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(TICKS_PER_SECOND))
@@ -37,6 +45,18 @@ impl Span {
     /// The ticks of 100 ns.
     pub const fn ticks(self) -> i64 {
         self.0
+    }
+
+    /// Both together, or the longest span there is.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// This without `other`; negative when that is longer.
+    #[must_use]
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
     }
 
     /// The same length as ticks; what is too long becomes [`Span::MAX`].

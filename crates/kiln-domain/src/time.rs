@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Ticks of 100 ns in one second.
 pub const TICKS_PER_SECOND: i64 = 10_000_000;
@@ -88,6 +88,11 @@ impl Timestamp {
         std::time::Duration::from_nanos(ticks.saturating_mul(100))
     }
 
+    /// Time from `earlier` to this one; zero when `earlier` is later.
+    pub fn span_since(self, earlier: Self) -> crate::span::Span {
+        crate::span::Span::from_ticks(self.0.saturating_sub(earlier.0).max(0))
+    }
+
     fn from_jiff(at: jiff::Timestamp) -> Self {
         let subsec = i64::from(at.subsec_nanosecond()) / 100;
         Self(at.as_second().saturating_mul(TICKS_PER_SECOND).saturating_add(subsec))
@@ -98,6 +103,17 @@ impl Timestamp {
             .unwrap_or(jiff::Timestamp::MAX);
         jiff::tz::TimeZone::UTC.to_datetime(at)
     }
+}
+
+/// Reads a member of a specification, where times are ISO 8601 text.
+pub(crate) fn some_iso<'de, D>(deserializer: D) -> Result<Option<Timestamp>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    Timestamp::parse_iso(&text)
+        .map(Some)
+        .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a date and time")))
 }
 
 impl fmt::Display for Timestamp {

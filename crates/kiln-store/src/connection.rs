@@ -1,11 +1,12 @@
 //! A picture of the state to read from, and the operation that changes it.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use kiln_domain::batch::change::Change;
 use rusqlite::{CachedStatement, Connection};
 
-use crate::StoreError;
+use crate::{JobUsage, StoreError};
 
 /// A picture of the state: what was committed when the read began.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct View<'c> {
 pub struct Tx<'c> {
     view: View<'c>,
     announced: Vec<Change>,
+    /// What tasks added to the sums of their jobs and is not written yet.
+    usage: BTreeMap<i64, JobUsage>,
 }
 
 impl<'c> View<'c> {
@@ -35,12 +38,23 @@ impl<'c> View<'c> {
 
 impl<'c> Tx<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { view: View::new(connection), announced: Vec::new() }
+        Self { view: View::new(connection), announced: Vec::new(), usage: BTreeMap::new() }
     }
 
     /// Tells the observer of `change` once this operation is committed.
     pub fn announce(&mut self, change: Change) {
         self.announced.push(change);
+    }
+
+    /// Notes what a task of a job added to its sums.
+    pub(crate) fn note_usage(&mut self, job_key: i64, usage: JobUsage) {
+        let sum = self.usage.get(&job_key).map_or(usage, |sum| sum.plus(usage));
+        self.usage.insert(job_key, sum);
+    }
+
+    /// What was noted since it was last taken.
+    pub(crate) fn take_usage(&mut self) -> BTreeMap<i64, JobUsage> {
+        std::mem::take(&mut self.usage)
     }
 
     pub(crate) fn into_announced(self) -> Vec<Change> {

@@ -25,4 +25,5 @@ pub use rows::account::{Account, AccountKind};
 pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::extent::{ExtentPlace, ExtentUses};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
+pub use rows::usage::JobUsage;
 pub use store::{Observer, Store};

@@ -5,12 +5,12 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Step `n` brings schema `n` to schema `n + 1`.
-const STEPS: &[&str] =
-    &[concat!(
-        include_str!("migrations/0001_batch.sql"),
-        include_str!("migrations/0001_preparation.sql"),
-        include_str!("migrations/0001_blob.sql"),
-    )];
+const STEPS: &[&str] = &[concat!(
+    include_str!("migrations/0001_batch.sql"),
+    include_str!("migrations/0001_preparation.sql"),
+    include_str!("migrations/0001_blob.sql"),
+    include_str!("migrations/0001_statistics.sql"),
+)];
 
 /// Brings the database to the newest schema.
 pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {

@@ -46,7 +46,12 @@ impl Job {
             run: Box::new(move |tx| {
                 // A panic in an operation is a bug of it alone: its savepoint is undone and
                 // the asker finds the answer missing; its neighbors go on.
-                let result = match catch_unwind(AssertUnwindSafe(|| op(tx))) {
+                let whole = || {
+                    let value = op(tx)?;
+                    tx.keep_usage()?;
+                    Ok(value)
+                };
+                let result = match catch_unwind(AssertUnwindSafe(whole)) {
                     Ok(result) => result,
                     Err(_panic) => {
                         error!("bug: a store operation panicked; it was undone");

@@ -4,6 +4,7 @@
 //! [`Outcome`]. Steps do not stop each other: one run shows everything that is wrong.
 
 mod clients;
+mod fuzz;
 mod setup;
 
 use crate::program;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The steps, in the order they run.
-const STEPS: [&str; 6] = ["fmt", "clippy", "tidy", "rust", "doc", "clients"];
+const STEPS: [&str; 7] = ["fmt", "clippy", "tidy", "rust", "doc", "fuzz", "clients"];
 
 /// What the command line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -100,6 +101,7 @@ fn rust_steps(root: &Path, request: &Request) -> Vec<Line> {
                 let asked = ["test", "--workspace", "--doc", "--quiet"];
                 lines.push(report::timed(step, || cargo(root, &asked)));
             }
+            "fuzz" => lines.push(report::timed(step, || fuzz::run(root))),
             _ => {}
         }
     }

@@ -12,7 +12,7 @@ struct Need {
     without_it: &'static str,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         probe: &["/usr/bin/python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
@@ -42,6 +42,11 @@ const NEEDS: [Need; 6] = [
         probe: &["cc", "--version"],
         packages: &["build-essential"],
         without_it: "no C compiler: SQLite cannot be built",
+    },
+    Need {
+        probe: &["c++", "--version"],
+        packages: &["build-essential"],
+        without_it: "no C++ compiler: the fuzzers cannot be built",
     },
 ];
 

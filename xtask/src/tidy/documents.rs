@@ -8,8 +8,14 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 5] =
-    [("image", "images"), ("pool", "pools"), ("node", "nodes"), ("job", "jobs"), ("task", "tasks")];
+const ROWS: [(&str, &str); 6] = [
+    ("image", "images"),
+    ("pool", "pools"),
+    ("node", "nodes"),
+    ("job", "jobs"),
+    ("task", "tasks"),
+    ("statistics", "statistics"),
+];
 
 /// Links from a document to a file of the repository have such a file behind them.
 pub(super) fn link_to_files(tree: &Tree) -> Vec<Finding> {

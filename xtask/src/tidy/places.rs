@@ -19,6 +19,7 @@ const PLACES: [Place; 3] = [
         words: &["ApiVersion", "api_version::"],
         allowed: &[
             "crates/kiln-wire/",
+            "fuzz/",
             "crates/kiln-server/src/batch/",
             "crates/kiln-server/src/http/",
         ],

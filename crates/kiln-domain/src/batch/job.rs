@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
+use super::task::FailureInfo;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -91,6 +92,33 @@ pub enum JobState {
     Deleting,
 }
 
+impl JobState {
+    /// Its word, for a sentence to a client.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabling => "disabling",
+            Self::Disabled => "disabled",
+            Self::Enabling => "enabling",
+            Self::Terminating => "terminating",
+            Self::Completed => "completed",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// What becomes of the running tasks of a job that is disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DisableTasks {
+    /// They are ended, and run again once the job is enabled.
+    Requeue,
+    /// They are ended for good.
+    Terminate,
+    /// They run to their ends.
+    Wait,
+}
+
 /// A job of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
@@ -125,6 +153,13 @@ pub struct JobLife {
     pub ended_at: Option<Timestamp>,
     /// Why it ended, once asked to.
     pub terminate_reason: Option<String>,
+    /// Why it could not run at all.
+    pub scheduling_error: Option<FailureInfo>,
+    /// What becomes of its running tasks, while it is being disabled.
+    pub disable_tasks: Option<DisableTasks>,
+    /// Whether its end waits for nothing that a node has to do first.
+    #[serde(default)]
+    pub is_forced: bool,
     /// The pool that runs it.
     pub pool_id: String,
 }
@@ -132,12 +167,31 @@ pub struct JobLife {
 /// What can happen to a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobFact {
-    /// A client, or a rule, ends it for this reason.
-    Terminated(String),
-    /// Nothing of it runs any more.
-    Stopped,
+    /// A client changed its specification; this pool runs it now.
+    Updated {
+        /// The pool's id.
+        pool_id: String,
+    },
+    /// A client, or a rule, disables it.
+    Disabled(DisableTasks),
+    /// A client enables it again.
+    Enabled,
+    /// What it was about to become it now is: nothing is in the way any more.
+    Settled,
+    /// It can never run: there is no pool for it.
+    Unschedulable(FailureInfo),
+    /// A client, or a rule, ends it.
+    Terminated {
+        /// Why.
+        reason: String,
+        /// Whether nodes may be left behind with what they have to do.
+        is_forced: bool,
+    },
     /// A client removes it.
-    Deleted,
+    Deleted {
+        /// Whether nodes may be left behind with what they have to do.
+        is_forced: bool,
+    },
 }
 
 impl JobLife {
@@ -151,6 +205,9 @@ impl JobLife {
             modified_at: now,
             ended_at: None,
             terminate_reason: None,
+            scheduling_error: None,
+            disable_tasks: None,
+            is_forced: false,
             pool_id,
         }
     }
@@ -160,16 +217,35 @@ impl JobLife {
         self.state == JobState::Active
     }
 
+    /// Whether it has not begun to end, so that its tasks may start now or later.
+    pub fn is_lasting(&self) -> bool {
+        match self.state {
+            JobState::Active | JobState::Disabling | JobState::Disabled | JobState::Enabling => {
+                true
+            }
+            JobState::Terminating | JobState::Completed | JobState::Deleting => false,
+        }
+    }
+
     fn moved(mut self, state: JobState, now: Timestamp) -> Self {
         self.previous = Some((self.state, self.state_at));
         self.state = state;
         self.state_at = now;
         self.modified_at = now;
+        self.disable_tasks = None;
         self
+    }
+
+    fn completed(self, now: Timestamp) -> Self {
+        Self { ended_at: Some(now), ..self.moved(JobState::Completed, now) }
+    }
+
+    fn hurried(self, now: Timestamp) -> Self {
+        Self { is_forced: true, modified_at: now, ..self }
     }
 }
 
-/// Whether an open job ends by itself.
+/// Whether a job ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnEnd {
     /// Now, for this reason.
@@ -189,7 +265,7 @@ pub struct TaskTotals {
 
 /// Whether a job ends by itself now, and when to ask again.
 pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> OwnEnd {
-    if !job.life.is_open() {
+    if !job.life.is_lasting() {
         return OwnEnd::Later(None);
     }
     let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit < Span::MAX);
@@ -197,7 +273,9 @@ pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> 
     if deadline.is_some_and(|at| at <= now) {
         return OwnEnd::Now("MaxWallClockTimeExpiry");
     }
-    if spec.on_all_tasks_complete != OnAllTasksComplete::TerminateJob || tasks.open > 0 {
+    let ends_with_tasks = spec.on_all_tasks_complete == OnAllTasksComplete::TerminateJob;
+    // A job that rests may be waiting for its client to reactivate tasks or to add some.
+    if !ends_with_tasks || tasks.open > 0 || !job.life.is_open() {
         return OwnEnd::Later(deadline);
     }
     // A job without tasks has completed all of them, but its client gets a moment for the first.
@@ -216,32 +294,67 @@ pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> 
 pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejection> {
     use {JobFact as F, JobState as S};
     let life = job.life.clone();
+    let id = || job.id.clone();
     match (life.state, fact) {
-        (S::Active | S::Disabling | S::Disabled | S::Enabling, F::Terminated(reason)) => {
-            let mut life = life.moved(S::Terminating, now);
-            life.terminate_reason = Some(reason);
-            Ok(life)
+        (S::Active | S::Disabling | S::Disabled | S::Enabling, F::Updated { pool_id }) => {
+            Ok(JobLife { pool_id, modified_at: now, ..life })
         }
-        (S::Terminating, F::Stopped) => {
-            let mut life = life.moved(S::Completed, now);
-            life.ended_at = Some(now);
-            Ok(life)
+        (S::Active | S::Disabled, F::Disabled(how)) => {
+            Ok(JobLife { disable_tasks: Some(how), ..life.moved(S::Disabling, now) })
         }
+        // The latest word counts: who can not wait any longer ends what still runs.
+        (S::Disabling, F::Disabled(how)) => {
+            Ok(JobLife { disable_tasks: Some(how), modified_at: now, ..life })
+        }
+        (S::Disabled, F::Enabled) => Ok(life.moved(S::Enabling, now)),
+        (S::Active | S::Enabling, F::Enabled) => Ok(life),
+        (S::Enabling, F::Disabled(_)) | (S::Disabling, F::Enabled) => {
+            Err(Rejection::JobStateInvalid { job: id(), state: life.state.word().to_owned() })
+        }
+        (S::Disabling, F::Settled) => Ok(life.moved(S::Disabled, now)),
+        (S::Enabling, F::Settled) => Ok(life.moved(S::Active, now)),
+        (S::Terminating, F::Settled) => Ok(life.completed(now)),
+        (S::Active | S::Disabled | S::Completed | S::Deleting, F::Settled) => Ok(life),
+        (S::Active | S::Disabling | S::Disabled | S::Enabling, F::Unschedulable(error)) => {
+            Ok(JobLife { scheduling_error: Some(error), ..life.completed(now) })
+        }
+        (S::Terminating | S::Completed | S::Deleting, F::Unschedulable(_)) => Ok(life),
         (
-            S::Active | S::Disabling | S::Disabled | S::Enabling | S::Completed | S::Deleting,
-            F::Stopped,
-        ) => Ok(life),
+            S::Active | S::Disabling | S::Disabled | S::Enabling,
+            F::Terminated { reason, is_forced },
+        ) => {
+            let life = life.moved(S::Terminating, now);
+            Ok(JobLife { terminate_reason: Some(reason), is_forced, ..life })
+        }
         (
             S::Active | S::Disabling | S::Disabled | S::Enabling | S::Terminating | S::Completed,
-            F::Deleted,
-        ) => Ok(life.moved(S::Deleting, now)),
-        (S::Terminating, F::Terminated(_)) => {
-            Err(Rejection::JobBeingTerminated { job: job.id.clone() })
+            F::Deleted { is_forced },
+        ) => {
+            let is_forced = is_forced || life.is_forced;
+            Ok(JobLife { is_forced, ..life.moved(S::Deleting, now) })
         }
-        (S::Completed, F::Terminated(_)) => Err(Rejection::JobCompleted { job: job.id.clone() }),
-        (S::Deleting, F::Terminated(_) | F::Deleted) => {
-            Err(Rejection::JobBeingDeleted { job: job.id.clone() })
+        // Whoever asks again with force wants the same end, now.
+        (S::Terminating, F::Terminated { is_forced: true, .. })
+        | (S::Deleting, F::Deleted { is_forced: true })
+            if !life.is_forced =>
+        {
+            Ok(life.hurried(now))
         }
+        (
+            S::Terminating,
+            F::Updated { .. } | F::Disabled(_) | F::Enabled | F::Terminated { .. },
+        ) => Err(Rejection::JobBeingTerminated { job: id() }),
+        (S::Completed, F::Updated { .. } | F::Disabled(_) | F::Enabled | F::Terminated { .. }) => {
+            Err(Rejection::JobCompleted { job: id() })
+        }
+        (
+            S::Deleting,
+            F::Updated { .. }
+            | F::Disabled(_)
+            | F::Enabled
+            | F::Terminated { .. }
+            | F::Deleted { .. },
+        ) => Err(Rejection::JobBeingDeleted { job: id() }),
     }
 }
 
@@ -295,46 +408,192 @@ pub fn admits_tasks(job: &Job) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Job, JobFact, JobLife, JobSpec, OwnEnd, TaskTotals, admits_tasks, own_end, step};
+    use super::{
+        DisableTasks, Job, JobFact, JobLife, JobSpec, JobState, OwnEnd, TaskTotals, admits_tasks,
+        own_end, step,
+    };
+    use crate::batch::task::FailureInfo;
+    use crate::rejection::Rejection;
     use crate::span::Span;
     use crate::time::Timestamp;
 
-    fn check(facts: &[JobFact], expected: &str) {
-        let mut job = Job {
+    fn job() -> Job {
+        Job {
             key: 1,
             account: "acct".to_owned(),
             id: "j".to_owned(),
             document: "{}".to_owned(),
             schedule_key: None,
             life: JobLife::new("p".to_owned(), Timestamp(0)),
-        };
-        let mut said = Vec::new();
-        for (second, fact) in (1..).zip(facts) {
-            match step(&job, fact.clone(), Timestamp(second)) {
-                Ok(life) => {
-                    said.push(format!("{:?}", life.state));
-                    job.life = life;
-                }
-                Err(rejection) => said.push(rejection.to_string()),
-            }
         }
-        said.push(match admits_tasks(&job) {
-            Ok(()) => "open".to_owned(),
-            Err(rejection) => rejection.to_string(),
-        });
-        assert_eq!(said.join(", "), expected);
+    }
+
+    fn ends(is_forced: bool) -> JobFact {
+        JobFact::Terminated { reason: "enough".to_owned(), is_forced }
+    }
+
+    /// Every fact, in the order of the tables below.
+    fn facts() -> [JobFact; 10] {
+        [
+            JobFact::Updated { pool_id: "q".to_owned() },
+            JobFact::Disabled(DisableTasks::Wait),
+            JobFact::Disabled(DisableTasks::Requeue),
+            JobFact::Enabled,
+            JobFact::Settled,
+            JobFact::Unschedulable(FailureInfo::user_error("Unknown", "no pool")),
+            ends(false),
+            ends(true),
+            JobFact::Deleted { is_forced: false },
+            JobFact::Deleted { is_forced: true },
+        ]
+    }
+
+    /// What each fact does to a job that stands where `way` leads.
+    fn check(way: &[JobFact], state: JobState, expected: [&str; 10]) {
+        let mut job = job();
+        for fact in way {
+            job.life = step(&job, fact.clone(), Timestamp(1)).expect("the way is open");
+        }
+        assert_eq!(job.life.state, state);
+        for (fact, expected) in facts().into_iter().zip(expected) {
+            let said = match step(&job, fact.clone(), Timestamp(2)) {
+                Ok(life) if life == job.life => "-".to_owned(),
+                Ok(life) if life.state == state => {
+                    assert_eq!(
+                        (life.state_at, life.modified_at),
+                        (job.life.state_at, Timestamp(2))
+                    );
+                    let how = life.disable_tasks.map(|how| format!("{how:?} "));
+                    let how = how.unwrap_or_default();
+                    format!("{how}{}{}", life.pool_id, if life.is_forced { " forced" } else { "" })
+                }
+                Ok(life) => {
+                    assert_eq!((life.state_at, life.modified_at), (Timestamp(2), Timestamp(2)));
+                    assert_eq!(life.previous, Some((state, job.life.state_at)));
+                    life.state.word().to_owned()
+                }
+                Err(Rejection::JobStateInvalid { .. }) => "invalid".to_owned(),
+                Err(Rejection::JobBeingTerminated { .. }) => "JobBeingTerminated".to_owned(),
+                Err(Rejection::JobCompleted { .. }) => "JobCompleted".to_owned(),
+                Err(Rejection::JobBeingDeleted { .. }) => "JobBeingDeleted".to_owned(),
+                Err(other) => other.to_string(),
+            };
+            assert_eq!(said, expected, "{state:?} {fact:?}");
+        }
+    }
+
+    #[test]
+    fn each_state_of_a_job_answers_each_fact() {
+        use {JobFact as F, JobState as S};
+        let disable = || F::Disabled(DisableTasks::Requeue);
+        let (end, over) = ("terminating", "completed");
+        check(
+            &[],
+            S::Active,
+            ["q", "disabling", "disabling", "-", "-", over, end, end, "deleting", "deleting"],
+        );
+        check(
+            &[disable()],
+            S::Disabling,
+            [
+                "Requeue q",
+                "Wait p",
+                "Requeue p",
+                "invalid",
+                "disabled",
+                over,
+                end,
+                end,
+                "deleting",
+                "deleting",
+            ],
+        );
+        check(
+            &[disable(), F::Settled],
+            S::Disabled,
+            [
+                "q",
+                "disabling",
+                "disabling",
+                "enabling",
+                "-",
+                over,
+                end,
+                end,
+                "deleting",
+                "deleting",
+            ],
+        );
+        check(
+            &[disable(), F::Settled, F::Enabled],
+            S::Enabling,
+            ["q", "invalid", "invalid", "-", "active", over, end, end, "deleting", "deleting"],
+        );
+        let no = "JobBeingTerminated";
+        let ending = [no, no, no, no, over, "-", no, "p forced", "deleting", "deleting"];
+        check(&[ends(false)], S::Terminating, ending);
+        check(
+            &[ends(true)],
+            S::Terminating,
+            [no, no, no, no, over, "-", no, no, "deleting", "deleting"],
+        );
+        let no = "JobCompleted";
+        let ended = [no, no, no, no, "-", "-", no, no, "deleting", "deleting"];
+        check(&[ends(false), F::Settled], S::Completed, ended);
+        let no = "JobBeingDeleted";
+        let going = [no, no, no, no, "-", "-", no, no, no, "p forced"];
+        check(&[F::Deleted { is_forced: false }], S::Deleting, going);
+        check(
+            &[ends(true), F::Deleted { is_forced: false }],
+            S::Deleting,
+            [no, no, no, no, "-", "-", no, no, no, no],
+        );
+    }
+
+    #[test]
+    fn a_job_tells_when_and_why_it_ended() {
+        let mut job = job();
+        job.life = step(&job, ends(false), Timestamp(3)).expect("it may end");
+        assert_eq!(job.life.ended_at, None);
+        job.life = step(&job, JobFact::Settled, Timestamp(5)).expect("nothing runs");
+        assert_eq!(job.life.ended_at, Some(Timestamp(5)));
+        assert_eq!(job.life.terminate_reason.as_deref(), Some("enough"));
+    }
+
+    #[test]
+    fn a_job_without_a_pool_is_over_at_once() {
+        let error = FailureInfo::user_error("InvalidAutoPoolSettings", "no such image");
+        let life = step(&job(), JobFact::Unschedulable(error.clone()), Timestamp(3));
+        let life = life.expect("it may end");
+        assert_eq!((life.state, life.ended_at), (JobState::Completed, Some(Timestamp(3))));
+        assert_eq!((life.scheduling_error, life.terminate_reason), (Some(error), None));
+    }
+
+    #[test]
+    fn tasks_are_added_until_a_job_begins_to_end() {
+        use JobFact as F;
+        let disable = || F::Disabled(DisableTasks::Requeue);
+        for (way, expected) in [
+            (vec![], "open"),
+            (vec![disable()], "open"),
+            (vec![disable(), F::Settled], "open"),
+            (vec![disable(), F::Settled, F::Enabled], "open"),
+            (vec![ends(false)], "job `j` is being terminated"),
+            (vec![ends(false), F::Settled], "job `j` is completed"),
+            (vec![F::Deleted { is_forced: false }], "job `j` is being deleted"),
+        ] {
+            let mut job = job();
+            for fact in way {
+                job.life = step(&job, fact, Timestamp(1)).expect("the way is open");
+            }
+            let said = admits_tasks(&job);
+            assert_eq!(said.map_or_else(|no| no.to_string(), |()| "open".to_owned()), expected);
+        }
     }
 
     #[test]
     fn jobs_that_end_by_themselves() {
-        let mut job = Job {
-            key: 1,
-            account: "acct".to_owned(),
-            id: "j".to_owned(),
-            document: "{}".to_owned(),
-            schedule_key: None,
-            life: JobLife::new("p".to_owned(), Timestamp(0)),
-        };
+        let mut job = job();
         let spec = |json: &str| serde_json::from_str::<JobSpec>(json).expect("a specification");
         let plain = spec(r#"{"id":"j","poolInfo":{"poolId":"p"}}"#);
         let ending = spec(
@@ -354,28 +613,15 @@ mod tests {
         let waited = Timestamp(0).plus(Span::seconds(crate::limits::EMPTY_JOB_WAITS_SECONDS));
         assert_eq!(own_end(&job, &endless, tasks(0, 0), late), OwnEnd::Later(Some(waited)));
         assert_eq!(own_end(&job, &endless, tasks(0, 0), waited), OwnEnd::Now("AllTasksCompleted"));
-        job.life = step(&job, JobFact::Terminated("x".to_owned()), soon).expect("it may end");
+        let disabled = JobFact::Disabled(DisableTasks::Requeue);
+        job.life = step(&job, disabled, soon).expect("it may rest");
+        assert_eq!(own_end(&job, &endless, tasks(3, 0), waited), OwnEnd::Later(None), "it rests");
+        assert_eq!(own_end(&job, &ending, tasks(3, 3), late), over, "its time passes all the same");
+        job.life = step(&job, ends(false), soon).expect("it may end");
         assert_eq!(
             own_end(&job, &ending, tasks(3, 0), late),
             OwnEnd::Later(None),
             "it ends already"
-        );
-    }
-
-    #[test]
-    fn lives_of_jobs() {
-        use JobFact as F;
-        let end = || F::Terminated("UserTerminate".to_owned());
-        check(&[], "open");
-        check(
-            &[end(), end(), F::Stopped, end()],
-            "Terminating, job `j` is being terminated, Completed, job `j` is completed, \
-             job `j` is completed",
-        );
-        check(
-            &[F::Deleted, end(), F::Deleted],
-            "Deleting, job `j` is being deleted, job `j` is being deleted, \
-             job `j` is being deleted",
         );
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use super::usage::TaskUsage;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -151,6 +152,9 @@ pub struct TaskLife {
     pub last_requeue_at: Option<Timestamp>,
     /// Retries it may take; -1 has no end.
     pub retries_max: i32,
+    /// What its runs took, once one was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<TaskUsage>,
 }
 
 /// A node, as a task remembers it.
@@ -205,6 +209,7 @@ impl TaskLife {
             requeue_count: 0,
             last_requeue_at: None,
             retries_max,
+            usage: None,
         }
     }
 
@@ -326,6 +331,7 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             attempt: life.attempt,
             previous: Some((life.state, life.state_at)),
             created_at: life.created_at,
+            usage: life.usage,
             ..TaskLife::new(life.retries_max, now)
         }),
         (S::Active | S::Preparing | S::Running, F::Reactivated) => {

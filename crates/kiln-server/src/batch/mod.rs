@@ -8,11 +8,13 @@ mod error;
 mod file;
 mod image;
 mod job;
+mod job_life;
 mod node;
 mod outbox;
 mod page;
 mod pool;
 mod spec;
+mod statistics;
 mod task;
 mod unoffered;
 
@@ -24,8 +26,10 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
-pub(crate) use job::{change as job_change, end as terminate_job};
-pub(crate) use outbox::Outbox;
+pub(crate) use job_life::{
+    change as job_change, take_if_allowed as step_job, terminate as terminate_job,
+};
+pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
@@ -93,8 +97,12 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
+        ("POST", ["jobs", job, "disable"]) => job::disable(call, job).await,
+        ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::job::Job;
 use kiln_domain::batch::node;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx};
+use kiln_store::{StoreError, Tx, View};
+use kiln_wire::batch::job::whole_directory;
 use kiln_wire::node::{AttemptId, ToAgent};
 
 use super::error::OpError;
@@ -44,8 +46,38 @@ pub(super) fn end_task(
     Ok(life)
 }
 
+/// Stops running tasks of a job by `fact`, at most `limit` of them.
+pub(crate) fn stop_tasks(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    fact: &TaskFact,
+    limit: usize,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    for task in tx.running_tasks(job.key, limit)? {
+        // One that has just ended by itself needs no other end.
+        if let Ok(life) = task::step(&task, fact.clone(), now) {
+            keep_ended(tx, &task, &life, now, outbox)?;
+        }
+    }
+    Ok(())
+}
+
+/// The nodes of a job's pool are to remove what they keep of it.
+pub(crate) fn forget_job(view: &View<'_>, job: &Job) -> Result<Outbox, StoreError> {
+    let mut outbox = Outbox::default();
+    if let Some(pool) = view.pool(&job.account, &job.life.pool_id)? {
+        for node in view.nodes_of_pool(pool.key)? {
+            let path = whole_directory(&job.id);
+            outbox.add(&node.id, ToAgent::RemoveDirectory { path });
+        }
+    }
+    Ok(outbox)
+}
+
 /// Keeps the end of a task: its node is freed and told to stop it.
-pub(super) fn keep_ended(
+fn keep_ended(
     tx: &mut Tx<'_>,
     task: &Task,
     life: &TaskLife,

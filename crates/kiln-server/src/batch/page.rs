@@ -23,6 +23,7 @@ pub(super) struct Page<'c> {
     shape: Shape,
     filter: Option<Filter>,
     select: Option<Select>,
+    expands_stats: bool,
     items_max: usize,
     after: String,
 }
@@ -38,16 +39,21 @@ impl<'c> Page<'c> {
             (None, _) => None,
         };
         let select = option("$select").map(|text| Select::parse(call.version, shape, text));
-        // Nothing is shown of statistics until there are any, as in the service.
-        option("$expand").map(expands_stats).transpose()?;
+        let expands_stats = option("$expand").map(expands_stats).transpose()?.unwrap_or(false);
         Ok(Self {
             shape,
             filter,
             select: select.transpose()?,
+            expands_stats,
             items_max: max_results(&call.query)?,
             after: cursor(&call.raw_path, &call.query)?.unwrap_or_default(),
             call,
         })
+    }
+
+    /// Whether the client wants to see statistics, which are shown once there are any.
+    pub(super) fn shows_stats(&self) -> bool {
+        self.expands_stats && self.select.as_ref().is_none_or(|select| select.wants("stats"))
     }
 
     /// The filter of a list, for those who can answer part of it by an index.

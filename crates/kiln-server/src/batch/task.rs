@@ -23,6 +23,7 @@ use super::error::OpError;
 use super::outbox::{Outbox, end_task, leave_node};
 use super::page::Page;
 use super::spec;
+use super::statistics;
 use super::unoffered;
 use crate::dispatch::task_change;
 use crate::kept;
@@ -111,7 +112,7 @@ pub(super) fn list(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
         let range = TaskRange { from, last: ids.last.as_deref(), buckets: &buckets };
         let tasks = call.server.store.read(|view| view.tasks_in(job.key, &range, limit));
         let tasks = tasks.map_err(OpError::Store)?;
-        let shown = |task: Task| (task.id.clone(), tree(&task, &job.id, &call.base_url));
+        let shown = |task: Task| (task.id.clone(), show(&task, &job, &page, call));
         Ok(tasks.into_iter().map(shown).collect())
     })
 }
@@ -137,9 +138,18 @@ fn buckets(filter: Option<&Filter>) -> Vec<Bucket> {
 pub(super) fn get(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
     let (job, task) = call.server.store.read(|view| find(view, &call.account, job_id, task_id))?;
     Conditions::of(call)?.check(task.life.modified_at)?;
-    let tree = tree(&task, &job.id, &call.base_url);
-    let answer = Page::of(call, Shape::Task, None)?.single(metadata::TASKS, tree)?;
+    let page = Page::of(call, Shape::Task, None)?;
+    let answer = page.single(metadata::TASKS, show(&task, &job, &page, call))?;
     Ok(answer.revision(task.life.modified_at))
+}
+
+/// A task as `page` shows it.
+fn show(task: &Task, job: &Job, page: &Page<'_>, call: &Call) -> Value {
+    let mut shown = tree(task, &job.id, &call.base_url);
+    if page.shows_stats() {
+        statistics::add_to_task(task, &mut shown);
+    }
+    shown
 }
 
 /// `POST /jobs/J/tasks/T/terminate`.

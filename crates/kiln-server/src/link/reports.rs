@@ -3,6 +3,8 @@
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
+use kiln_domain::batch::usage::Usage;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
@@ -37,9 +39,9 @@ pub fn take(
             Report::Booted { .. } | Report::BootFailed { .. } | Report::StartTask { .. } => {}
             // Running since it was assigned.
             Report::Started { .. } => {}
-            Report::Ended { attempt, outcome, .. } => match attempt.kind {
+            Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
                 AttemptKind::Task => {
-                    end_attempt(tx, node_id, &mut life, &attempt, outcome, now)?;
+                    end_attempt(tx, node_id, &mut life, &attempt, (outcome, usage), now)?;
                 }
                 // Nothing asks for these yet.
                 AttemptKind::Preparation | AttemptKind::Release | AttemptKind::Subtask { .. } => {}
@@ -54,16 +56,21 @@ fn end_attempt(
     node_id: &str,
     node_life: &mut NodeLife,
     attempt: &AttemptId,
-    outcome: Outcome,
+    (outcome, usage): (Outcome, Option<Usage>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(task) = tx.task(attempt.job_key, &attempt.task_id)? else { return Ok(()) };
     let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == node_id);
     let is_open = matches!(task.life.state, TaskState::Preparing | TaskState::Running);
     if task.life.attempt != attempt.attempt || !is_here || !is_open {
-        return Ok(());
+        // The task went on without this run; what the run took it took.
+        let counted = usage.and_then(|usage| task.life.with_usage(attempt.attempt, usage, now));
+        return counted.map_or(Ok(()), |life| tx.update_task(&task, &life));
     }
     let Ok(life) = task::step(&task, TaskFact::Ended(outcome), now) else { return Ok(()) };
+    let length = || task.life.started_at.map_or(Span::ZERO, |started| now.span_since(started));
+    let usage = usage.unwrap_or_else(|| Usage::of_length(length()));
+    let life = life.with_usage(attempt.attempt, usage, now).unwrap_or(life);
     *node_life = node::step(node_life, left(&task, &life), now);
     tx.update_task(&task, &life)?;
     tx.announce(task_change(&task, &life));

@@ -1,27 +1,36 @@
-//! Brings jobs to their ends: those whose time or tasks are over, those that were terminated,
-//! and removes what a deleted one has.
+//! Brings jobs to where they are going: to rest, to work again, to their ends, and away with
+//! all they have.
+//!
+//! A job may have a million tasks. Each commit deals with some of them and writes that down,
+//! so that other operations come in between and a restart goes on where this one stopped.
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, Job, JobFact, JobState, OwnEnd, TaskTotals};
+use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobState, OwnEnd, TaskTotals};
+use kiln_domain::batch::task::TaskFact;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
 use super::deadlines::Deadlines;
-use crate::batch::{Outbox, terminate_job};
+use crate::batch::{Outbox, forget_job, step_job, stop_tasks, terminate_job};
 use crate::server::Server;
 use crate::{clock, kept};
 
+/// Running tasks that are stopped in one commit at the most.
+const STOPPED_TASKS_MAX: usize = 250;
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
+/// Jobs that are worked on at the same time; their commits are shared.
+const JOBS_AT_ONCE: usize = 8;
 
 /// What a look at a job found.
 enum Looked {
     /// Nothing is to be done, unless its time runs out.
     Open(Option<Timestamp>),
-    /// There is something to change.
+    /// There is something to change, or there may be more of it.
     Due,
 }
 
@@ -33,8 +42,13 @@ pub async fn run(server: Arc<Server>) {
             keys = server.signals.jobs().take() => keys,
             () = deadlines.next() => deadlines.take_due(clock::now()),
         };
-        for job_key in keys {
-            match settle(&server, job_key).await {
+        let looking = stream::iter(keys).map(|key| {
+            let server = Arc::clone(&server);
+            async move { (key, settle(&server, key).await) }
+        });
+        let mut looked = looking.buffer_unordered(JOBS_AT_ONCE);
+        while let Some((job_key, found)) = looked.next().await {
+            match found {
                 Ok(Looked::Open(at)) => deadlines.set(job_key, at),
                 Ok(Looked::Due) => server.signals.jobs().mark(job_key),
                 Err(cause) => {
@@ -47,99 +61,110 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
+/// What a job needs next.
+enum Step {
+    /// Nothing, unless its time runs out.
+    Rest(Option<Timestamp>),
+    /// To be ended for this reason.
+    End(&'static str),
+    /// Some of its running tasks are to be stopped.
+    Stop(TaskFact),
+    /// To be what it was about to become.
+    Settle,
+    /// Some of its tasks are to be removed, as many more are left.
+    Shrink,
+    /// To be removed with the rest of its tasks.
+    Remove,
+}
+
+/// Decides what a job needs next; with [`change`] the only rule about the order of its ends.
+fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreError> {
+    let counts = view.task_counts(job.key)?;
+    let is_running = counts.running.tasks > 0;
+    let open = counts.active.tasks + counts.running.tasks;
+    let all = open + counts.succeeded.tasks + counts.failed.tasks;
+    let spec = kept::job_spec(job)?;
+    let rest = match job::own_end(job, &spec, TaskTotals { all, open }, now) {
+        OwnEnd::Now(reason) => return Ok(Step::End(reason)),
+        OwnEnd::Later(at) => Step::Rest(at),
+    };
+    Ok(match (job.life.state, job.life.disable_tasks) {
+        (JobState::Active | JobState::Disabled | JobState::Completed, _) => rest,
+        (JobState::Enabling, _) => Step::Settle,
+        (JobState::Disabling, _) if !is_running => Step::Settle,
+        (JobState::Disabling, Some(DisableTasks::Wait)) => rest,
+        (JobState::Disabling, Some(DisableTasks::Requeue)) => Step::Stop(TaskFact::Requeued),
+        (JobState::Disabling, Some(DisableTasks::Terminate) | None)
+        | (JobState::Terminating | JobState::Deleting, _)
+            if is_running =>
+        {
+            Step::Stop(TaskFact::Terminated)
+        }
+        // Ending is over once no task runs and nothing is left to release on any node.
+        (JobState::Disabling | JobState::Terminating, _) => Step::Settle,
+        (JobState::Deleting, _) => {
+            let is_small = usize::try_from(all).is_ok_and(|all| all <= REMOVED_TASKS_MAX);
+            if is_small { Step::Remove } else { Step::Shrink }
+        }
+    })
+}
+
 /// Looks at a job; changes it only when there is something to change, so that the end of an
 /// ordinary task costs no commit of its own.
 async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
-    let looked = server.store.read(|view| look(view, job_key, clock::now()))?;
+    let looked = server.store.read(|view| {
+        let Some(job) = view.job_by_key(job_key)? else { return Ok(Looked::Open(None)) };
+        Ok::<_, StoreError>(match next_step(view, &job, clock::now())? {
+            Step::Rest(at) => Looked::Open(at),
+            Step::Remove => {
+                // Its nodes hear of it before another job can have its name.
+                forget_job(view, &job)?.send(server);
+                Looked::Due
+            }
+            Step::End(_) | Step::Stop(_) | Step::Settle | Step::Shrink => Looked::Due,
+        })
+    })?;
     if let Looked::Open(_) = looked {
         return Ok(looked);
     }
-    let (is_done, outbox) = server.store.write(move |tx| change(tx, job_key, clock::now())).await?;
+    let (looked, outbox) = server.store.write(move |tx| change(tx, job_key, clock::now())).await?;
     outbox.send(server);
-    if is_done {
-        return server.store.read(|view| look(view, job_key, clock::now()));
-    }
-    Ok(Looked::Due)
+    Ok(looked)
 }
 
-fn look(view: &View<'_>, job_key: i64, now: Timestamp) -> Result<Looked, StoreError> {
-    let Some(job) = view.job_by_key(job_key)? else { return Ok(Looked::Open(None)) };
-    match job.life.state {
-        JobState::Deleting => Ok(Looked::Due),
-        JobState::Terminating => {
-            let is_idle = view.task_counts(job_key)?.running.tasks == 0;
-            Ok(if is_idle { Looked::Due } else { Looked::Open(None) })
-        }
-        JobState::Active => match end_of(view, &job, now)? {
-            OwnEnd::Now(_) => Ok(Looked::Due),
-            OwnEnd::Later(at) => Ok(Looked::Open(at)),
-        },
-        JobState::Disabling | JobState::Disabled | JobState::Enabling | JobState::Completed => {
-            Ok(Looked::Open(None))
-        }
-    }
-}
-
-/// Whether an open job ends by itself now.
-fn end_of(view: &View<'_>, job: &Job, now: Timestamp) -> Result<OwnEnd, StoreError> {
-    let spec = kept::job_spec(job)?;
-    let counts = view.task_counts(job.key)?;
-    let open = counts.active.tasks + counts.running.tasks;
-    let all = open + counts.succeeded.tasks + counts.failed.tasks;
-    Ok(job::own_end(job, &spec, TaskTotals { all, open }, now))
-}
-
-/// Does what is due; false when more is left to do.
-fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(bool, Outbox), StoreError> {
+/// Does what a job needs next, as far as one commit should.
+fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outbox), StoreError> {
     let mut outbox = Outbox::default();
-    let Some(job) = tx.job_by_key(job_key)? else { return Ok((true, outbox)) };
-    let is_done = match job.life.state {
-        JobState::Deleting => remove(tx, &job)?,
-        JobState::Terminating => {
-            complete(tx, &job, now)?;
-            true
-        }
-        JobState::Active => {
-            if let OwnEnd::Now(reason) = end_of(tx, &job, now)? {
-                terminate_job(tx, job, reason.to_owned(), now, &mut outbox)?;
+    let looked = loop {
+        let Some(job) = tx.job_by_key(job_key)? else { break Looked::Open(None) };
+        match next_step(tx, &job, now)? {
+            Step::Rest(at) => break Looked::Open(at),
+            Step::End(reason) => terminate_job(tx, &job, reason, now)?,
+            Step::Settle => step_job(tx, &job, JobFact::Settled, now)?,
+            Step::Stop(fact) => {
+                stop_tasks(tx, &job, &fact, STOPPED_TASKS_MAX, now, &mut outbox)?;
+                break Looked::Due;
             }
-            true
+            Step::Shrink => {
+                remove_tasks(tx, &job)?;
+                break Looked::Due;
+            }
+            Step::Remove => {
+                remove_tasks(tx, &job)?;
+                tx.delete_job(job.key)?;
+                tx.announce(Change::JobGone { job_key: job.key });
+                if let Some(schedule_key) = job.schedule_key {
+                    tx.announce(Change::JobSchedule { schedule_key });
+                }
+            }
         }
-        JobState::Disabling | JobState::Disabled | JobState::Enabling | JobState::Completed => true,
     };
-    Ok((is_done, outbox))
+    Ok((looked, outbox))
 }
 
-/// Removes a deleted job with some of its tasks; false when some are left.
-pub fn remove(tx: &mut Tx<'_>, job: &Job) -> Result<bool, StoreError> {
-    let tasks = tx.tasks_in(job.key, &TaskRange::ALL, REMOVED_TASKS_MAX)?;
-    for task in &tasks {
-        tx.delete_task(task)?;
-    }
-    if tasks.len() == REMOVED_TASKS_MAX {
-        return Ok(false);
-    }
-    tx.delete_job(job.key)?;
-    tx.announce(Change::JobGone { job_key: job.key });
-    tell_schedule(tx, job);
-    Ok(true)
-}
-
-/// Completes a job that is being terminated once nothing of it runs.
-pub fn complete(tx: &mut Tx<'_>, job: &Job, now: Timestamp) -> Result<(), StoreError> {
-    if tx.task_counts(job.key)?.running.tasks > 0 {
-        return Ok(());
-    }
-    if let Ok(life) = job::step(job, JobFact::Stopped, now) {
-        tx.update_job(job.key, &life)?;
-        tell_schedule(tx, job);
+fn remove_tasks(tx: &mut Tx<'_>, job: &Job) -> Result<(), StoreError> {
+    for task in tx.tasks_in(job.key, &TaskRange::ALL, REMOVED_TASKS_MAX)? {
+        tx.delete_task(&task)?;
     }
     Ok(())
-}
-
-/// The next job of a schedule may wait for the end of this one.
-fn tell_schedule(tx: &mut Tx<'_>, job: &Job) {
-    if let Some(schedule_key) = job.schedule_key {
-        tx.announce(Change::JobSchedule { schedule_key });
-    }
 }

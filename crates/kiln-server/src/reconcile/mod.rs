@@ -8,6 +8,6 @@ mod job_end;
 mod nodes;
 mod pool_size;
 
-pub use job_end::{complete as complete_job, remove as remove_job, run as job_end};
+pub use job_end::run as job_end;
 pub use nodes::{end_unheard, recover, run as nodes};
 pub use pool_size::run as pool_size;

@@ -1,6 +1,7 @@
 //! The board of the dispatch loop, built once from what is kept.
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::job::JobState;
 use kiln_domain::batch::pool::NodeFillType;
 use kiln_store::{Store, StoreError};
 
@@ -26,6 +27,10 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
             signals.observe(changes);
         }
         for job in view.all_jobs()? {
+            // A job that has ended takes no part any more, whatever waits in it.
+            if job.life.state == JobState::Completed {
+                continue;
+            }
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![
                 crate::batch::job_change(&job, &spec),

@@ -7,6 +7,7 @@
 
 mod counts;
 mod files;
+mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
@@ -15,5 +16,6 @@ mod recorded;
 mod refusals;
 mod restart;
 mod rig;
+mod statistics;
 mod tasks;
 mod versions;

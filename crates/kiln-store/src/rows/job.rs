@@ -50,6 +50,23 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Jobs that a schedule made, in id order: at most `limit` whose id comes after `after`.
+    pub fn jobs_of_schedule_after(
+        &self,
+        schedule_key: i64,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM job WHERE schedule_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        );
+        let mut statement = self.statement(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(statement
+            .query_map(params![schedule_key, after, limit], from_row)?
+            .collect::<Result<_, _>>()?)
+    }
+
     /// The jobs of all accounts, by key.
     pub fn all_jobs(&self) -> Result<Vec<Job>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM job ORDER BY key");
@@ -78,6 +95,7 @@ impl Tx<'_> {
     /// Removes a job, whose tasks must be gone.
     pub fn delete_job(&mut self, key: i64) -> Result<(), StoreError> {
         self.statement("DELETE FROM preparation WHERE job_key = ?1")?.execute(params![key])?;
+        self.retire_usage(key)?;
         self.statement("DELETE FROM task_count WHERE job_key = ?1")?.execute(params![key])?;
         self.statement("DELETE FROM job WHERE key = ?1")?.execute(params![key])?;
         Ok(())

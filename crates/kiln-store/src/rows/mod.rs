@@ -5,6 +5,7 @@ mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;
 mod job;
+mod job_schedule;
 mod life;
 mod node;
 #[cfg(test)]
@@ -12,3 +13,4 @@ pub(crate) mod plans;
 mod pool;
 mod preparation;
 pub(crate) mod task;
+pub(crate) mod usage;

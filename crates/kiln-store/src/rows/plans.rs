@@ -4,13 +4,16 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::job::{Job, JobLife};
+use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, Block, ContentProperties};
 use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
@@ -20,9 +23,10 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 4] = [
+const READ_WHOLE: [&str; 5] = [
     "SCAN account",
     "SCAN job",
+    "SCAN job_schedule",
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
 ];
@@ -50,6 +54,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     accounts(&mut tx).expect("accounts");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
+    job_schedules(&mut tx).expect("job schedules");
     blobs(&mut tx).expect("containers and blobs");
     let noted = NOTED.take();
     let n_written = n_statements_in_the_source();
@@ -100,10 +105,12 @@ fn n_statements_in_the_source() -> usize {
         include_str!("container.rs"),
         include_str!("extent.rs"),
         include_str!("job.rs"),
+        include_str!("job_schedule.rs"),
         include_str!("node.rs"),
         include_str!("pool.rs"),
         include_str!("preparation.rs"),
         include_str!("task.rs"),
+        include_str!("usage.rs"),
     ]
     .iter()
     .map(|source| source.matches(".statement(").count())
@@ -176,10 +183,15 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.tasks_in(key, &failed, 9)?;
     tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
-    tx.running_tasks(key)?;
+    tx.running_tasks(key, 9)?;
     tx.tasks_of_node("n")?;
     tx.task_counts(key)?;
-    tx.update_task(&task, &task.life)?;
+    let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));
+    tx.update_task(&task, &usage.ok_or(StoreError::Closed)?)?;
+    tx.keep_usage()?;
+    tx.usage_of_job(key)?;
+    tx.usage_of_schedule(1)?;
+    tx.usage_of_jobs("a")?;
     tx.delete_task(&task)?;
     preparations(tx, key)?;
     tx.delete_job(key)
@@ -194,6 +206,21 @@ fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
     tx.excluded_nodes(job_key)?;
     tx.is_releasing(job_key)?;
     Ok(())
+}
+
+fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = JobScheduleLife::new(Timestamp(0));
+    let (account, id, document) = ("a".to_owned(), "s".to_owned(), "{}".to_owned());
+    let schedule = JobSchedule { key: 0, account, id, document, life };
+    let key = tx.insert_job_schedule(&schedule)?;
+    tx.job_schedule("a", "S")?;
+    tx.job_schedule_by_key(key)?;
+    tx.job_schedules_after("a", "", 9)?;
+    tx.all_job_schedule_keys()?;
+    tx.jobs_of_schedule_after(key, "", 9)?;
+    tx.update_job_schedule(key, &schedule.life)?;
+    tx.update_job_schedule_spec(key, "{}")?;
+    tx.delete_job_schedule(key)
 }
 
 fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -3,10 +3,11 @@
 use std::ops::Bound;
 
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::usage::Tally;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
-use crate::{StoreError, Tx, View};
+use crate::{JobUsage, StoreError, Tx, View};
 
 const COLUMNS: &str = "job_key, id, sequence, slots, spec, life";
 
@@ -173,14 +174,15 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Tasks of a job that are on a node and have not completed.
-    pub fn running_tasks(&self, job_key: i64) -> Result<Vec<Task>, StoreError> {
+    /// Tasks of a job that are on a node and have not completed, at most `limit`.
+    pub fn running_tasks(&self, job_key: i64, limit: usize) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM task INDEXED BY task_running
-             WHERE job_key = ?1 AND node_id IS NOT NULL AND state < 3"
+             WHERE job_key = ?1 AND node_id IS NOT NULL AND state < 3 LIMIT ?2"
         );
         let mut statement = self.statement(&sql)?;
-        Ok(statement.query_map(params![job_key], from_row)?.collect::<Result<_, _>>()?)
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(statement.query_map(params![job_key, limit], from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// Tasks that are on a node and have not completed.
@@ -243,6 +245,12 @@ impl Tx<'_> {
             life.place.as_ref().map(|place| &place.node_id),
             Json(life),
         ])?;
+        let added = Tally::between(&task.life, life);
+        if !added.is_nothing() {
+            let updated_at =
+                life.usage.map_or(life.state_at, |it| it.counted_at.max(life.state_at));
+            self.note_usage(task.job_key, JobUsage { tally: added, updated_at });
+        }
         let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
             self.count_task(task.job_key, before, -1, task.slots)?;

@@ -7,13 +7,18 @@ use crate::api_version::ApiVersion;
 pub struct Gates {
     /// Bytes in the body of a task collection.
     pub task_collection_bytes_max: usize,
+    /// Whether jobs and job schedules may be ended and removed by force.
+    pub jobs_end_by_force: bool,
 }
 
 impl Gates {
     /// What `version` allows.
     pub fn of(version: ApiVersion) -> Self {
         let megabytes = if version < ApiVersion::V2018_08_01 { 4 } else { 1 };
-        Self { task_collection_bytes_max: megabytes * 1024 * 1024 }
+        Self {
+            task_collection_bytes_max: megabytes * 1024 * 1024,
+            jobs_end_by_force: version >= ApiVersion::V2024_07_01,
+        }
     }
 }
 

@@ -38,6 +38,7 @@ pub fn tree(job: &Job, base_url: &str) -> Value {
     execution.set_time("startTime", life.created_at);
     execution.set_time_some("endTime", life.ended_at);
     execution.set("poolId", life.pool_id.as_str());
+    execution.set_some("schedulingError", life.scheduling_error.as_ref().map(json_of));
     if life.state == JobState::Completed {
         execution.set_some("terminateReason", life.terminate_reason.as_deref());
     }

@@ -14,6 +14,7 @@ pub mod file;
 mod gates;
 pub mod image;
 pub mod job;
+pub mod job_schedule;
 mod lift;
 mod lower;
 pub mod metadata;
@@ -23,6 +24,7 @@ pub mod pool;
 mod resource;
 mod secrets;
 mod shape;
+pub mod statistics;
 pub mod task;
 
 pub use contract::{Operation, operation_of, operations};

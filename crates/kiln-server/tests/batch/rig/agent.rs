@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use kiln_domain::batch::usage::Usage;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
@@ -147,8 +148,18 @@ impl Agent {
 
     /// Says that an attempt ended, and waits until that is kept.
     pub(crate) async fn end(&mut self, attempt: &AttemptId, outcome: Outcome) {
+        self.end_after(attempt, outcome, None).await;
+    }
+
+    /// Says that an attempt ended and what it took, and waits until that is kept.
+    pub(crate) async fn end_after(
+        &mut self,
+        attempt: &AttemptId,
+        outcome: Outcome,
+        usage: Option<Usage>,
+    ) {
         let attempt = attempt.clone();
-        self.report(Report::Ended { attempt, at: now(), outcome, usage: None }).await;
+        self.report(Report::Ended { attempt, at: now(), outcome, usage }).await;
     }
 
     /// Reports, and waits until that is kept.

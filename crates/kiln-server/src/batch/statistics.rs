@@ -1,0 +1,55 @@
+//! Statistics: of resources, where a client expands them, and of all there ever were.
+
+use kiln_domain::batch::job::Job;
+use kiln_domain::batch::task::Task;
+use kiln_store::{AccountKind, JobUsage, View};
+use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::statistics::{Covered, of_jobs as jobs_tree, of_task, url};
+use kiln_wire::batch::{Shape, metadata};
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::call::Call;
+use super::error::OpError;
+use super::page::Page;
+
+/// `GET /lifetimejobstats`.
+pub(super) fn lifetime_of_jobs(call: &Call) -> Result<Answer, Refusal> {
+    let tree = call.server.store.read(|view| {
+        let account = view.account(AccountKind::Batch, &call.account)?;
+        let from = account.map_or(call.now, |account| account.created_at);
+        let nothing = JobUsage { tally: Default::default(), updated_at: from };
+        let JobUsage { tally, updated_at } = view.usage_of_jobs(&call.account)?.unwrap_or(nothing);
+        let url = format!("{}/lifetimejobstats", call.base_url);
+        Ok::<_, OpError>(jobs_tree(&tally, Covered { from, until: updated_at }, &url))
+    })?;
+    Page::of(call, Shape::JobStatistics, None)?.single(metadata::JOB_STATISTICS, tree)
+}
+
+/// Adds its statistics to a job, once it has some.
+pub(super) fn add_to_job(view: &View<'_>, job: &Job, tree: &mut Value) -> Result<(), OpError> {
+    if let Some(JobUsage { tally, updated_at }) = view.usage_of_job(job.key)? {
+        let covered = Covered { from: job.life.created_at, until: updated_at };
+        let stats = jobs_tree(&tally, covered, &url_of(tree));
+        add(tree, stats);
+    }
+    Ok(())
+}
+
+/// Adds its statistics to a task, once it has some.
+pub(super) fn add_to_task(task: &Task, tree: &mut Value) {
+    if let Some(stats) = of_task(&task.life, &url_of(tree)) {
+        add(tree, stats);
+    }
+}
+
+/// The URL of the statistics of a resource that knows its own.
+fn url_of(tree: &Value) -> String {
+    url(tree.get("url").and_then(Value::as_str).unwrap_or_default())
+}
+
+fn add(tree: &mut Value, stats: Value) {
+    if let Value::Object(members) = tree {
+        members.insert("stats".to_owned(), stats);
+    }
+}
