@@ -118,6 +118,8 @@ impl Board {
             Change::TaskGone { job_key, task_id } => self.forget_task(job_key, &task_id),
             // These speak to the reconcilers.
             Change::PoolSize { .. } | Change::JobEnd { .. } | Change::JobSchedule { .. } => {}
+            // Its tasks are refused when they are assigned there.
+            Change::JobNodeExcluded { .. } | Change::JobNodeAdmitted { .. } => {}
         }
     }
 

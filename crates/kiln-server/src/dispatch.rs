@@ -9,7 +9,8 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
-use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife};
+use kiln_domain::batch::preparation::Admission;
+use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
@@ -17,6 +18,8 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, Run, ToAgent};
 use tracing::{error, warn};
 
+use crate::batch::Outbox;
+use crate::preparation::{self, Steps};
 use crate::server::Server;
 use crate::{clock, kept};
 
@@ -42,11 +45,7 @@ pub async fn run(server: Arc<Server>) {
             let committed =
                 server.store.write(move |tx| commit(tx, assignments, clock::now())).await;
             match committed {
-                Ok(runs) => {
-                    for (node_id, messages) in runs {
-                        server.links.send(&node_id, messages);
-                    }
-                }
+                Ok(outbox) => outbox.send(&server),
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), "assignments could not be committed");
                     clock::pause(clock::AFTER_FAILURE).await;
@@ -57,17 +56,15 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-type Runs = BTreeMap<String, Vec<ToAgent>>;
-
 /// Commits the assignments that still hold, and says what to send to which node.
 fn commit(
     tx: &mut Tx<'_>,
     assignments: Vec<Assignment>,
     now: Timestamp,
-) -> Result<Runs, StoreError> {
+) -> Result<Outbox, StoreError> {
     let mut jobs: HashMap<i64, Option<(Job, JobSpec)>> = HashMap::new();
     let mut nodes: BTreeMap<String, (Node, NodeLife)> = BTreeMap::new();
-    let mut runs = Runs::new();
+    let mut outbox = Outbox::default();
     for assignment in assignments {
         let job = match jobs.entry(assignment.job_key) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -86,21 +83,25 @@ fn commit(
         let Some((_, node_life)) = nodes.get_mut(&assignment.node_id) else { continue };
         let Some(task) = tx.task(assignment.job_key, &assignment.task_id)? else { continue };
         let free = node_life.open_slots().saturating_sub(node_life.slots_running);
-        if task.slots > free {
+        if task.slots > free || task.life.state != TaskState::Active {
             continue;
         }
         let place =
             Place { pool_id: job.life.pool_id.clone(), node_id: assignment.node_id.clone() };
-        let Ok(life) = task::step(&task, TaskFact::Assigned(place), now) else { continue };
-        if life == task.life {
-            continue;
-        }
+        let (node_id, boot) = (&assignment.node_id, node_life.boot);
+        let mut steps = Steps::new(tx, now, &mut outbox);
+        let assigned = match steps.want(job, job_spec, node_id, boot)? {
+            Admission::Now => TaskFact::Assigned(place),
+            Admission::Later => TaskFact::AssignedUnprepared(place),
+            Admission::No => continue,
+        };
+        let Ok(life) = task::step(&task, assigned, now) else { continue };
         tx.update_task(&task, &life)?;
         tx.announce(task_change(&task, &life));
         *node_life = node::step(node_life, NodeFact::TaskPlaced(task.slots), now);
         let task = Task { life, ..task };
         if let Some(message) = run_message(job, job_spec, &task) {
-            runs.entry(assignment.node_id).or_default().push(message);
+            outbox.add(&assignment.node_id, message);
         }
     }
     for (id, (node, life)) in nodes {
@@ -108,7 +109,7 @@ fn commit(
             tx.update_node(&id, &life)?;
         }
     }
-    Ok(runs)
+    Ok(outbox)
 }
 
 fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreError> {
@@ -117,9 +118,13 @@ fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreEr
     Ok(Some((job, spec)))
 }
 
-/// The command that runs the current attempt of a task; `None` when its document is damaged,
-/// which is logged and leaves the task waiting for its node's next look.
+/// The command that runs the current attempt of a task; `None` when its node must be prepared
+/// first, or when its document is damaged, which is logged and leaves the task waiting for its
+/// node's next look.
 pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent> {
+    if task.life.state == TaskState::Preparing {
+        return None;
+    }
     let spec = match kept::task_spec(task) {
         Ok(spec) => spec,
         Err(cause) => {
@@ -134,6 +139,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
+        preparation_directory: preparation::directory_of(job, job_spec),
     })))
 }
 

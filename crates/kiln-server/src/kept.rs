@@ -5,6 +5,7 @@ use kiln_domain::batch::pool::{Pool, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::StoreError;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 /// The specification of a pool.
 pub(crate) fn pool_spec(pool: &Pool) -> Result<PoolSpec, StoreError> {
@@ -19,6 +20,14 @@ pub(crate) fn job_spec(job: &Job) -> Result<JobSpec, StoreError> {
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// The task of a job at this JSON pointer of its specification, as a node runs it.
+pub(crate) fn task_of_job(job: &Job, pointer: &str) -> Result<TaskSpec, StoreError> {
+    let what = "job specification";
+    let mut document: Value = read(&job.document, what)?;
+    let task = document.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    serde_json::from_value(task).map_err(|cause| StoreError::Damaged { what, cause })
 }
 
 fn read<T: DeserializeOwned>(document: &str, what: &'static str) -> Result<T, StoreError> {

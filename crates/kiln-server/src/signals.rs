@@ -39,6 +39,8 @@ impl Signals {
                 | Change::Node { .. }
                 | Change::NodeGone { .. }
                 | Change::Job { .. }
+                | Change::JobNodeExcluded { .. }
+                | Change::JobNodeAdmitted { .. }
                 | Change::Task { .. }
                 | Change::TaskGone { .. } => {}
             }

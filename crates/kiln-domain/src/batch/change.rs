@@ -57,6 +57,20 @@ pub enum Change {
         /// Tasks at once at the most.
         parallel_tasks_max: Option<u32>,
     },
+    /// A node takes no tasks of this job any more.
+    JobNodeExcluded {
+        /// The store's key of the job.
+        job_key: i64,
+        /// The node's id.
+        node_id: String,
+    },
+    /// A node that took no tasks of this job takes them again.
+    JobNodeAdmitted {
+        /// The store's key of the job.
+        job_key: i64,
+        /// The node's id.
+        node_id: String,
+    },
     /// A job is gone, with its tasks.
     JobGone {
         /// The store's key.

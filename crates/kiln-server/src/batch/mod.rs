@@ -13,6 +13,7 @@ mod node;
 mod outbox;
 mod page;
 mod pool;
+mod preparation;
 mod spec;
 mod statistics;
 mod task;
@@ -103,6 +104,10 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
+
+        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
+            preparation::list(call, job)
+        }
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

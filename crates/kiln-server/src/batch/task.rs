@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobSpec};
+use kiln_domain::batch::preparation;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
@@ -237,6 +238,7 @@ fn insert(
     now: Timestamp,
 ) -> Result<(), OpError> {
     let NewTask { spec, mut document, sequence } = new;
+    preparation::admit_task_id(job_spec, &spec.id)?;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
     if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {

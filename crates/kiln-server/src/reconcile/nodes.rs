@@ -11,8 +11,10 @@ use kiln_store::{StoreError, Tx};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::batch::Outbox;
 use crate::clock;
 use crate::link::reports;
+use crate::preparation::Steps;
 use crate::server::Server;
 
 /// An agent that ends sooner than this after its start is not started again.
@@ -118,6 +120,7 @@ fn lose(tx: &mut Tx<'_>, node_id: &str, end: End, now: Timestamp) -> Result<Lost
     let Some(node) = tx.node(node_id)? else { return Ok(Lost::Unknown) };
     let Some(pool) = tx.pool_by_key(node.pool_key)? else { return Ok(Lost::Unknown) };
     if node.life.state == NodeState::LeavingPool {
+        Steps::new(tx, now, &mut Outbox::default()).on_node_lost(node_id)?;
         tx.delete_node(node_id)?;
         tx.announce(Change::PoolSize { pool_key: node.pool_key });
         return Ok(Lost::Gone);

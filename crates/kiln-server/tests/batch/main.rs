@@ -12,6 +12,7 @@ mod jobs;
 mod lists;
 mod nodes;
 mod pools;
+mod preparation;
 mod recorded;
 mod refusals;
 mod restart;

@@ -10,6 +10,8 @@ CREATE TABLE preparation (
 
 -- What a boot of a node, or its loss, may change.
 CREATE INDEX preparation_of_node ON preparation (node_id, job_key) WHERE state < 5;
--- Nodes that take no tasks of a job, and nodes whose release a job waits for.
+-- What the end of a job may change, nodes that take no tasks of a job, and nodes whose release
+-- a job waits for.
+CREATE INDEX preparation_lasting ON preparation (job_key, node_id) WHERE state < 4;
 CREATE INDEX preparation_failed ON preparation (job_key, node_id) WHERE state = 3;
 CREATE INDEX preparation_releasing ON preparation (job_key, node_id) WHERE state = 4;

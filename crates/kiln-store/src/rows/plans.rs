@@ -201,10 +201,11 @@ fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
     let life = PreparationLife::new("p".to_owned());
     tx.put_preparation(&Preparation { job_key, node_id: "n".to_owned(), life })?;
     tx.preparation(job_key, "n")?;
-    tx.preparations_of_job(job_key)?;
+    tx.preparations_after(job_key, "", 9)?;
+    tx.lasting_preparations(job_key, 9)?;
+    tx.releasing_preparations(job_key, 9)?;
     tx.preparations_of_node("n")?;
     tx.excluded_nodes(job_key)?;
-    tx.is_releasing(job_key)?;
     Ok(())
 }
 

@@ -32,8 +32,7 @@ impl View<'_> {
         job_key: i64,
         node_id: &str,
     ) -> Result<Option<Preparation>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM preparation WHERE job_key = ?1 AND node_id = ?2");
+        let sql = format!("SELECT {COLUMNS} FROM preparation WHERE job_key = ?1 AND node_id = ?2");
         Ok(self.statement(&sql)?.query_row(params![job_key, node_id], from_row).optional()?)
     }
 
@@ -54,9 +53,42 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// All nodes of a job.
-    pub fn preparations_of_job(&self, job_key: i64) -> Result<Vec<Preparation>, StoreError> {
-        self.preparations_after(job_key, "", usize::MAX)
+    /// Nodes to which the end of a job did not come yet, at most `limit` of them.
+    pub fn lasting_preparations(
+        &self,
+        job_key: i64,
+        limit: usize,
+    ) -> Result<Vec<Preparation>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM preparation INDEXED BY preparation_lasting
+             WHERE job_key = ?1 AND state < 4 ORDER BY node_id LIMIT ?2"
+        );
+        self.some_of_job(&sql, job_key, limit)
+    }
+
+    /// Nodes that run the release task of a job, at most `limit` of them.
+    pub fn releasing_preparations(
+        &self,
+        job_key: i64,
+        limit: usize,
+    ) -> Result<Vec<Preparation>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM preparation INDEXED BY preparation_releasing
+             WHERE job_key = ?1 AND state = 4 ORDER BY node_id LIMIT ?2"
+        );
+        self.some_of_job(&sql, job_key, limit)
+    }
+
+    fn some_of_job(
+        &self,
+        sql: &str,
+        job_key: i64,
+        limit: usize,
+    ) -> Result<Vec<Preparation>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params![job_key, limit], from_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// How a node stands to the jobs that are not over there.
@@ -75,13 +107,6 @@ impl View<'_> {
                    WHERE job_key = ?1 AND state = 3 ORDER BY node_id";
         let mut statement = self.statement(sql)?;
         Ok(statement.query_map(params![job_key], |row| row.get(0))?.collect::<Result<_, _>>()?)
-    }
-
-    /// Whether a release task of a job has not ended.
-    pub fn is_releasing(&self, job_key: i64) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM preparation INDEXED BY preparation_releasing
-                   WHERE job_key = ?1 AND state = 4 LIMIT 1";
-        Ok(self.statement(sql)?.exists(params![job_key])?)
     }
 }
 
