@@ -5,6 +5,7 @@
 //! everything is built from ([`time`], [`span`], [`id`], [`limits`]), why a request
 //! is refused ([`rejection`]), then one module for each resource.
 
+pub mod autoscale;
 pub mod batch;
 pub mod blob;
 pub mod id;

@@ -29,5 +29,17 @@ pub const CLOCK_SKEW_MAX_MINUTES: i64 = 15;
 /// Seconds from its creation in which a job without tasks is not ended for having completed
 /// all of them; the service takes some, their number is not known.
 pub const EMPTY_JOB_WAITS_SECONDS: i64 = 5;
+/// Characters of an autoscale formula.
+pub const FORMULA_CHARACTERS_MAX: usize = 8192;
+/// Statements of an autoscale formula.
+pub const FORMULA_STATEMENTS_MAX: usize = 100;
+/// Minutes between two evaluations of a formula: the least a client may ask for.
+pub const FORMULA_INTERVAL_MIN_MINUTES: i64 = 5;
+/// Minutes between two evaluations of a formula: the most a client may ask for.
+pub const FORMULA_INTERVAL_MAX_MINUTES: i64 = 168 * 60;
+/// Minutes between two evaluations of a formula when a client does not say.
+pub const FORMULA_INTERVAL_MINUTES: i64 = 15;
+/// Seconds after which autoscale of the same pool may be set again.
+pub const AUTO_SCALE_SET_EVERY_SECONDS: i64 = 30;
 /// Minutes that a job release task may run.
 pub const RELEASE_MINUTES_MAX: i64 = 15;

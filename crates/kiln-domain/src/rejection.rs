@@ -515,6 +515,20 @@ impl Rejection {
     }
 }
 
+impl Rejection {
+    /// The same of a body that is the member `parent` of another.
+    #[must_use]
+    pub fn within(mut self, parent: &str) -> Self {
+        if let Self::InvalidProperty { name, .. }
+        | Self::MissingProperty { name }
+        | Self::NotOffered { name } = &mut self
+        {
+            *name = format!("{parent}.{name}");
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Rejection;

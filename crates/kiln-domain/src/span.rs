@@ -42,6 +42,12 @@ impl Span {
         Self(days.saturating_mul(TICKS_PER_DAY))
     }
 
+    /// As long in the other direction.
+    #[must_use]
+    pub const fn negative(self) -> Self {
+        Self(self.0.saturating_neg())
+    }
+
     /// The ticks of 100 ns.
     pub const fn ticks(self) -> i64 {
         self.0

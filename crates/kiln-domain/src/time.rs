@@ -98,7 +98,8 @@ impl Timestamp {
         Self(at.as_second().saturating_mul(TICKS_PER_SECOND).saturating_add(subsec))
     }
 
-    fn civil(self) -> jiff::civil::DateTime {
+    /// The date and the time of day, UTC.
+    pub(crate) fn civil(self) -> jiff::civil::DateTime {
         let at = jiff::Timestamp::from_second(self.0.div_euclid(TICKS_PER_SECOND))
             .unwrap_or(jiff::Timestamp::MAX);
         jiff::tz::TimeZone::UTC.to_datetime(at)

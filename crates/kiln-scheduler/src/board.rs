@@ -1,13 +1,14 @@
 //! What waits and what is free.
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::needs::TaskNeeds;
+use kiln_domain::batch::pool::{JobDefaultOrder, TaskSchedulingPolicy};
 use kiln_domain::batch::task::TaskState;
 
-/// Names a pool before its key is known: the account, and the id in lower case.
-pub(crate) type PoolName = (String, String);
+use crate::job::{Job, Placed, Shape, Terms, Turn, Waiting};
+use crate::pool::{Pool, PoolName};
 
 /// What waits and what is free, for all accounts.
 #[derive(Debug, Default)]
@@ -15,75 +16,17 @@ pub struct Board {
     pub(crate) pools: BTreeMap<i64, Pool>,
     pub(crate) jobs: BTreeMap<i64, Job>,
     keys: HashMap<PoolName, i64>,
-    queues: HashMap<PoolName, BTreeSet<(Reverse<i32>, i64)>>,
+    /// The jobs that have a task that may start, by pool.
+    queues: HashMap<PoolName, BTreeSet<Turn>>,
     changed: BTreeSet<i64>,
-}
-
-/// A pool and its nodes.
-#[derive(Debug)]
-pub(crate) struct Pool {
-    name: PoolName,
-    pub(crate) packs: bool,
-    pub(crate) nodes: BTreeMap<String, Node>,
-}
-
-/// A node as far as placing tasks goes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Node {
-    /// Slots that may be in use at once; 0 when it takes no task.
-    pub(crate) slots: u32,
-    /// Slots in use.
-    pub(crate) used: u32,
-}
-
-/// A job and its waiting tasks.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pool: PoolName,
-    priority: i32,
-    pub(crate) is_open: bool,
-    pub(crate) parallel_tasks_max: Option<u32>,
-    pub(crate) waiting: BTreeMap<i64, Waiting>,
-    placed: BTreeMap<Box<str>, Placed>,
-}
-
-/// A task that waits; its sequence is its key.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) id: Box<str>,
-    pub(crate) slots: u32,
-}
-
-/// A task that is on a node.
-#[derive(Debug)]
-struct Placed {
-    node_id: Box<str>,
-    slots: u32,
-}
-
-impl Job {
-    /// Tasks that may start now, by the job's own limit.
-    pub(crate) fn may_start(&self) -> usize {
-        let limit =
-            self.parallel_tasks_max.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(0));
-        if self.is_open { limit.saturating_sub(self.placed.len()) } else { 0 }
-    }
 }
 
 impl Board {
     /// Takes over a committed change.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Pool { pool_key, account, pool_id, packs } => {
-                let name = (account, pool_id.to_ascii_lowercase());
-                self.keys.insert(name.clone(), pool_key);
-                let pool = self.pools.entry(pool_key).or_insert_with(|| Pool {
-                    name,
-                    packs,
-                    nodes: BTreeMap::new(),
-                });
-                pool.packs = packs;
-                self.changed.insert(pool_key);
+            Change::Pool { pool_key, account, pool_id, policy } => {
+                self.put_pool(pool_key, (account, pool_id.to_ascii_lowercase()), policy);
             }
             Change::PoolGone { pool_key } => {
                 if let Some(pool) = self.pools.remove(&pool_key)
@@ -92,34 +35,60 @@ impl Board {
                     self.keys.remove(&pool.name);
                 }
             }
-            Change::Node { pool_key, node_id, slots } => {
+            Change::Node { pool_key, node_id, slots, is_dedicated } => {
                 if let Some(pool) = self.pools.get_mut(&pool_key) {
-                    pool.nodes.entry(node_id).or_default().slots = slots;
+                    pool.offer(&node_id, slots, is_dedicated);
                     self.changed.insert(pool_key);
                 }
             }
             Change::NodeGone { pool_key, node_id } => {
                 if let Some(pool) = self.pools.get_mut(&pool_key) {
-                    pool.nodes.remove(&node_id);
+                    pool.remove(&node_id);
                 }
             }
-            Change::Job { job_key, account, pool_id, priority, is_open, parallel_tasks_max } => {
+            Change::Job {
+                job_key,
+                account,
+                pool_id,
+                priority,
+                is_open,
+                parallel_tasks_max,
+                ..
+            } => {
                 let pool = (account, pool_id.to_ascii_lowercase());
-                self.put_job(job_key, pool, priority, is_open, parallel_tasks_max);
+                self.put_job(job_key, pool, Terms { priority, is_open, parallel_tasks_max });
             }
             Change::JobGone { job_key } => self.remove_job(job_key),
-            Change::Task { job_key, task_id, sequence, slots, state, node_id } => {
-                let task = Waiting { id: task_id.into(), slots };
-                let node_id =
-                    node_id.filter(|_| matches!(state, TaskState::Preparing | TaskState::Running));
-                let is_waiting = state == TaskState::Active;
-                self.put_task(job_key, sequence, task, is_waiting, node_id);
+            Change::JobNodeExcluded { job_key, node_id } => {
+                if let Some(job) = self.jobs.get_mut(&job_key) {
+                    job.excluded.insert(node_id.into());
+                }
             }
-            Change::TaskGone { job_key, task_id } => self.forget_task(job_key, &task_id),
+            Change::JobNodeAdmitted { job_key, node_id } => {
+                if let Some(job) = self.jobs.get_mut(&job_key) {
+                    job.excluded.remove(&*node_id);
+                    self.after(job_key);
+                }
+            }
+            Change::Task { job_key, task_id, sequence, needs, state, is_ready, node_ids } => {
+                self.forget_task(job_key, sequence);
+                match state {
+                    TaskState::Active if is_ready => {
+                        self.wait(job_key, sequence, &needs, task_id);
+                    }
+                    TaskState::Preparing | TaskState::Running => {
+                        self.place(job_key, sequence, &needs, node_ids);
+                    }
+                    TaskState::Active | TaskState::Completed => {}
+                }
+                self.after(job_key);
+            }
+            Change::TaskGone { job_key, sequence } => {
+                self.forget_task(job_key, sequence);
+                self.after(job_key);
+            }
             // These speak to the reconcilers.
             Change::PoolSize { .. } | Change::JobEnd { .. } | Change::JobSchedule { .. } => {}
-            // Its tasks are refused when they are assigned there.
-            Change::JobNodeExcluded { .. } | Change::JobNodeAdmitted { .. } => {}
         }
     }
 
@@ -133,107 +102,107 @@ impl Board {
         self.changed.insert(pool_key);
     }
 
-    /// The jobs of a pool, the most urgent first.
-    pub(crate) fn jobs_of(&self, pool: &Pool) -> impl Iterator<Item = (i32, i64)> {
-        let queue = self.queues.get(&pool.name);
-        queue.into_iter().flatten().map(|(priority, key)| (priority.0, *key))
+    /// The jobs of a pool of which tasks may start, in the order of their turns.
+    pub(crate) fn turns_of(&self, pool: &Pool) -> impl Iterator<Item = Turn> {
+        self.queues.get(&pool.name).into_iter().flatten().copied()
     }
 
-    fn put_job(
-        &mut self,
-        job_key: i64,
-        pool: PoolName,
-        priority: i32,
-        is_open: bool,
-        parallel_tasks_max: Option<u32>,
-    ) {
-        let (waiting, placed) = match self.jobs.remove(&job_key) {
-            Some(job) => {
-                self.unqueue(&job, job_key);
-                (job.waiting, job.placed)
-            }
-            None => Default::default(),
-        };
-        self.queues.entry(pool.clone()).or_default().insert((Reverse(priority), job_key));
-        self.mark_pool_of(&pool);
-        let job = Job { pool, priority, is_open, parallel_tasks_max, waiting, placed };
-        self.jobs.insert(job_key, job);
+    fn put_pool(&mut self, key: i64, name: PoolName, policy: TaskSchedulingPolicy) {
+        self.keys.insert(name.clone(), key);
+        let pool = self.pools.entry(key).or_insert_with(|| Pool::new(name.clone(), policy));
+        pool.policy = policy;
+        self.changed.insert(key);
+        // Its jobs may have queued before it was there, or in another order.
+        let queued: Vec<i64> =
+            self.queues.get(&name).into_iter().flatten().map(|it| it.2).collect();
+        for job_key in queued {
+            self.after(job_key);
+        }
+    }
+
+    fn put_job(&mut self, job_key: i64, pool: PoolName, terms: Terms) {
+        let moves = self.jobs.get(&job_key).is_some_and(|job| job.pool != pool);
+        if moves {
+            self.unqueue(job_key);
+        }
+        let job = self.jobs.entry(job_key).or_insert_with(|| Job::new(pool.clone(), terms));
+        job.pool = pool;
+        job.terms = terms;
+        self.after(job_key);
     }
 
     fn remove_job(&mut self, job_key: i64) {
+        self.unqueue(job_key);
         let Some(job) = self.jobs.remove(&job_key) else { return };
-        self.unqueue(&job, job_key);
-        for placed in job.placed.values() {
+        for placed in job.placed() {
             self.free(&job.pool, placed);
         }
     }
 
-    fn unqueue(&mut self, job: &Job, job_key: i64) {
-        if let Some(queue) = self.queues.get_mut(&job.pool) {
-            queue.remove(&(Reverse(job.priority), job_key));
+    fn wait(&mut self, job_key: i64, sequence: i64, needs: &TaskNeeds, id: String) {
+        let Some(job) = self.jobs.get_mut(&job_key) else { return };
+        let affinity = needs.affinity.as_deref().map(Box::from);
+        job.wait(sequence, Shape::of(needs), Waiting { id: id.into(), affinity });
+    }
+
+    fn place(&mut self, job_key: i64, sequence: i64, needs: &TaskNeeds, node_ids: Vec<String>) {
+        let Some(job) = self.jobs.get_mut(&job_key) else { return };
+        let shape = Shape::of(needs);
+        if let Some(pool) = self.keys.get(&job.pool).and_then(|key| self.pools.get_mut(key)) {
+            for id in &node_ids {
+                pool.take(id, shape);
+            }
+        }
+        let node_ids = node_ids.into_iter().map(Box::from).collect();
+        job.place(sequence, Placed { shape, node_ids });
+    }
+
+    fn forget_task(&mut self, job_key: i64, sequence: i64) {
+        let Some(job) = self.jobs.get_mut(&job_key) else { return };
+        if let Some(placed) = job.forget(sequence) {
+            let pool = job.pool.clone();
+            self.free(&pool, &placed);
+        }
+    }
+
+    fn free(&mut self, pool: &PoolName, placed: &Placed) {
+        let Some(key) = self.keys.get(pool) else { return };
+        if let Some(pool) = self.pools.get_mut(key) {
+            for id in &placed.node_ids {
+                pool.give_back(id, placed.shape);
+            }
+        }
+        self.changed.insert(*key);
+    }
+
+    /// A job changed: it takes its place in the queue of its pool, which is to be looked at.
+    fn after(&mut self, job_key: i64) {
+        let Some(job) = self.jobs.get_mut(&job_key) else { return };
+        let key = self.keys.get(&job.pool);
+        let pool = key.and_then(|key| self.pools.get(key));
+        let order = pool.map_or(JobDefaultOrder::None, |pool| pool.policy.job_default_order);
+        let turn = job.turn(job_key, order);
+        if turn != job.queued {
+            let queue = self.queues.entry(job.pool.clone()).or_default();
+            if let Some(left) = std::mem::replace(&mut job.queued, turn) {
+                queue.remove(&left);
+            }
+            queue.extend(turn);
             if queue.is_empty() {
                 self.queues.remove(&job.pool);
             }
         }
+        self.changed.extend(key);
     }
 
-    /// A task waits, or is on a node, or neither: then it has completed.
-    fn put_task(
-        &mut self,
-        job_key: i64,
-        sequence: i64,
-        task: Waiting,
-        is_waiting: bool,
-        node_id: Option<String>,
-    ) {
+    fn unqueue(&mut self, job_key: i64) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
-        let pool = job.pool.clone();
-        let left = job.placed.remove(&task.id);
-        job.waiting.remove(&sequence);
-        if is_waiting {
-            job.waiting.insert(sequence, task);
-        } else if let Some(node_id) = node_id {
-            let placed = Placed { node_id: node_id.into(), slots: task.slots };
-            if let Some(node) = Self::node_mut(&mut self.pools, &self.keys, &pool, &placed) {
-                node.used = node.used.saturating_add(task.slots);
+        let Some(left) = job.queued.take() else { return };
+        if let Some(queue) = self.queues.get_mut(&job.pool) {
+            queue.remove(&left);
+            if queue.is_empty() {
+                self.queues.remove(&job.pool);
             }
-            job.placed.insert(task.id, placed);
-        }
-        if let Some(left) = left {
-            self.free(&pool, &left);
-        }
-        self.mark_pool_of(&pool);
-    }
-
-    fn forget_task(&mut self, job_key: i64, task_id: &str) {
-        let Some(job) = self.jobs.get_mut(&job_key) else { return };
-        let pool = job.pool.clone();
-        match job.placed.remove(task_id) {
-            Some(left) => self.free(&pool, &left),
-            // Deleting a waiting task is rare: its sequence is looked for.
-            None => job.waiting.retain(|_, waiting| &*waiting.id != task_id),
-        }
-    }
-
-    fn free(&mut self, pool: &PoolName, left: &Placed) {
-        if let Some(node) = Self::node_mut(&mut self.pools, &self.keys, pool, left) {
-            node.used = node.used.saturating_sub(left.slots);
-        }
-        self.mark_pool_of(pool);
-    }
-
-    fn node_mut<'a>(
-        pools: &'a mut BTreeMap<i64, Pool>,
-        keys: &HashMap<PoolName, i64>,
-        pool: &PoolName,
-        placed: &Placed,
-    ) -> Option<&'a mut Node> {
-        pools.get_mut(keys.get(pool)?)?.nodes.get_mut(&*placed.node_id)
-    }
-
-    fn mark_pool_of(&mut self, pool: &PoolName) {
-        if let Some(key) = self.keys.get(pool) {
-            self.changed.insert(*key);
         }
     }
 }

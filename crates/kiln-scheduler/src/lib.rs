@@ -2,10 +2,16 @@
 //!
 //! A [`Board`] is a compact picture of what waits and what is free. It is built once from the
 //! store, kept current by the changes of each commit, and never by scanning. [`plan`] looks at
-//! it and proposes assignments; the caller checks them again when it commits them.
+//! it and proposes assignments; the caller checks them again when it commits them. A plan costs
+//! by what it places and by what is free, not by what waits.
 
 mod board;
+mod job;
 mod plan;
+mod pool;
 
 pub use board::Board;
 pub use plan::{Assignment, plan};
+
+#[cfg(test)]
+mod tests;

@@ -62,54 +62,88 @@ fn commit(
     assignments: Vec<Assignment>,
     now: Timestamp,
 ) -> Result<Outbox, StoreError> {
-    let mut jobs: HashMap<i64, Option<(Job, JobSpec)>> = HashMap::new();
-    let mut nodes: BTreeMap<String, (Node, NodeLife)> = BTreeMap::new();
     let mut outbox = Outbox::default();
+    let (jobs, nodes) = (HashMap::new(), BTreeMap::new());
+    let mut round = Round { tx, now, jobs, nodes, outbox: &mut outbox };
     for assignment in assignments {
-        let job = match jobs.entry(assignment.job_key) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
-                entry.insert(load_job(tx, assignment.job_key)?)
-            }
-        };
-        let Some((job, job_spec)) = job.as_ref().filter(|(job, _)| job.life.is_open()) else {
-            continue;
-        };
-        if !nodes.contains_key(&assignment.node_id) {
-            let Some(node) = tx.node(&assignment.node_id)? else { continue };
-            let life = node.life.clone();
-            nodes.insert(assignment.node_id.clone(), (node, life));
+        round.place(&assignment)?;
+    }
+    round.finish()?;
+    Ok(outbox)
+}
+
+/// One commit of assignments, with the jobs and nodes that it has looked at.
+struct Round<'r, 't> {
+    tx: &'r mut Tx<'t>,
+    now: Timestamp,
+    jobs: HashMap<i64, Option<Arc<(Job, JobSpec)>>>,
+    nodes: BTreeMap<String, (Node, NodeLife)>,
+    outbox: &'r mut Outbox,
+}
+
+impl Round<'_, '_> {
+    /// Puts a task on its node, if all is still as planned.
+    fn place(&mut self, assignment: &Assignment) -> Result<(), StoreError> {
+        let Some(job) = self.open_job(assignment.job_key)? else { return Ok(()) };
+        let (job, job_spec) = &*job;
+        let Some(node_id) = assignment.node_ids.first() else { return Ok(()) };
+        let Some(task) = self.tx.task(job.key, &assignment.task_id)? else { return Ok(()) };
+        // That a task is alone on its node is not asked again: none but this loop places tasks.
+        if task.life.state != TaskState::Active || self.free_slots(node_id)? < task.needs.slots {
+            return Ok(());
         }
-        let Some((_, node_life)) = nodes.get_mut(&assignment.node_id) else { continue };
-        let Some(task) = tx.task(assignment.job_key, &assignment.task_id)? else { continue };
-        let free = node_life.open_slots().saturating_sub(node_life.slots_running);
-        if task.slots > free || task.life.state != TaskState::Active {
-            continue;
-        }
-        let place =
-            Place { pool_id: job.life.pool_id.clone(), node_id: assignment.node_id.clone() };
-        let (node_id, boot) = (&assignment.node_id, node_life.boot);
-        let mut steps = Steps::new(tx, now, &mut outbox);
+        let place = Place { pool_id: job.life.pool_id.clone(), node_id: node_id.clone() };
+        let boot = self.nodes.get(node_id).map_or(0, |(_, life)| life.boot);
+        let mut steps = Steps::new(self.tx, self.now, self.outbox);
         let assigned = match steps.want(job, job_spec, node_id, boot)? {
             Admission::Now => TaskFact::Assigned(place),
             Admission::Later => TaskFact::AssignedUnprepared(place),
-            Admission::No => continue,
+            Admission::No => return Ok(()),
         };
-        let Ok(life) = task::step(&task, assigned, now) else { continue };
-        tx.update_task(&task, &life)?;
-        tx.announce(task_change(&task, &life));
-        *node_life = node::step(node_life, NodeFact::TaskPlaced(task.slots), now);
-        let task = Task { life, ..task };
-        if let Some(message) = run_message(job, job_spec, &task) {
-            outbox.add(&assignment.node_id, message);
+        let assigned = task::step(&task, assigned, self.now);
+        let Some(life) = assigned.ok().filter(|life| *life != task.life) else { return Ok(()) };
+        self.tx.update_task(&task, &life)?;
+        self.tx.announce(task_change(&task, &life));
+        if let Some((_, life)) = self.nodes.get_mut(node_id) {
+            *life = node::step(life, NodeFact::TaskPlaced(task.needs.slots), self.now);
         }
-    }
-    for (id, (node, life)) in nodes {
-        if life != node.life {
-            tx.update_node(&id, &life)?;
+        if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
+            self.outbox.add(node_id, message);
         }
+        Ok(())
     }
-    Ok(outbox)
+
+    fn open_job(&mut self, key: i64) -> Result<Option<Arc<(Job, JobSpec)>>, StoreError> {
+        let job = match self.jobs.get(&key) {
+            Some(job) => job.clone(),
+            None => {
+                let job = load_job(self.tx, key)?.map(Arc::new);
+                self.jobs.insert(key, job.clone());
+                job
+            }
+        };
+        Ok(job.filter(|it| it.0.life.is_open()))
+    }
+
+    fn free_slots(&mut self, node_id: &str) -> Result<u32, StoreError> {
+        if !self.nodes.contains_key(node_id)
+            && let Some(node) = self.tx.node(node_id)?
+        {
+            let life = node.life.clone();
+            self.nodes.insert(node_id.to_owned(), (node, life));
+        }
+        let life = self.nodes.get(node_id).map(|(_, life)| life);
+        Ok(life.map_or(0, |life| life.open_slots().saturating_sub(life.slots_running)))
+    }
+
+    fn finish(self) -> Result<(), StoreError> {
+        for (id, (node, life)) in self.nodes {
+            if life != node.life {
+                self.tx.update_node(&id, &life)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreError> {
@@ -149,8 +183,9 @@ pub fn task_change(task: &Task, life: &TaskLife) -> Change {
         job_key: task.job_key,
         task_id: task.id.clone(),
         sequence: task.sequence,
-        slots: task.slots,
+        needs: task.needs.clone(),
         state: life.state,
-        node_id: life.place.as_ref().map(|place| place.node_id.clone()),
+        is_ready: true,
+        node_ids: life.place.iter().map(|place| place.node_id.clone()).collect(),
     }
 }

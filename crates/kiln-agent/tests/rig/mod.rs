@@ -453,7 +453,6 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         environment_settings: vec![],
         user_identity: None,
         constraints: TaskConstraints::default(),
-        required_slots: 1,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a commit changed, as far as others must hear of it.
 
+use super::needs::TaskNeeds;
+use super::pool::TaskSchedulingPolicy;
 use super::task::TaskState;
 
 /// Something that is now so. Announced in commit order.
@@ -13,8 +15,8 @@ pub enum Change {
         account: String,
         /// The pool's id.
         pool_id: String,
-        /// Whether a node is filled before the next is used.
-        packs: bool,
+        /// Which node and which job come first.
+        policy: TaskSchedulingPolicy,
     },
     /// A pool is gone, with its nodes.
     PoolGone {
@@ -34,6 +36,8 @@ pub enum Change {
         node_id: String,
         /// Slots of tasks that may run on it now.
         slots: u32,
+        /// Whether it is dedicated, and not a Spot node.
+        is_dedicated: bool,
     },
     /// A node is gone.
     NodeGone {
@@ -56,6 +60,8 @@ pub enum Change {
         is_open: bool,
         /// Tasks at once at the most.
         parallel_tasks_max: Option<u32>,
+        /// Whether its running tasks give way to those of a job that comes before it.
+        allows_preemption: bool,
     },
     /// A node takes no tasks of this job any more.
     JobNodeExcluded {
@@ -94,18 +100,20 @@ pub enum Change {
         task_id: String,
         /// Order within the job.
         sequence: i64,
-        /// Slots it takes.
-        slots: u32,
+        /// What it needs to run.
+        needs: TaskNeeds,
         /// Its state.
         state: TaskState,
-        /// Where it runs.
-        node_id: Option<String>,
+        /// Whether it may start: all that it depends on is satisfied.
+        is_ready: bool,
+        /// Where it runs, its primary first; empty unless it is on nodes.
+        node_ids: Vec<String>,
     },
     /// A task is gone.
     TaskGone {
         /// The store's key of its job.
         job_key: i64,
-        /// The task's id.
-        task_id: String,
+        /// Order within the job.
+        sequence: i64,
     },
 }

@@ -1,4 +1,4 @@
-//! Job life; what ends a job.
+//! Job life.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,9 @@ pub struct JobSpec {
     /// Tasks at once at the most; -1 has no limit.
     #[serde(default = "no_limit")]
     pub max_parallel_tasks: i32,
+    /// Whether its running tasks give way to those of a job of higher priority.
+    #[serde(default)]
+    pub allow_task_preemption: bool,
     /// Limits on the job, and defaults for its tasks.
     #[serde(default)]
     pub constraints: JobConstraints,
@@ -245,48 +248,6 @@ impl JobLife {
     }
 }
 
-/// Whether a job ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnEnd {
-    /// Now, for this reason.
-    Now(&'static str),
-    /// Not now; what time alone brings about is due then.
-    Later(Option<Timestamp>),
-}
-
-/// How many tasks a job has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TaskTotals {
-    /// All of them.
-    pub all: i64,
-    /// Those that have not completed.
-    pub open: i64,
-}
-
-/// Whether a job ends by itself now, and when to ask again.
-pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> OwnEnd {
-    if !job.life.is_lasting() {
-        return OwnEnd::Later(None);
-    }
-    let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit < Span::MAX);
-    let deadline = limit.map(|limit| job.life.created_at.plus(limit));
-    if deadline.is_some_and(|at| at <= now) {
-        return OwnEnd::Now("MaxWallClockTimeExpiry");
-    }
-    let ends_with_tasks = spec.on_all_tasks_complete == OnAllTasksComplete::TerminateJob;
-    // A job that rests may be waiting for its client to reactivate tasks or to add some.
-    if !ends_with_tasks || tasks.open > 0 || !job.life.is_open() {
-        return OwnEnd::Later(deadline);
-    }
-    // A job without tasks has completed all of them, but its client gets a moment for the first.
-    let waits_until = job.life.created_at.plus(Span::seconds(limits::EMPTY_JOB_WAITS_SECONDS));
-    if tasks.all == 0 && now < waits_until {
-        return OwnEnd::Later(Some(deadline.map_or(waits_until, |it| it.min(waits_until))));
-    }
-    // The documents of the service say `AllTasksComplete`; the service itself said this.
-    OwnEnd::Now("AllTasksCompleted")
-}
-
 /// What becomes of a job when `fact` happens; the only place that writes its state.
 ///
 /// # Errors
@@ -364,31 +325,41 @@ pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejecti
 /// When a member breaks a rule.
 pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
     id::check("id", &spec.id)?;
-    let invalid = |name: &str, value: i64, reason: String| {
-        Err(Rejection::InvalidProperty { name: name.to_owned(), value: value.to_string(), reason })
-    };
-    let priority = i64::from(spec.priority);
-    if !(limits::JOB_PRIORITY_MIN..=limits::JOB_PRIORITY_MAX).contains(&priority) {
-        let range = (limits::JOB_PRIORITY_MIN, limits::JOB_PRIORITY_MAX);
-        return invalid(
-            "priority",
-            priority,
-            format!("It must lie within {} and {}", range.0, range.1),
-        );
-    }
-    if spec.max_parallel_tasks != -1 && spec.max_parallel_tasks < 1 {
-        let reason = "It must be greater than 0, or -1 for no limit".to_owned();
-        return invalid("maxParallelTasks", i64::from(spec.max_parallel_tasks), reason);
-    }
-    if spec.constraints.max_task_retry_count < -1 {
-        let reason = "It must not be negative, or -1 for no limit".to_owned();
-        let value = i64::from(spec.constraints.max_task_retry_count);
-        return invalid("constraints.maxTaskRetryCount", value, reason);
-    }
+    check_numbers(spec)?;
     preparation::admit(spec)?;
     match &spec.pool_info.pool_id {
         Some(pool_id) => Ok(pool_id.clone()),
         None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
+    }
+}
+
+/// Refuses numbers and times that a job may not have, when it is added or changed.
+///
+/// # Errors
+/// When one lies outside of its limits.
+pub(super) fn check_numbers(spec: &JobSpec) -> Result<(), Rejection> {
+    let priority = i64::from(spec.priority);
+    let (least, most) = (limits::JOB_PRIORITY_MIN, limits::JOB_PRIORITY_MAX);
+    if !(least..=most).contains(&priority) {
+        let reason = format!("It must lie within {least} and {most}");
+        return Err(Rejection::property("priority", priority, reason));
+    }
+    let tasks = spec.max_parallel_tasks;
+    if tasks != -1 && tasks < 1 {
+        let reason = "It must be greater than 0, or -1 for no limit";
+        return Err(Rejection::property("maxParallelTasks", tasks, reason));
+    }
+    let retries = spec.constraints.max_task_retry_count;
+    if retries < -1 {
+        let reason = "It must not be negative, or -1 for no limit";
+        return Err(Rejection::property("constraints.maxTaskRetryCount", retries, reason));
+    }
+    match spec.constraints.max_wall_clock_time {
+        Some(time) if time < Span::seconds(0) => {
+            let reason = "It must not be negative";
+            Err(Rejection::property("constraints.maxWallClockTime", time, reason))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -408,13 +379,9 @@ pub fn admits_tasks(job: &Job) -> Result<(), Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        DisableTasks, Job, JobFact, JobLife, JobSpec, JobState, OwnEnd, TaskTotals, admits_tasks,
-        own_end, step,
-    };
+    use super::{DisableTasks, Job, JobFact, JobLife, JobState, admits_tasks, step};
     use crate::batch::task::FailureInfo;
     use crate::rejection::Rejection;
-    use crate::span::Span;
     use crate::time::Timestamp;
 
     fn job() -> Job {
@@ -589,39 +556,5 @@ mod tests {
             let said = admits_tasks(&job);
             assert_eq!(said.map_or_else(|no| no.to_string(), |()| "open".to_owned()), expected);
         }
-    }
-
-    #[test]
-    fn jobs_that_end_by_themselves() {
-        let mut job = job();
-        let spec = |json: &str| serde_json::from_str::<JobSpec>(json).expect("a specification");
-        let plain = spec(r#"{"id":"j","poolInfo":{"poolId":"p"}}"#);
-        let ending = spec(
-            r#"{"id":"j","poolInfo":{"poolId":"p"},"onAllTasksComplete":"terminatejob",
-                "constraints":{"maxWallClockTime":"PT1S"}}"#,
-        );
-        let (soon, late) = (Timestamp(1), Timestamp(0).plus(Span::seconds(1)));
-        let tasks = |all, open| TaskTotals { all, open };
-        assert_eq!(own_end(&job, &plain, tasks(3, 0), late), OwnEnd::Later(None));
-        assert_eq!(own_end(&job, &ending, tasks(3, 3), soon), OwnEnd::Later(Some(late)));
-        assert_eq!(own_end(&job, &ending, tasks(3, 0), soon), OwnEnd::Now("AllTasksCompleted"));
-        let over = OwnEnd::Now("MaxWallClockTimeExpiry");
-        assert_eq!(own_end(&job, &ending, tasks(3, 3), late), over);
-        assert_eq!(own_end(&job, &ending, tasks(0, 0), soon), OwnEnd::Later(Some(late)));
-        let mut endless = ending.clone();
-        endless.constraints.max_wall_clock_time = None;
-        let waited = Timestamp(0).plus(Span::seconds(crate::limits::EMPTY_JOB_WAITS_SECONDS));
-        assert_eq!(own_end(&job, &endless, tasks(0, 0), late), OwnEnd::Later(Some(waited)));
-        assert_eq!(own_end(&job, &endless, tasks(0, 0), waited), OwnEnd::Now("AllTasksCompleted"));
-        let disabled = JobFact::Disabled(DisableTasks::Requeue);
-        job.life = step(&job, disabled, soon).expect("it may rest");
-        assert_eq!(own_end(&job, &endless, tasks(3, 0), waited), OwnEnd::Later(None), "it rests");
-        assert_eq!(own_end(&job, &ending, tasks(3, 3), late), over, "its time passes all the same");
-        job.life = step(&job, ends(false), soon).expect("it may end");
-        assert_eq!(
-            own_end(&job, &ending, tasks(3, 0), late),
-            OwnEnd::Later(None),
-            "it ends already"
-        );
     }
 }

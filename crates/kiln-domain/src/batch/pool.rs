@@ -40,6 +40,19 @@ pub struct PoolSpec {
 pub struct TaskSchedulingPolicy {
     /// Which node comes first.
     pub node_fill_type: NodeFillType,
+    /// Which job comes first among those of the same priority.
+    pub job_default_order: JobDefaultOrder,
+}
+
+/// Which job comes first among those of the same priority.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobDefaultOrder {
+    /// The one that has the least: they share.
+    #[default]
+    None,
+    /// The one that was added first.
+    CreationTime,
 }
 
 /// Which node comes first.

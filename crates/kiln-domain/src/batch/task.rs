@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
 use crate::id;
 use crate::rejection::Rejection;
@@ -28,9 +29,6 @@ pub struct TaskSpec {
     /// Limits on its runs.
     #[serde(default)]
     pub constraints: TaskConstraints,
-    /// Slots it takes on its node.
-    #[serde(default = "one_slot")]
-    pub required_slots: u32,
 }
 
 /// Limits on the runs of a task.
@@ -109,8 +107,8 @@ pub struct Task {
     pub id: String,
     /// Order within the job: tasks start in this order.
     pub sequence: i64,
-    /// Slots it takes on its node.
-    pub slots: u32,
+    /// What it needs of a pool to run.
+    pub needs: TaskNeeds,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
     /// What has become of it.
@@ -250,15 +248,7 @@ impl TaskLife {
 /// When a member breaks a rule.
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
-    check_constraints("constraints", &spec.constraints)?;
-    if spec.required_slots == 0 {
-        return Err(Rejection::InvalidProperty {
-            name: "requiredSlots".to_owned(),
-            value: "0".to_owned(),
-            reason: "A task takes at least one slot".to_owned(),
-        });
-    }
-    Ok(())
+    check_constraints("constraints", &spec.constraints)
 }
 
 /// Whether runs may be limited so; `name` is where the client wrote it.
@@ -404,10 +394,6 @@ impl FailureInfo {
     }
 }
 
-fn one_slot() -> u32 {
-    1
-}
-
 /// Why a completed task counts as failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -445,6 +431,7 @@ pub struct NameValue {
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Place, Task, TaskFact, TaskLife, TaskState, step};
+    use crate::batch::needs::TaskNeeds;
     use crate::time::Timestamp;
 
     fn task(retries_max: i32) -> Task {
@@ -452,7 +439,7 @@ mod tests {
             job_key: 1,
             id: "a".to_owned(),
             sequence: 1,
-            slots: 1,
+            needs: TaskNeeds::slots(1),
             document: "{}".to_owned(),
             life: TaskLife::new(retries_max, Timestamp(0)),
         }

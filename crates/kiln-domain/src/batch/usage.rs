@@ -183,6 +183,7 @@ fn signed(count: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{Tally, Usage};
+    use crate::batch::needs::TaskNeeds;
     use crate::batch::task::{Outcome, Place, Task, TaskFact, TaskLife, step};
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -200,9 +201,9 @@ mod tests {
     #[track_caller]
     fn check(facts: &[TaskFact], expected: &str) {
         let life = TaskLife::new(1, at(0));
-        let (job_key, sequence, slots) = (1, 1, 1);
+        let (job_key, sequence, needs) = (1, 1, TaskNeeds::slots(1));
         let (id, document) = ("t".to_owned(), "{}".to_owned());
-        let mut task = Task { job_key, id, sequence, slots, document, life };
+        let mut task = Task { job_key, id, sequence, needs, document, life };
         let mut sum = Tally::default();
         for (second, fact) in (1..).zip(facts) {
             let is_end = matches!(fact, TaskFact::Ended(_));

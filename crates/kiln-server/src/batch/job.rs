@@ -1,7 +1,8 @@
-//! Jobs: add, get, list, disable, enable, terminate, delete, counts of tasks.
+//! Jobs: add, get, list, patch, update, disable, enable, terminate, delete, counts of tasks.
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec, JobState};
+use kiln_domain::batch::job_change;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Count, StoreError, Tx, View};
@@ -18,9 +19,10 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::job_life;
 use super::page::Page;
-use super::spec;
+use super::spec::{self, Edit};
 use super::statistics;
 use super::unoffered;
+use crate::kept;
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
@@ -32,6 +34,18 @@ pub(crate) struct NewJob {
     pub(crate) pool_id: String,
     /// The job schedule that makes it.
     pub(crate) schedule_key: Option<i64>,
+}
+
+impl NewJob {
+    /// A job that a schedule makes, whose specification was admitted with the schedule's.
+    pub(crate) fn of_schedule(
+        document: Value,
+        schedule_key: i64,
+    ) -> Result<Self, serde_json::Error> {
+        let spec = JobSpec::deserialize(&document)?;
+        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
+        Ok(Self { spec, document, pool_id, schedule_key: Some(schedule_key) })
+    }
 }
 
 /// The body of `POST /jobs/J/disable`.
@@ -124,6 +138,41 @@ pub(super) fn task_counts(call: &Call, job_id: &str) -> Result<Answer, Refusal> 
     Page::of(call, Shape::TaskCounts, None)?.single(metadata::task_counts(call.version), tree)
 }
 
+/// `PATCH /jobs/J`.
+pub(super) async fn patch(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    change(call, job_id, call.lift(Shape::JobPatch)?, Edit::Patch).await
+}
+
+/// `PUT /jobs/J`.
+pub(super) async fn update(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
+    let body = call.lift(Shape::JobUpdate)?;
+    change(call, job_id, body, Edit::Replace(call.version, Shape::JobUpdate)).await
+}
+
+/// Changes the specification of a job.
+async fn change(call: &Call, job_id: &str, body: Value, edit: Edit) -> Result<Answer, Refusal> {
+    unoffered::check_job(&body)?;
+    let conditions = Conditions::of(call)?;
+    let (account, job_id, now) = (call.account.clone(), job_id.to_owned(), call.now);
+    let modified_at = call
+        .server
+        .store
+        .write(move |tx| {
+            let job = find(tx, &account, &job_id)?;
+            conditions.check(job.life.modified_at)?;
+            let mut document = kept::document(&job.document, "job specification")?;
+            edit.apply(&mut document, body);
+            let spec = spec::read(&document, "job specification")?;
+            let life = job_change::change(&job, &kept::job_spec(&job)?, &spec, now)?;
+            let job = Job { document: document.to_string(), ..job };
+            tx.update_job_spec(job.key, &job.document)?;
+            job_life::keep(tx, &job, &life)?;
+            Ok::<_, OpError>(life.modified_at)
+        })
+        .await?;
+    Ok(Answer::done(200, call, modified_at))
+}
+
 /// `POST /jobs/J/disable`.
 pub(super) async fn disable(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
     let body = call.lift(Shape::JobDisable)?;
@@ -170,7 +219,7 @@ async fn take(call: &Call, job_id: &str, fact: JobFact) -> Result<Timestamp, Ref
 }
 
 /// Whether the client wants an end that waits for no node.
-fn is_forced(call: &Call) -> bool {
+pub(super) fn is_forced(call: &Call) -> bool {
     Gates::of(call.version).jobs_end_by_force && call.flag("force")
 }
 
@@ -204,6 +253,9 @@ pub(crate) fn insert(
 }
 
 fn refuse_existing(view: &View<'_>, account: &str, job_id: &str) -> Result<(), OpError> {
+    if let Some(schedule) = view.job_schedule(account, job_id)? {
+        return Err(Rejection::JobScheduleWithSameIdExists { id: schedule.id }.into());
+    }
     match view.job(account, job_id)? {
         None => Ok(()),
         Some(job) if job.life.state == JobState::Deleting => {

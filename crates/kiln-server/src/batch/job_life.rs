@@ -46,17 +46,24 @@ pub(super) fn take(
     now: Timestamp,
 ) -> Result<JobLife, OpError> {
     let life = job::step(job, fact, now)?;
-    if life != job.life {
-        tx.update_job(job.key, &life)?;
-        let spec = kept::job_spec(job)?;
-        tx.announce(change(&Job { life: life.clone(), ..job.clone() }, &spec));
-        tx.announce(Change::JobEnd { job_key: job.key });
-        // The next job of a schedule may wait for the end of this one.
-        if let Some(schedule_key) = job.schedule_key {
-            tx.announce(Change::JobSchedule { schedule_key });
-        }
-    }
+    keep(tx, job, &life)?;
     Ok(life)
+}
+
+/// Keeps what has become of a job; dispatch and the reconciler hear of it.
+pub(super) fn keep(tx: &mut Tx<'_>, job: &Job, life: &JobLife) -> Result<(), StoreError> {
+    if *life == job.life {
+        return Ok(());
+    }
+    tx.update_job(job.key, life)?;
+    let spec = kept::job_spec(job)?;
+    tx.announce(change(&Job { life: life.clone(), ..job.clone() }, &spec));
+    tx.announce(Change::JobEnd { job_key: job.key });
+    // The next job of a schedule may wait for the end of this one.
+    if let Some(schedule_key) = job.schedule_key {
+        tx.announce(Change::JobSchedule { schedule_key });
+    }
+    Ok(())
 }
 
 /// How a job takes part in scheduling; one that has ended does not.
@@ -71,5 +78,6 @@ pub(crate) fn change(job: &Job, spec: &JobSpec) -> Change {
         priority: spec.priority,
         is_open: job.life.is_open(),
         parallel_tasks_max: u32::try_from(spec.max_parallel_tasks).ok(),
+        allows_preemption: spec.allow_task_preemption,
     }
 }

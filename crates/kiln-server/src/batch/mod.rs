@@ -9,6 +9,7 @@ mod file;
 mod image;
 mod job;
 mod job_life;
+mod job_schedule;
 mod node;
 mod outbox;
 mod page;
@@ -27,6 +28,7 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
+pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
@@ -97,11 +99,31 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs"]) => job::add(call).await,
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
+        ("PATCH", ["jobs", job]) => job::patch(call, job).await,
+        ("PUT", ["jobs", job]) => job::update(call, job).await,
         ("DELETE", ["jobs", job]) => job::delete(call, job).await,
         ("POST", ["jobs", job, "disable"]) => job::disable(call, job).await,
         ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+
+        ("POST", ["jobschedules"]) => job_schedule::add(call).await,
+        ("GET", ["jobschedules"]) => job_schedule::list(call),
+        ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
+        ("HEAD", ["jobschedules", schedule]) => job_schedule::exists(call, schedule),
+        ("PATCH", ["jobschedules", schedule]) => job_schedule::patch(call, schedule).await,
+        ("PUT", ["jobschedules", schedule]) => job_schedule::update(call, schedule).await,
+        ("DELETE", ["jobschedules", schedule]) => job_schedule::delete(call, schedule).await,
+        ("POST", ["jobschedules", schedule, "disable"]) => {
+            job_schedule::disable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "enable"]) => {
+            job_schedule::enable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "terminate"]) => {
+            job_schedule::terminate(call, schedule).await
+        }
+        ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 

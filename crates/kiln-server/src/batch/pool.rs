@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::pool::{self, NodeFillType, Pool, PoolFact, PoolLife, PoolSpec, Targets};
+use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, Targets};
 use kiln_domain::rejection::Rejection;
 use kiln_domain::span::Span;
 use kiln_store::View;
@@ -43,7 +43,7 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
                 pool_key,
                 account,
                 pool_id: spec.id,
-                packs: spec.task_scheduling_policy.node_fill_type == NodeFillType::Pack,
+                policy: spec.task_scheduling_policy,
             });
             tx.announce(Change::PoolSize { pool_key });
             Ok::<_, OpError>(())

@@ -1,6 +1,8 @@
 //! What the rules read of a document that a client gave.
 
 use kiln_domain::rejection::Rejection;
+use kiln_wire::api_version::ApiVersion;
+use kiln_wire::batch::{Shape, members};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,6 +19,36 @@ pub(super) fn read<T: DeserializeOwned>(
 ) -> Result<T, OpError> {
     refuse_negative_counts(document)?;
     T::deserialize(document).map_err(|cause| OpError::Damaged { what, cause })
+}
+
+/// How the body of a request changes a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Edit {
+    /// Each member that is given takes the place of that whole member.
+    Patch,
+    /// So do the members that this body may have in this version; what is not given is gone.
+    Replace(ApiVersion, Shape),
+}
+
+impl Edit {
+    /// Writes the members of `body` into `document`.
+    pub(super) fn apply(self, document: &mut Value, mut body: Value) {
+        let (Some(document), Some(body)) = (document.as_object_mut(), body.as_object_mut()) else {
+            return;
+        };
+        match self {
+            Self::Patch => document.append(body),
+            // What the version does not know its client can not mean to replace.
+            Self::Replace(version, shape) => {
+                for name in members(version, shape) {
+                    match body.remove(name) {
+                        Some(value) => document.insert(name.to_owned(), value),
+                        None => document.remove(name),
+                    };
+                }
+            }
+        }
+    }
 }
 
 /// Refuses a number of nodes or slots below zero.

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobSpec};
+use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
 use kiln_domain::batch::preparation;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
@@ -32,6 +33,7 @@ use crate::kept;
 /// A task that is about to be added.
 struct NewTask {
     spec: TaskSpec,
+    needs: TaskNeeds,
     document: Value,
     sequence: i64,
 }
@@ -193,7 +195,7 @@ pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<A
                 outbox.add(&place.node_id, ToAgent::RemoveDirectory { path });
             }
             tx.delete_task(&task)?;
-            tx.announce(Change::TaskGone { job_key: job.key, task_id: task.id });
+            tx.announce(Change::TaskGone { job_key: job.key, sequence: task.sequence });
             tx.announce(Change::JobEnd { job_key: job.key });
             Ok::<_, OpError>(outbox)
         })
@@ -226,7 +228,8 @@ fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
     unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
-    Ok(NewTask { spec, document, sequence: call.server.next_task_sequence() })
+    let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
+    Ok(NewTask { spec, needs, document, sequence: call.server.next_task_sequence() })
 }
 
 /// Adds a task to an open job.
@@ -237,7 +240,7 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let NewTask { spec, mut document, sequence } = new;
+    let NewTask { spec, needs, mut document, sequence } = new;
     preparation::admit_task_id(job_spec, &spec.id)?;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
@@ -248,7 +251,7 @@ fn insert(
         job_key: job.key,
         id: spec.id,
         sequence,
-        slots: spec.required_slots,
+        needs,
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };

@@ -91,7 +91,7 @@ fn end_attempt(
 /// What it means for its node that a task now has `life`.
 pub fn left(task: &Task, life: &TaskLife) -> NodeFact {
     let has_succeeded = (life.state == TaskState::Completed).then(|| life.exit_code == Some(0));
-    NodeFact::TaskLeft { slots: task.slots, has_succeeded }
+    NodeFact::TaskLeft { slots: task.needs.slots, has_succeeded }
 }
 
 /// The agent of a node is gone, and with it what ran there: its tasks wait again.
@@ -136,6 +136,7 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
             pool_key: node.pool_key,
             node_id: node.id.clone(),
             slots: life.open_slots(),
+            is_dedicated: life.is_dedicated,
         });
     }
     Ok(())

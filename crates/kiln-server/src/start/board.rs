@@ -2,7 +2,7 @@
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::JobState;
-use kiln_domain::batch::pool::NodeFillType;
+use kiln_domain::batch::pool::TaskSchedulingPolicy;
 use kiln_store::{Store, StoreError};
 
 use crate::signals::Signals;
@@ -16,15 +16,20 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
     let mut last_sequence = 0;
     store.read(|view| {
         for pool in view.all_pools()? {
-            let packs = kept::pool_spec(&pool)
-                .is_ok_and(|it| it.task_scheduling_policy.node_fill_type == NodeFillType::Pack);
+            let policy = kept::pool_spec(&pool).map_or_else(
+                |_damaged| TaskSchedulingPolicy::default(),
+                |spec| spec.task_scheduling_policy,
+            );
             let (pool_key, account, pool_id) = (pool.key, pool.account, pool.id);
-            let mut changes = vec![Change::Pool { pool_key, account, pool_id, packs }];
+            let mut changes = vec![Change::Pool { pool_key, account, pool_id, policy }];
             for node in view.nodes_of_pool(pool_key)? {
-                let slots = node.life.open_slots();
-                changes.push(Change::Node { pool_key, node_id: node.id, slots });
+                let (slots, is_dedicated) = (node.life.open_slots(), node.life.is_dedicated);
+                changes.push(Change::Node { pool_key, node_id: node.id, slots, is_dedicated });
             }
             signals.observe(changes);
+        }
+        for schedule_key in view.all_job_schedule_keys()? {
+            signals.observe(vec![Change::JobSchedule { schedule_key }]);
         }
         for job in view.all_jobs()? {
             // A job that has ended takes no part any more, whatever waits in it.

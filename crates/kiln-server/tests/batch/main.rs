@@ -7,6 +7,8 @@
 
 mod counts;
 mod files;
+mod job_changes;
+mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;

@@ -218,3 +218,22 @@ async fn a_collection_tells_of_each_task() {
     let counts = rig.get("/jobs/j/taskcounts").send().await.expect(200).body;
     assert_eq!(counts["taskCounts"]["active"], 2);
 }
+
+#[tokio::test]
+async fn a_task_goes_to_the_node_it_names_or_to_another() {
+    let mut rig = Rig::start().await;
+    let agents = rig.pool("p", 2, json!({})).await;
+    rig.job("j", "p").await;
+    for (n, agent) in agents.iter().enumerate() {
+        let node = rig.get(&format!("/pools/p/nodes/{}", agent.node_id())).send().await.body;
+        let task = format!("t{n}");
+        rig.task("j", &task, json!({ "affinityInfo": { "affinityId": node["affinityId"] } })).await;
+        rig.until_state(&format!("/jobs/j/tasks/{task}"), "running").await;
+        let task = rig.get(&format!("/jobs/j/tasks/{task}")).send().await.body;
+        assert_eq!(task["nodeInfo"]["nodeId"], agent.node_id());
+    }
+    let affinity = json!({ "affinityInfo": { "affinityId": "TVM:gone" } });
+    rig.task("j", "stray", affinity).await;
+    rig.post("/jobs/j/tasks/t0/terminate", &json!({})).send().await.expect(204);
+    rig.until_state("/jobs/j/tasks/stray", "running").await;
+}

@@ -56,6 +56,7 @@ CREATE TABLE task (
     state    INTEGER NOT NULL,
     node_id  TEXT,
     slots    INTEGER NOT NULL,
+    needs    TEXT,
     spec     TEXT NOT NULL,
     life     TEXT NOT NULL,
     PRIMARY KEY (job_key, id)

@@ -92,6 +92,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps what a job is to be.
+    pub fn update_job_spec(&mut self, key: i64, document: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE job SET spec = ?2 WHERE key = ?1";
+        self.statement(sql)?.execute(params![key, document])?;
+        Ok(())
+    }
+
     /// Removes a job, whose tasks must be gone.
     pub fn delete_job(&mut self, key: i64) -> Result<(), StoreError> {
         self.statement("DELETE FROM preparation WHERE job_key = ?1")?.execute(params![key])?;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
+use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
@@ -166,11 +167,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.jobs_after("a", "", 9)?;
     tx.all_jobs()?;
     tx.update_job(key, &life)?;
+    tx.update_job_spec(key, "{}")?;
     let task = Task {
         job_key: key,
         id: "t".to_owned(),
         sequence: 1,
-        slots: 1,
+        needs: TaskNeeds::slots(1),
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::usage::Tally;
 use rusqlite::{OptionalExtension, Row, params};
@@ -9,7 +10,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::life::Json;
 use crate::{JobUsage, StoreError, Tx, View};
 
-const COLUMNS: &str = "job_key, id, sequence, slots, spec, life";
+const COLUMNS: &str = "job_key, id, sequence, slots, needs, spec, life";
 
 /// How many tasks of a job are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,13 +96,19 @@ impl TaskRange<'_> {
 const AFTER_ALL_IDS: &str = "\u{10FFFF}";
 
 fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
-    let Json(life) = row.get(5)?;
+    let Json(life) = row.get(6)?;
+    // Written only where they are more than a number of slots.
+    let needs: Option<Json<TaskNeeds>> = row.get(4)?;
+    let needs = match needs {
+        Some(Json(needs)) => needs,
+        None => TaskNeeds::slots(row.get(3)?),
+    };
     Ok(Task {
         job_key: row.get(0)?,
         id: row.get(1)?,
         sequence: row.get(2)?,
-        slots: row.get(3)?,
-        document: row.get(4)?,
+        needs,
+        document: row.get(5)?,
         life,
     })
 }
@@ -219,19 +226,22 @@ impl View<'_> {
 impl Tx<'_> {
     /// Keeps a new task; one of the same id in the job is a duplicate.
     pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
-        let sql = "INSERT INTO task (job_key, id, sequence, state, node_id, slots, spec, life)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql =
+            "INSERT INTO task (job_key, id, sequence, state, node_id, slots, needs, spec, life)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let plain = TaskNeeds::slots(task.needs.slots);
         self.statement(sql)?.execute(params![
             task.job_key,
             task.id,
             task.sequence,
             Bucket::of(&task.life).number(),
             task.life.place.as_ref().map(|place| &place.node_id),
-            task.slots,
+            task.needs.slots,
+            (task.needs != plain).then_some(Json(&task.needs)),
             task.document,
             Json(&task.life),
         ])?;
-        self.count_task(task.job_key, Bucket::of(&task.life), 1, task.slots)
+        self.count_task(task.job_key, Bucket::of(&task.life), 1, task.needs.slots)
     }
 
     /// Keeps what has become of a task; `task.life` is how it was kept before.
@@ -253,8 +263,8 @@ impl Tx<'_> {
         }
         let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
-            self.count_task(task.job_key, before, -1, task.slots)?;
-            self.count_task(task.job_key, after, 1, task.slots)?;
+            self.count_task(task.job_key, before, -1, task.needs.slots)?;
+            self.count_task(task.job_key, after, 1, task.needs.slots)?;
         }
         Ok(())
     }
@@ -263,7 +273,7 @@ impl Tx<'_> {
     pub fn delete_task(&mut self, task: &Task) -> Result<(), StoreError> {
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
-        self.count_task(task.job_key, Bucket::of(&task.life), -1, task.slots)
+        self.count_task(task.job_key, Bucket::of(&task.life), -1, task.needs.slots)
     }
 
     fn count_task(

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::changes::{self, Edit};
 use super::defaults::{self, Fill};
-use super::{casing, secrets, shape};
+use super::{Shape, casing, secrets, shape};
 use crate::api_version::ApiVersion;
 
 /// Rows of the first and the last version that has something.
@@ -228,6 +228,12 @@ pub fn operation_of(method: &str, segments: &[&str]) -> Option<Operation> {
     operations().find(|it| it.method == method && it.has_path(segments))
 }
 
+/// The members that the body `shape` has in this version, by its own names for them.
+pub fn members(version: ApiVersion, shape: Shape) -> impl Iterator<Item = &'static str> {
+    let model = Contract::of(version).named(shape.model());
+    model.into_iter().flat_map(|model| model.fields.iter().map(|(name, _)| *name))
+}
+
 fn holds((first, last): (usize, usize), version: ApiVersion) -> bool {
     (first..=last).contains(&version.index())
 }
@@ -318,8 +324,9 @@ fn enum_of(
 
 #[cfg(test)]
 mod tests {
-    use super::{Contract, FACTS, operation_of};
+    use super::{Contract, FACTS, members, operation_of};
     use crate::api_version::ApiVersion;
+    use crate::batch::Shape;
 
     #[test]
     fn every_name_in_the_contract_is_known() {
@@ -349,6 +356,14 @@ mod tests {
         assert!(has(ApiVersion::V2017_05_01, "targetDedicatedNodes"));
         assert!(has(ApiVersion::V2024_07_01, "certificateReferences"));
         assert!(!has(ApiVersion::NEWEST, "certificateReferences"));
+    }
+
+    #[test]
+    fn replacements_know_what_they_replace() {
+        let has = |version, name| members(version, Shape::JobUpdate).any(|it| it == name);
+        assert!(!has(ApiVersion::V2021_06_01, "maxParallelTasks"));
+        assert!(has(ApiVersion::V2022_01_01, "maxParallelTasks"));
+        assert!(has(ApiVersion::OLDEST, "metadata") && !has(ApiVersion::NEWEST, "onTaskFailure"));
     }
 
     #[test]

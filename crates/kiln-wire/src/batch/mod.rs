@@ -28,7 +28,7 @@ mod shape;
 pub mod statistics;
 pub mod task;
 
-pub use contract::{Operation, operation_of, operations};
+pub use contract::{Operation, members, operation_of, operations};
 pub use gates::Gates;
 pub use lift::lift;
 pub use lower::{lower, node_agent_skus};

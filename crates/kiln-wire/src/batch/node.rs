@@ -1,5 +1,6 @@
 //! Nodes in the newest shape.
 
+use kiln_domain::batch::needs::AFFINITY_PREFIX;
 use kiln_domain::batch::node::{Node, NodeState, StartTaskRun};
 use serde_json::{Value, json};
 
@@ -15,7 +16,7 @@ pub fn url(base_url: &str, pool_id: &str, node_id: &str) -> String {
 
 /// The name by which tasks ask to run on a node.
 pub fn affinity_id(node_id: &str) -> String {
-    format!("TVM:{node_id}")
+    format!("{AFFINITY_PREFIX}{node_id}")
 }
 
 /// A node as `GET` shows it; `pool_document` is its pool's specification.

@@ -90,7 +90,7 @@ impl Ask {
         self.query.retain(|(name, value)| name != "api-version" || !value.is_empty());
         let asked = format!("{} {} {:?}", self.method, self.path, self.query);
         let body = self.body.take().unwrap_or_default();
-        if self.method == "POST" {
+        if matches!(self.method, "POST" | "PATCH" | "PUT") {
             self.headers.push(("content-length".to_owned(), body.len().to_string()));
         }
         if !self.headers.iter().any(|(name, _)| name == "authorization") {

@@ -78,6 +78,14 @@ impl Rig {
         Ask::new(self.url(), "POST", path).json(body)
     }
 
+    pub(crate) fn patch(&self, path: &str, body: &Value) -> Ask {
+        Ask::new(self.url(), "PATCH", path).json(body)
+    }
+
+    pub(crate) fn put(&self, path: &str, body: &Value) -> Ask {
+        Ask::new(self.url(), "PUT", path).json(body)
+    }
+
     /// Asks for `path` until `holds` is true of the answer: states that follow from what nodes
     /// do are not announced to clients.
     pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Reply) -> bool) -> Reply {

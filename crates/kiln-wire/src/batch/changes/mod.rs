@@ -5,7 +5,6 @@
 //! Fields and values that were only added or removed are not changes; they are rows of
 //! `contract/contract.json`. Once a change is written it is never edited.
 
-mod v2017_01_01_resize_timeout_is_15_minutes;
 mod v2017_01_01_user_identity_replaces_run_elevated;
 mod v2017_05_01_exit_conditions_name_pre_processing;
 mod v2017_05_01_failure_info_replaces_scheduling_error;
@@ -58,8 +57,7 @@ pub(super) struct Edit {
 }
 
 /// All changes, oldest first.
-const CHANGES: [Change; 24] = [
-    v2017_01_01_resize_timeout_is_15_minutes::CHANGE,
+const CHANGES: [Change; 23] = [
     v2017_01_01_user_identity_replaces_run_elevated::CHANGE,
     v2017_05_01_exit_conditions_name_pre_processing::CHANGE,
     v2017_05_01_failure_info_replaces_scheduling_error::CHANGE,

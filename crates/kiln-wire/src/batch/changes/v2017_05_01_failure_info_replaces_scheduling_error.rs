@@ -2,7 +2,7 @@
 //!
 //! Since 2017-05-01.5.0: `failureInfo`, with `result` beside it. Before, a member
 //! `schedulingError` of the same shape told only of failures outside of the process: a run that
-//! ended with an exit code other than zero had none. The `schedulingError` of a job is another
+//! ended with an exit code other than zero, or was ended by a client, had none. The `schedulingError` of a job is another
 //! thing and keeps its name.
 
 use super::{Change, Edit, Object, rename, unchanged};
@@ -25,7 +25,7 @@ pub(super) const CHANGE: Change = Change {
 
 fn down(it: &mut Object) {
     let code = it.get("failureInfo").and_then(|info| info.get("code"));
-    if code.is_some_and(|code| code == "FailureExitCode") {
+    if code.is_some_and(|code| code == "FailureExitCode" || code == "TaskEnded") {
         it.remove("failureInfo");
     }
     rename(it, "failureInfo", "schedulingError");
@@ -49,6 +49,12 @@ mod tests {
             "StartTaskInformation",
             r#"{"exitCode":2,"failureInfo":{"category":"usererror","code":"FailureExitCode"}}"#,
             r#"{"exitCode":2}"#,
+        );
+        check_down(
+            &CHANGE,
+            "TaskExecutionInformation",
+            r#"{"failureInfo":{"category":"usererror","code":"TaskEnded"},"retryCount":0}"#,
+            r#"{"retryCount":0}"#,
         );
     }
 }

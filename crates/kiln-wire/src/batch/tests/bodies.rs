@@ -36,7 +36,7 @@ fn the_pool_of_the_first_tutorial() {
         "vmSize": "basic_a1",
         "targetDedicatedNodes": 1,
         "targetLowPriorityNodes": 0,
-        "resizeTimeout": "PT10M",
+        "resizeTimeout": "PT15M",
         "taskSlotsPerNode": 1,
         "taskSchedulingPolicy": { "nodeFillType": "spread" },
         "enableAutoScale": false,

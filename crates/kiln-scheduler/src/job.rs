@@ -1,0 +1,125 @@
+//! A job on the board: what of it waits, and what of it is on nodes.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use kiln_domain::batch::needs::TaskNeeds;
+use kiln_domain::batch::pool::JobDefaultOrder;
+
+use crate::pool::PoolName;
+
+/// A job and its tasks that have not completed.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) pool: PoolName,
+    pub(crate) terms: Terms,
+    /// Tasks that may start, by what they need and by their sequence. Those that need the
+    /// same fit or do not fit alike, so one of each kind tells of all.
+    pub(crate) waiting: BTreeMap<Shape, BTreeMap<i64, Waiting>>,
+    placed: BTreeMap<i64, Placed>,
+    /// Nodes that take no task of this job.
+    pub(crate) excluded: BTreeSet<Box<str>>,
+    /// Its place in the queue of its pool, while it is there.
+    pub(crate) queued: Option<Turn>,
+}
+
+/// How a job takes part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    pub(crate) priority: i32,
+    pub(crate) is_open: bool,
+    pub(crate) parallel_tasks_max: Option<u32>,
+}
+
+/// What tells tasks apart that may not fit alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Shape {
+    pub(crate) slots: u32,
+    pub(crate) instances: u32,
+    pub(crate) is_exclusive: bool,
+    pub(crate) on_dedicated_only: bool,
+}
+
+/// A task that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) id: Box<str>,
+    pub(crate) affinity: Option<Box<str>>,
+}
+
+/// A task that is on nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    pub(crate) shape: Shape,
+    pub(crate) node_ids: Box<[Box<str>]>,
+}
+
+/// When it is a job's turn: the most urgent first, then the one with the fewest tasks on
+/// nodes, or in the order of their creation.
+pub(crate) type Turn = (Reverse<i32>, usize, i64);
+
+impl Shape {
+    pub(crate) fn of(needs: &TaskNeeds) -> Self {
+        Self {
+            slots: needs.slots,
+            instances: needs.instances,
+            is_exclusive: needs.is_exclusive,
+            on_dedicated_only: needs.on_dedicated_only,
+        }
+    }
+}
+
+impl Job {
+    pub(crate) fn new(pool: PoolName, terms: Terms) -> Self {
+        Self {
+            pool,
+            terms,
+            waiting: BTreeMap::new(),
+            placed: BTreeMap::new(),
+            excluded: BTreeSet::new(),
+            queued: None,
+        }
+    }
+
+    /// Tasks that may start now, by the job's own limit.
+    pub(crate) fn may_start(&self) -> usize {
+        let limit =
+            self.terms.parallel_tasks_max.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(0));
+        if self.terms.is_open { limit.saturating_sub(self.placed.len()) } else { 0 }
+    }
+
+    /// When it is its turn, if any of its tasks may start.
+    pub(crate) fn turn(&self, key: i64, order: JobDefaultOrder) -> Option<Turn> {
+        let share = match order {
+            JobDefaultOrder::None => self.placed.len(),
+            JobDefaultOrder::CreationTime => 0,
+        };
+        (self.may_start() > 0 && !self.waiting.is_empty()).then_some((
+            Reverse(self.terms.priority),
+            share,
+            key,
+        ))
+    }
+
+    pub(crate) fn wait(&mut self, sequence: i64, shape: Shape, task: Waiting) {
+        self.waiting.entry(shape).or_default().insert(sequence, task);
+    }
+
+    pub(crate) fn place(&mut self, sequence: i64, placed: Placed) {
+        self.placed.insert(sequence, placed);
+    }
+
+    /// Forgets a task; gives what it took of which nodes.
+    pub(crate) fn forget(&mut self, sequence: i64) -> Option<Placed> {
+        self.waiting.retain(|_, tasks| {
+            tasks.remove(&sequence);
+            !tasks.is_empty()
+        });
+        self.placed.remove(&sequence)
+    }
+
+    /// All that is on nodes.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = &Placed> {
+        self.placed.values()
+    }
+}

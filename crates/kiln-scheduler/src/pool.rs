@@ -1,0 +1,196 @@
+//! The nodes of a pool, and the room that a plan uses up.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use kiln_domain::batch::pool::{NodeFillType, TaskSchedulingPolicy};
+
+use crate::job::{Shape, Waiting};
+
+/// Names a pool before its key is known: the account, and the id in lower case.
+pub(crate) type PoolName = (String, String);
+
+/// A pool and its nodes.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(crate) name: PoolName,
+    pub(crate) policy: TaskSchedulingPolicy,
+    nodes: BTreeMap<Arc<str>, Node>,
+    /// The nodes with free slots, by their number.
+    free: BTreeSet<FreeNode>,
+}
+
+/// Free slots of a node, and its id.
+type FreeNode = (u32, Arc<str>);
+
+/// A node as far as placing tasks goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Node {
+    /// Slots that may be in use at once; 0 when it takes no task.
+    slots: u32,
+    is_dedicated: bool,
+    /// Slots in use.
+    used: u32,
+    /// Tasks on it.
+    n_tasks: u32,
+    /// Those of them that tolerate no other.
+    n_exclusive: u32,
+}
+
+impl Node {
+    fn free(&self) -> u32 {
+        if self.n_exclusive > 0 { 0 } else { self.slots.saturating_sub(self.used) }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(name: PoolName, policy: TaskSchedulingPolicy) -> Self {
+        Self { name, policy, nodes: BTreeMap::new(), free: BTreeSet::new() }
+    }
+
+    /// A node offers this many slots.
+    pub(crate) fn offer(&mut self, id: &str, slots: u32, is_dedicated: bool) {
+        let before = self.nodes.get(id).copied().unwrap_or_default();
+        self.put(id, Node { slots, is_dedicated, ..before });
+    }
+
+    /// A task takes its share of a node.
+    pub(crate) fn take(&mut self, id: &str, shape: Shape) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let after = Node {
+            used: node.used.saturating_add(shape.slots),
+            n_tasks: node.n_tasks.saturating_add(1),
+            n_exclusive: node.n_exclusive.saturating_add(u32::from(shape.is_exclusive)),
+            ..*node
+        };
+        self.put(id, after);
+    }
+
+    /// A task gives its share of a node back.
+    pub(crate) fn give_back(&mut self, id: &str, shape: Shape) {
+        let Some(node) = self.nodes.get(id) else { return };
+        let after = Node {
+            used: node.used.saturating_sub(shape.slots),
+            n_tasks: node.n_tasks.saturating_sub(1),
+            n_exclusive: node.n_exclusive.saturating_sub(u32::from(shape.is_exclusive)),
+            ..*node
+        };
+        self.put(id, after);
+    }
+
+    /// A node is gone.
+    pub(crate) fn remove(&mut self, id: &str) {
+        if let Some((id, node)) = self.nodes.remove_entry(id) {
+            self.free.remove(&(node.free(), id));
+        }
+    }
+
+    fn put(&mut self, id: &str, after: Node) {
+        let id = match self.nodes.get_key_value(id) {
+            Some((id, before)) => {
+                let id = Arc::clone(id);
+                self.free.remove(&(before.free(), Arc::clone(&id)));
+                id
+            }
+            None => Arc::from(id),
+        };
+        if after.free() > 0 {
+            self.free.insert((after.free(), Arc::clone(&id)));
+        }
+        self.nodes.insert(id, after);
+    }
+}
+
+/// The room of a pool, as a plan uses it up.
+#[derive(Debug)]
+pub(crate) struct Places<'b> {
+    pool: &'b Pool,
+    free: BTreeSet<FreeNode>,
+    /// Nodes that the plan puts tasks on, and the slots that they have left.
+    touched: HashMap<Arc<str>, u32>,
+    /// What does not fit anywhere; room only shrinks while a plan is made.
+    unfit: BTreeSet<Shape>,
+}
+
+impl<'b> Places<'b> {
+    pub(crate) fn of(pool: &'b Pool) -> Self {
+        let free = pool.free.clone();
+        Self { pool, free, touched: HashMap::new(), unfit: BTreeSet::new() }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.free.is_empty()
+    }
+
+    /// Takes room for a task on nodes that are not `excluded`, one for each instance, those
+    /// first that the pool's policy prefers; `None` when there is not enough.
+    pub(crate) fn take(
+        &mut self,
+        shape: Shape,
+        task: &Waiting,
+        excluded: &BTreeSet<Box<str>>,
+    ) -> Option<Vec<String>> {
+        if self.unfit.contains(&shape) {
+            return None;
+        }
+        let fitting = self.free.range((shape.slots, Arc::from(""))..);
+        let near = task.affinity.as_deref().and_then(|id| self.room_on(id, shape));
+        let chosen = match self.pool.policy.node_fill_type {
+            NodeFillType::Pack => self.choose(near.as_ref(), fitting, shape, excluded),
+            NodeFillType::Spread => self.choose(near.as_ref(), fitting.rev(), shape, excluded),
+        };
+        if chosen.is_none() && excluded.is_empty() {
+            self.unfit.insert(shape);
+        }
+        let chosen = chosen?;
+        let ids = chosen.iter().map(|(_, id)| id.to_string()).collect();
+        for node in chosen {
+            self.use_up(node, shape);
+        }
+        Some(ids)
+    }
+
+    /// One node for each instance, `near` before all; the candidates have enough slots.
+    fn choose<'a>(
+        &self,
+        near: Option<&'a FreeNode>,
+        candidates: impl Iterator<Item = &'a FreeNode>,
+        shape: Shape,
+        excluded: &BTreeSet<Box<str>>,
+    ) -> Option<Vec<FreeNode>> {
+        let wanted = usize::try_from(shape.instances).ok()?;
+        let chosen: Vec<_> = near
+            .into_iter()
+            .chain(candidates.filter(|it| near != Some(it)))
+            .filter(|(_, id)| !excluded.contains(&**id) && self.suits(id, shape))
+            .take(wanted)
+            .cloned()
+            .collect();
+        (chosen.len() == wanted).then_some(chosen)
+    }
+
+    /// A node and its free slots, if these are enough.
+    fn room_on(&self, id: &str, shape: Shape) -> Option<FreeNode> {
+        let (id, node) = self.pool.nodes.get_key_value(id)?;
+        let free = self.touched.get(id).copied().unwrap_or_else(|| node.free());
+        (free >= shape.slots).then(|| (free, Arc::clone(id)))
+    }
+
+    /// Whether a node is of the kind that a task wants, and empty if it wants that.
+    fn suits(&self, id: &Arc<str>, shape: Shape) -> bool {
+        self.pool.nodes.get(id).is_some_and(|node| {
+            let is_empty = node.n_tasks == 0 && !self.touched.contains_key(id);
+            (node.is_dedicated || !shape.on_dedicated_only) && (is_empty || !shape.is_exclusive)
+        })
+    }
+
+    fn use_up(&mut self, node: FreeNode, shape: Shape) {
+        self.free.remove(&node);
+        let (free, id) = node;
+        let left = if shape.is_exclusive { 0 } else { free.saturating_sub(shape.slots) };
+        if left > 0 {
+            self.free.insert((left, Arc::clone(&id)));
+        }
+        self.touched.insert(id, left);
+    }
+}

@@ -1,0 +1,293 @@
+//! Boards built of changes, and what is planned on them.
+
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::needs::TaskNeeds;
+use kiln_domain::batch::pool::{JobDefaultOrder, NodeFillType, TaskSchedulingPolicy};
+use kiln_domain::batch::task::TaskState;
+
+use crate::{Board, plan};
+
+fn policy(packs: bool, by_age: bool) -> TaskSchedulingPolicy {
+    TaskSchedulingPolicy {
+        node_fill_type: if packs { NodeFillType::Pack } else { NodeFillType::Spread },
+        job_default_order: if by_age {
+            JobDefaultOrder::CreationTime
+        } else {
+            JobDefaultOrder::None
+        },
+    }
+}
+
+fn set_policy(board: &mut Board, policy: TaskSchedulingPolicy) {
+    let (account, pool_id) = ("a".to_owned(), "P".to_owned());
+    board.apply(Change::Pool { pool_key: 1, account, pool_id, policy });
+}
+
+/// Nodes with their slots; one whose name begins with `s` is a Spot node.
+fn board(packs: bool, nodes: &[(&str, u32)]) -> Board {
+    let mut board = Board::default();
+    set_policy(&mut board, policy(packs, false));
+    for (node_id, slots) in nodes {
+        set_slots(&mut board, node_id, *slots);
+    }
+    board
+}
+
+fn set_slots(board: &mut Board, node_id: &str, slots: u32) {
+    let is_dedicated = !node_id.starts_with('s');
+    board.apply(Change::Node { pool_key: 1, node_id: node_id.to_owned(), slots, is_dedicated });
+}
+
+fn open_job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>) {
+    board.apply(Change::Job {
+        job_key,
+        account: "a".to_owned(),
+        pool_id: "p".to_owned(),
+        priority,
+        is_open: true,
+        parallel_tasks_max: limit,
+        allows_preemption: false,
+    });
+}
+
+fn job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>, tasks: &[u32]) {
+    open_job(board, job_key, priority, limit);
+    for (sequence, slots) in (1..).zip(tasks) {
+        wait(board, job_key, sequence, TaskNeeds::slots(*slots));
+    }
+}
+
+fn wait(board: &mut Board, job_key: i64, sequence: i64, needs: TaskNeeds) {
+    put(board, job_key, sequence, needs, TaskState::Active, &[]);
+}
+
+fn run(board: &mut Board, job_key: i64, sequence: i64, needs: TaskNeeds, nodes: &[&str]) {
+    put(board, job_key, sequence, needs, TaskState::Running, nodes);
+}
+
+fn put(
+    board: &mut Board,
+    job_key: i64,
+    sequence: i64,
+    needs: TaskNeeds,
+    state: TaskState,
+    nodes: &[&str],
+) {
+    board.apply(Change::Task {
+        job_key,
+        task_id: format!("t{sequence}"),
+        sequence,
+        needs,
+        state,
+        is_ready: true,
+        node_ids: nodes.iter().map(|&id| id.to_owned()).collect(),
+    });
+}
+
+fn one() -> TaskNeeds {
+    TaskNeeds::slots(1)
+}
+
+#[track_caller]
+fn check(board: &Board, expected: &str) {
+    let said: Vec<_> = plan(board, 1, 100)
+        .into_iter()
+        .map(|it| format!("{}{}@{}", it.job_key, it.task_id, it.node_ids.join("+")))
+        .collect();
+    assert_eq!(said.join(" "), expected);
+}
+
+#[test]
+fn spreads_and_packs() {
+    let mut spread = board(false, &[("m", 2), ("n", 2)]);
+    job(&mut spread, 1, 0, None, &[1, 1, 1, 1, 1]);
+    check(&spread, "1t1@n 1t2@m 1t3@n 1t4@m");
+    let mut packed = board(true, &[("m", 2), ("n", 2)]);
+    job(&mut packed, 1, 0, None, &[1, 1, 1, 1, 1]);
+    check(&packed, "1t1@m 1t2@m 1t3@n 1t4@n");
+}
+
+#[test]
+fn urgent_jobs_first_equals_share() {
+    let mut board = board(true, &[("m", 5)]);
+    job(&mut board, 1, 0, None, &[1, 1, 1]);
+    job(&mut board, 2, 0, None, &[1, 1, 1]);
+    job(&mut board, 3, 5, None, &[1]);
+    check(&board, "3t1@m 1t1@m 2t1@m 1t2@m 2t2@m");
+    // What is on nodes already counts.
+    run(&mut board, 1, 1, one(), &["m"]);
+    check(&board, "3t1@m 2t1@m 1t2@m 2t2@m");
+}
+
+#[test]
+fn older_jobs_come_first_where_the_pool_wants_that() {
+    let mut board = board(true, &[("m", 4)]);
+    job(&mut board, 2, 0, None, &[1, 1]);
+    job(&mut board, 1, 0, None, &[1, 1, 1]);
+    check(&board, "1t1@m 2t1@m 1t2@m 2t2@m");
+    set_policy(&mut board, policy(true, true));
+    check(&board, "1t1@m 1t2@m 1t3@m 2t1@m");
+    run(&mut board, 1, 1, one(), &["m"]);
+    check(&board, "1t2@m 1t3@m 2t1@m");
+}
+
+#[test]
+fn a_wide_task_waits_and_small_ones_pass() {
+    let mut board = board(false, &[("m", 4)]);
+    job(&mut board, 1, 0, None, &[8, 2, 3, 2]);
+    check(&board, "1t2@m 1t4@m");
+}
+
+#[test]
+fn any_number_of_wide_tasks_lets_small_ones_pass() {
+    let mut board = board(false, &[("m", 4)]);
+    let mut tasks = vec![8; 1000];
+    tasks.push(1);
+    job(&mut board, 1, 0, None, &tasks);
+    check(&board, "1t1001@m");
+}
+
+#[test]
+fn a_job_keeps_its_own_limit() {
+    let mut board = board(false, &[("m", 4)]);
+    job(&mut board, 1, 0, Some(2), &[1, 1, 1]);
+    run(&mut board, 1, 1, one(), &["m"]);
+    check(&board, "1t2@m");
+    run(&mut board, 1, 2, one(), &["m"]);
+    check(&board, "");
+    open_job(&mut board, 1, 0, Some(3));
+    check(&board, "1t3@m");
+}
+
+#[test]
+fn slots_come_back() {
+    let mut board = board(false, &[("m", 1)]);
+    job(&mut board, 1, 0, None, &[1, 1]);
+    run(&mut board, 1, 1, one(), &["m"]);
+    check(&board, "");
+    put(&mut board, 1, 1, one(), TaskState::Completed, &[]);
+    check(&board, "1t2@m");
+    assert!(board.take_changed().contains(&1));
+    set_slots(&mut board, "m", 0);
+    check(&board, "");
+}
+
+#[test]
+fn a_task_that_depends_on_others_waits_until_it_is_ready() {
+    let mut board = board(false, &[("m", 1)]);
+    open_job(&mut board, 1, 0, None);
+    let task = |is_ready| Change::Task {
+        job_key: 1,
+        task_id: "t".to_owned(),
+        sequence: 1,
+        needs: one(),
+        state: TaskState::Active,
+        is_ready,
+        node_ids: Vec::new(),
+    };
+    board.apply(task(false));
+    check(&board, "");
+    board.apply(task(true));
+    check(&board, "1t@m");
+    board.apply(task(false));
+    check(&board, "");
+}
+
+#[test]
+fn a_task_that_was_deleted_is_not_placed() {
+    let mut board = board(false, &[("m", 2)]);
+    job(&mut board, 1, 0, None, &[1, 1, 1]);
+    run(&mut board, 1, 1, one(), &["m"]);
+    board.apply(Change::TaskGone { job_key: 1, sequence: 2 });
+    check(&board, "1t3@m");
+    board.apply(Change::TaskGone { job_key: 1, sequence: 1 });
+    wait(&mut board, 1, 4, one());
+    check(&board, "1t3@m 1t4@m");
+}
+
+#[test]
+fn an_exclusive_task_is_alone_on_its_node() {
+    let alone = TaskNeeds { is_exclusive: true, ..one() };
+    let mut board = board(true, &[("m", 4), ("n", 4)]);
+    job(&mut board, 1, 0, None, &[1]);
+    wait(&mut board, 1, 2, alone.clone());
+    wait(&mut board, 1, 3, one());
+    check(&board, "1t1@m 1t2@n 1t3@m");
+    run(&mut board, 1, 2, alone.clone(), &["n"]);
+    run(&mut board, 1, 1, one(), &["m"]);
+    wait(&mut board, 1, 4, alone.clone());
+    check(&board, "1t3@m");
+    put(&mut board, 1, 2, alone, TaskState::Completed, &[]);
+    check(&board, "1t3@m 1t4@n");
+}
+
+#[test]
+fn a_task_for_dedicated_nodes_keeps_away_from_spot_nodes() {
+    let steady = TaskNeeds { on_dedicated_only: true, ..one() };
+    let mut board = board(false, &[("d", 1), ("s", 9)]);
+    open_job(&mut board, 1, 0, None);
+    wait(&mut board, 1, 1, steady.clone());
+    wait(&mut board, 1, 2, steady);
+    wait(&mut board, 1, 3, one());
+    check(&board, "1t1@d 1t3@s");
+}
+
+#[test]
+fn a_task_goes_to_the_node_it_likes_if_there_is_room() {
+    let near = |node: &str| TaskNeeds { affinity: Some(node.to_owned()), ..one() };
+    let mut board = board(false, &[("l", 1), ("m", 2), ("n", 9)]);
+    open_job(&mut board, 1, 0, None);
+    for (sequence, node) in (1..).zip(["m", "m", "m", "gone", "l"]) {
+        wait(&mut board, 1, sequence, near(node));
+    }
+    check(&board, "1t1@m 1t2@m 1t3@n 1t4@n 1t5@l");
+}
+
+#[test]
+fn a_task_of_many_instances_starts_on_all_its_nodes_or_none() {
+    let gang = |instances| TaskNeeds { instances, ..one() };
+    let mut board = board(false, &[("l", 1), ("m", 1), ("n", 1)]);
+    open_job(&mut board, 1, 0, None);
+    wait(&mut board, 1, 1, gang(4));
+    wait(&mut board, 1, 2, gang(2));
+    check(&board, "1t2@n+m");
+    run(&mut board, 1, 2, gang(2), &["n", "m"]);
+    wait(&mut board, 1, 3, one());
+    wait(&mut board, 1, 4, one());
+    check(&board, "1t3@l");
+    put(&mut board, 1, 2, gang(2), TaskState::Completed, &[]);
+    check(&board, "1t3@n 1t4@m");
+}
+
+#[test]
+fn a_job_avoids_the_nodes_it_is_excluded_from() {
+    let mut board = board(false, &[("m", 9), ("n", 1)]);
+    job(&mut board, 1, 0, None, &[1, 1]);
+    job(&mut board, 2, -1, None, &[1]);
+    let node_id = || "m".to_owned();
+    board.apply(Change::JobNodeExcluded { job_key: 1, node_id: node_id() });
+    check(&board, "1t1@n 2t1@m");
+    board.apply(Change::JobNodeAdmitted { job_key: 1, node_id: node_id() });
+    check(&board, "1t1@m 1t2@m 2t1@m");
+}
+
+#[test]
+fn a_job_that_moves_queues_at_its_new_pool() {
+    let mut board = board(false, &[("m", 1)]);
+    job(&mut board, 1, 0, None, &[1]);
+    let moved = |pool_id: &str| Change::Job {
+        job_key: 1,
+        account: "a".to_owned(),
+        pool_id: pool_id.to_owned(),
+        priority: 0,
+        is_open: true,
+        parallel_tasks_max: None,
+        allows_preemption: false,
+    };
+    board.apply(moved("other"));
+    check(&board, "");
+    board.apply(moved("P"));
+    check(&board, "1t1@m");
+    board.apply(Change::JobGone { job_key: 1 });
+    check(&board, "");
+}
