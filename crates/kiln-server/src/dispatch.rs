@@ -105,7 +105,7 @@ impl Round<'_, '_> {
         self.tx.update_task(&task, &life)?;
         self.tx.announce(task_change(&task, &life));
         if let Some((_, life)) = self.nodes.get_mut(node_id) {
-            *life = node::step(life, NodeFact::TaskPlaced(task.needs.slots), self.now);
+            *life = node::step(life, NodeFact::placed(&task), self.now);
         }
         if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
             self.outbox.add(node_id, message);
@@ -174,6 +174,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
         preparation_directory: preparation::directory_of(job, job_spec),
+        may_run_again: task.life.allows_retry(),
     })))
 }
 

@@ -10,8 +10,9 @@ use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Bucket, TaskRange, Tx, View};
+use kiln_store::{Bucket, StoreError, TaskRange, Tx, View};
 use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::job::manager;
 use kiln_wire::batch::odata::{Filter, List};
 use kiln_wire::batch::task::{directory, tree, url};
 use kiln_wire::batch::{Shape, metadata};
@@ -31,16 +32,15 @@ use crate::dispatch::task_change;
 use crate::kept;
 
 /// A task that is about to be added.
-struct NewTask {
+pub(super) struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
     document: Value,
-    sequence: i64,
 }
 
 /// `POST /jobs/J/tasks`.
 pub(super) async fn add(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
-    let new = new_task(call, call.lift(Shape::TaskAdd)?)?;
+    let new = new_task(call.lift(Shape::TaskAdd)?)?;
     let task_id = new.spec.id.clone();
     let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
     let job_id = call
@@ -69,7 +69,7 @@ pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, 
         .into_iter()
         .map(|document| {
             let id = document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            (id, new_task(call, document))
+            (id, new_task(document))
         })
         .collect();
     let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
@@ -224,12 +224,25 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
     Ok((job, spec))
 }
 
-fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
+fn new_task(document: Value) -> Result<NewTask, OpError> {
     unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
-    Ok(NewTask { spec, needs, document, sequence: call.server.next_task_sequence() })
+    Ok(NewTask { spec, needs, document })
+}
+
+/// The manager of a job that is about to be added, if it is to have one.
+pub(super) fn manager_of(
+    job_document: &Value,
+    job_spec: &JobSpec,
+) -> Result<Option<NewTask>, OpError> {
+    let (Some(document), Some(manager)) = (manager(job_document), &job_spec.job_manager_task)
+    else {
+        return Ok(None);
+    };
+    let new = new_task(document).map_err(|failed| failed.within("jobManagerTask"))?;
+    Ok(Some(NewTask { needs: manager.needs(new.needs), ..new }))
 }
 
 /// Adds a task to an open job.
@@ -240,28 +253,38 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let NewTask { spec, needs, mut document, sequence } = new;
-    preparation::admit_task_id(job_spec, &spec.id)?;
+    preparation::admit_task_id(job_spec, &new.spec.id)?;
+    let task_id = new.spec.id.clone();
+    match keep_new(tx, job, job_spec, new, now) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.is_duplicate() => Err(Rejection::TaskExists { task: task_id }.into()),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// Keeps a task that was admitted to its job.
+pub(super) fn keep_new(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    job_spec: &JobSpec,
+    new: NewTask,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let NewTask { spec, needs, mut document } = new;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
     if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
         constraints.insert("maxTaskRetryCount".to_owned(), retries_max.into());
     }
-    let task = Task {
+    let mut task = Task {
         job_key: job.key,
         id: spec.id,
-        sequence,
+        sequence: 0,
         needs,
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };
-    match tx.insert_task(&task) {
-        Ok(()) => {}
-        Err(cause) if cause.is_duplicate() => {
-            return Err(Rejection::TaskExists { task: task.id }.into());
-        }
-        Err(cause) => return Err(cause.into()),
-    }
+    tx.insert_task(&mut task)?;
     tx.announce(task_change(&task, &task.life));
     Ok(())
 }

@@ -46,7 +46,9 @@ pub(super) fn attempt_of(spec: &JobSpec, known: &Preparation) -> Option<AttemptI
         State::Releasing => (AttemptKind::Release, release?.clone()),
         State::Due | State::Prepared | State::Failed | State::Done => return None,
     };
-    Some(AttemptId { job_key: known.job_key, task_id, attempt: known.life.attempt, kind })
+    let (job_key, attempt) = (known.job_key, known.life.attempt);
+    // Its job has no other of that name, now or before.
+    Some(AttemptId { job_key, task_id, attempt, kind, sequence: 0 })
 }
 
 /// The command that makes a run; `None` when the job's document is damaged, which is logged.
@@ -67,6 +69,8 @@ pub(super) fn message(job: &Job, spec: &JobSpec, attempt: AttemptId) -> Option<T
         directory: directory(&job.id, &attempt.task_id),
         task,
         job_environment: spec.common_environment_settings.clone(),
+        // Neither has output files.
+        may_run_again: false,
         preparation_directory,
         attempt,
     })))

@@ -2,7 +2,7 @@
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
-use kiln_domain::batch::node::{self, NodeLife};
+use kiln_domain::batch::node::{self, NodeFact, NodeLife};
 use kiln_domain::batch::preparation::{
     self, Admission, Effect, Fact, Preparation, PreparationLife, Rules, may_release,
 };
@@ -15,7 +15,6 @@ use super::commands::{attempt_of, load_job, message};
 use crate::batch::Outbox;
 use crate::dispatch::{run_message, task_change};
 use crate::kept;
-use crate::link::reports;
 
 /// What the end of a job has still to do on its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,7 +235,7 @@ impl<'s, 't> Steps<'s, 't> {
     ) -> Result<(), StoreError> {
         for task in self.waiting_tasks(known)? {
             let Ok(life) = task::step(&task, TaskFact::NotPrepared, self.now) else { continue };
-            *node_life = node::step(node_life, reports::left(&task, &life), self.now);
+            *node_life = node::step(node_life, NodeFact::left(&task, &life), self.now);
             self.keep_task(&task, &life)?;
             self.tx.announce(Change::JobEnd { job_key: task.job_key });
         }
