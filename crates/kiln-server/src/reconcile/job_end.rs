@@ -188,12 +188,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(7);
 
     /// Adds a job in which `running` tasks run and `waiting` more wait, and lets `fact` happen.
-    fn add(
-        tx: &mut Tx<'_>,
-        running: usize,
-        waiting: usize,
-        fact: JobFact,
-    ) -> Result<i64, StoreError> {
+    fn add(tx: &mut Tx<'_>, running: usize, waiting: usize, fact: JobFact) -> i64 {
         let mut job = Job {
             key: 0,
             account: "acct".to_owned(),
@@ -203,7 +198,7 @@ mod tests {
             life: JobLife::new("p".to_owned(), NOW),
         };
         job.life = job::step(&job, fact, NOW).expect("an active job takes all of them");
-        job.key = tx.insert_job(&job)?;
+        job.key = tx.insert_job(&job).expect("a new job");
         for number in 0..running + waiting {
             let mut task = Task {
                 job_key: job.key,
@@ -213,14 +208,15 @@ mod tests {
                 document: "{}".to_owned(),
                 life: TaskLife::new(0, NOW),
             };
-            tx.insert_task(&mut task)?;
+            tx.insert_task(&mut task).expect("a new task");
             if number < running {
                 let place = Place { pool_id: "p".to_owned(), node_id: "n".to_owned() };
                 let life = task::step(&task, TaskFact::Assigned(place), NOW);
-                tx.update_task(&task, &life.expect("a waiting task is placed"))?;
+                let life = life.expect("a waiting task is placed");
+                tx.update_task(&task, &life).expect("a kept task");
             }
         }
-        Ok(job.key)
+        job.key
     }
 
     /// Running and all tasks of a job after each commit, until there is nothing more to do; each
@@ -228,8 +224,8 @@ mod tests {
     async fn check(running: usize, waiting: usize, fact: JobFact, expected: &[(usize, usize)]) {
         let data = tempfile::tempdir().expect("a directory");
         let open = || Store::open(data.path(), Box::new(drop)).expect("a store");
-        let key = open().write(move |tx| add(tx, running, waiting, fact)).await;
-        let key = key.expect("a job");
+        let adding = move |tx: &mut Tx<'_>| Ok::<_, StoreError>(add(tx, running, waiting, fact));
+        let key = open().write(adding).await.expect("a job");
         let mut seen = Vec::new();
         loop {
             let changed = open()
