@@ -74,7 +74,7 @@ impl Boot {
         Ok(Self {
             number: prepare.boot,
             node,
-            fetcher: Fetcher::new(Arc::clone(&transfer)),
+            fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
         })

@@ -371,6 +371,10 @@ impl Drop for Rig {
     }
 }
 
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 enum Read {
     Message(Box<FromAgent>),
     Bytes(Vec<u8>),
