@@ -8,6 +8,7 @@
 mod counts;
 mod files;
 mod job_changes;
+mod job_manager;
 mod job_schedules;
 mod job_states;
 mod jobs;
@@ -15,6 +16,7 @@ mod lists;
 mod nodes;
 mod packages;
 mod pools;
+mod preparation;
 mod recorded;
 mod refusals;
 mod restart;
