@@ -20,6 +20,7 @@ mod kept;
 pub mod link;
 pub mod linked_storage;
 mod node_files;
+mod preparation;
 pub mod reconcile;
 mod secrets;
 pub mod server;

@@ -16,6 +16,7 @@ mod outbox;
 mod package;
 mod page;
 mod pool;
+mod preparation;
 mod spec;
 mod statistics;
 mod task;
@@ -132,6 +133,10 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
+
+        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
+            preparation::list(call, job)
+        }
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

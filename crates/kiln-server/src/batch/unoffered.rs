@@ -18,8 +18,10 @@ const OF_POOLS: &[&str] = &[
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
-    "/jobPreparationTask",
-    "/jobReleaseTask",
+    "/jobPreparationTask/containerSettings",
+    "/jobPreparationTask/userIdentity/username",
+    "/jobReleaseTask/containerSettings",
+    "/jobReleaseTask/userIdentity/username",
     "/poolInfo/autoPoolSpecification",
     "/usesTaskDependencies",
 ];
