@@ -17,6 +17,7 @@ mod nodes;
 mod packages;
 mod pools;
 mod recorded;
+mod recorded_jobs;
 mod refusals;
 mod restart;
 mod rig;
