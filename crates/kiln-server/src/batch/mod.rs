@@ -14,6 +14,8 @@ mod node;
 mod outbox;
 mod page;
 mod pool;
+mod pool_change;
+mod pool_size;
 mod spec;
 mod statistics;
 mod task;
@@ -83,7 +85,14 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["pools", pool]) => pool::get(call, pool),
         ("HEAD", ["pools", pool]) => pool::exists(call, pool),
         ("DELETE", ["pools", pool]) => pool::delete(call, pool).await,
-        ("POST", ["pools", pool, "resize"]) => pool::resize(call, pool).await,
+        ("PATCH", ["pools", pool]) => pool_change::patch(call, pool).await,
+        ("POST", ["pools", pool, "updateproperties"]) => {
+            pool_change::update_properties(call, pool).await
+        }
+        ("POST", ["pools", pool, "upgradeos"]) => pool_change::upgrade_os(call, pool).await,
+        ("POST", ["pools", pool, "resize"]) => pool_size::resize(call, pool).await,
+        ("POST", ["pools", pool, "stopresize"]) => pool_size::stop_resize(call, pool).await,
+        ("POST", ["pools", pool, "removenodes"]) => pool_size::remove_nodes(call, pool).await,
 
         ("GET", ["pools", pool, "nodes"]) => node::list(call, pool),
         ("GET", ["pools", pool, "nodes", node]) => node::get(call, pool, node),

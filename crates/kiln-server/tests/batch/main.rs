@@ -13,6 +13,8 @@ mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
+mod pool_changes;
+mod pool_sizes;
 mod pools;
 mod recorded;
 mod refusals;
