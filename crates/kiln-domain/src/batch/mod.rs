@@ -5,6 +5,7 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+pub mod application;
 pub mod attempt;
 pub mod change;
 pub mod command;
@@ -13,6 +14,7 @@ pub mod image;
 pub mod job;
 pub mod job_change;
 pub mod job_end;
+pub mod job_manager;
 pub mod job_schedule;
 pub mod needs;
 pub mod node;

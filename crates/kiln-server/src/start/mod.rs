@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::http::{Handler, Listener, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
 use crate::server::Server;
 use crate::signals::Signals;
 use crate::{clock, dispatch, hidden, link, reconcile};
@@ -86,6 +87,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         node_environment: node_environment(&config, &published),
         hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
+        blobs: blob.clone(),
+        blob_links: BlobLinks::new(blob_url.clone()),
         config,
     });
     let batch = BatchService::new(Arc::clone(&server));

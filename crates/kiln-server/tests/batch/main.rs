@@ -8,14 +8,20 @@
 mod counts;
 mod files;
 mod job_changes;
+mod job_manager;
 mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
+<<<<<<< HEAD
 mod pool_changes;
 mod pool_sizes;
+=======
+mod packages;
+>>>>>>> main
 mod pools;
+mod preparation;
 mod recorded;
 mod refusals;
 mod restart;
