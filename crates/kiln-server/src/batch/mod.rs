@@ -16,12 +16,9 @@ mod outbox;
 mod package;
 mod page;
 mod pool;
-<<<<<<< HEAD
 mod pool_change;
 mod pool_size;
-=======
 mod preparation;
->>>>>>> main
 mod spec;
 mod statistics;
 mod task;

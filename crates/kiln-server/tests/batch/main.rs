@@ -14,12 +14,9 @@ mod job_states;
 mod jobs;
 mod lists;
 mod nodes;
-<<<<<<< HEAD
+mod packages;
 mod pool_changes;
 mod pool_sizes;
-=======
-mod packages;
->>>>>>> main
 mod pools;
 mod preparation;
 mod recorded;
