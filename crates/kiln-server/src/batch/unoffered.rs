@@ -18,8 +18,10 @@ const OF_POOLS: &[&str] = &[
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
-    "/jobPreparationTask",
-    "/jobReleaseTask",
+    "/jobPreparationTask/containerSettings",
+    "/jobPreparationTask/userIdentity/username",
+    "/jobReleaseTask/containerSettings",
+    "/jobReleaseTask/userIdentity/username",
     "/poolInfo/autoPoolSpecification",
     "/usesTaskDependencies",
 ];
@@ -41,15 +43,6 @@ pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
     check_resource_files(document.get("startTask"), "startTask.")
 }
 
-/// Refuses a resize that asks for what is not there: tasks on nodes that go are requeued.
-pub(super) fn check_resize(document: &Value) -> Result<(), Rejection> {
-    let option = document.get("nodeDeallocationOption").and_then(Value::as_str);
-    if option.is_some_and(|option| option != "requeue") {
-        return Err(not_offered("/nodeDeallocationOption"));
-    }
-    Ok(())
-}
-
 /// Refuses a job that asks for what is not there.
 pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     check(document, OF_JOBS)?;
@@ -57,7 +50,8 @@ pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     if on_failure.is_some_and(|action| action != "noaction") {
         return Err(not_offered("/onTaskFailure"));
     }
-    Ok(())
+    check_resource_files(document.get("jobPreparationTask"), "jobPreparationTask.")?;
+    check_resource_files(document.get("jobReleaseTask"), "jobReleaseTask.")
 }
 
 /// Refuses a task that asks for what is not there.

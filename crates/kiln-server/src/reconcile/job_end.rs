@@ -17,11 +17,14 @@ use tracing::error;
 
 use super::deadlines::Deadlines;
 use crate::batch::{Outbox, forget_job, step_job, stop_tasks, terminate_job};
+use crate::preparation::{Steps, Unreleased, unreleased};
 use crate::server::Server;
 use crate::{clock, kept};
 
 /// Running tasks that are stopped in one commit at the most.
 const STOPPED_TASKS_MAX: usize = 250;
+/// Nodes whose release is begun in one commit at the most.
+const RELEASED_NODES_MAX: usize = 250;
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
 /// Jobs that are worked on at the same time; their commits are shared.
@@ -70,6 +73,8 @@ enum Step {
     End(&'static str),
     /// Some of its running tasks are to be stopped.
     Stop(TaskFact),
+    /// Some of its nodes are to be released.
+    Release,
     /// To be what it was about to become.
     Settle,
     /// Some of its tasks are to be removed, as many more are left.
@@ -94,6 +99,7 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
         OwnEnd::Now(reason) => return Ok(Step::End(reason)),
         OwnEnd::Later(at) => Step::Rest(at),
     };
+    let unreleased = unreleased(view, job, &spec)?;
     Ok(match (job.life.state, job.life.disable_tasks) {
         (JobState::Active | JobState::Disabled | JobState::Completed, _) => rest,
         (JobState::Enabling, _) => Step::Settle,
@@ -105,6 +111,12 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
             if is_running =>
         {
             Step::Stop(TaskFact::Terminated)
+        }
+        (JobState::Terminating | JobState::Deleting, _) if unreleased == Unreleased::Due => {
+            Step::Release
+        }
+        (JobState::Terminating | JobState::Deleting, _) if unreleased == Unreleased::UnderWay => {
+            rest
         }
         // Ending is over once no task runs and nothing is left to release on any node.
         (JobState::Disabling | JobState::Terminating, _) => Step::Settle,
@@ -127,7 +139,9 @@ async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
                 forget_job(view, &job)?.send(server);
                 Looked::Due
             }
-            Step::End(_) | Step::Stop(_) | Step::Settle | Step::Shrink => Looked::Due,
+            Step::End(_) | Step::Stop(_) | Step::Release | Step::Settle | Step::Shrink => {
+                Looked::Due
+            }
         })
     })?;
     if let Looked::Open(_) = looked {
@@ -149,6 +163,10 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outb
             Step::Settle => step_job(tx, &job, JobFact::Settled, now)?,
             Step::Stop(fact) => {
                 stop_tasks(tx, &job, &fact, STOPPED_TASKS_MAX, now, &mut outbox)?;
+                break Looked::Due;
+            }
+            Step::Release => {
+                Steps::new(tx, now, &mut outbox).release(&job, RELEASED_NODES_MAX)?;
                 break Looked::Due;
             }
             Step::Shrink => {
