@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto_pool::{self, AutoPoolSpec};
 use super::command::EnvironmentSetting;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use super::task::FailureInfo;
@@ -59,6 +60,8 @@ pub enum OnAllTasksComplete {
 pub struct PoolInfo {
     /// An existing pool, or one that may exist later.
     pub pool_id: Option<String>,
+    /// A pool that is made for the job, or for its schedule.
+    pub auto_pool_specification: Option<AutoPoolSpec>,
 }
 
 /// Limits on a job, and defaults for its tasks.
@@ -319,18 +322,15 @@ pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejecti
     }
 }
 
-/// Whether a job of this specification may be added; gives the pool that runs it.
+/// Whether a job of this specification may be added.
 ///
 /// # Errors
 /// When a member breaks a rule.
-pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
+pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_numbers(spec)?;
     preparation::admit(spec)?;
-    match &spec.pool_info.pool_id {
-        Some(pool_id) => Ok(pool_id.clone()),
-        None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
-    }
+    auto_pool::check(&spec.pool_info)
 }
 
 /// Refuses numbers and times that a job may not have, when it is added or changed.

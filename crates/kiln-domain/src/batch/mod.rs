@@ -6,6 +6,7 @@
 //! that a rule or a node acts on and leave the others in the document.
 
 pub mod attempt;
+pub mod auto_pool;
 pub mod change;
 pub mod command;
 pub mod deallocation;

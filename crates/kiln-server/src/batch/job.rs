@@ -1,5 +1,6 @@
 //! Jobs: add, get, list, patch, update, disable, enable, terminate, delete, counts of tasks.
 
+use kiln_domain::batch::auto_pool::{check_without_schedule, scheduling_error};
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec, JobState};
 use kiln_domain::batch::job_change;
@@ -14,37 +15,87 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::auto_pool;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::job_life;
 use super::page::Page;
+use super::pool::{self, NewPool};
 use super::spec::{self, Edit};
 use super::statistics;
 use super::unoffered;
-use crate::kept;
+use crate::{clock, kept};
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
     /// What the rules read of `document`.
-    pub(crate) spec: JobSpec,
+    spec: JobSpec,
     /// Its specification in the newest shape, with its id and every default.
-    pub(crate) document: Value,
+    document: Value,
     /// The pool that runs it.
-    pub(crate) pool_id: String,
+    pool_id: String,
+    /// Where that pool comes from.
+    pool: JobPool,
     /// The job schedule that makes it.
-    pub(crate) schedule_key: Option<i64>,
+    schedule_key: Option<i64>,
+}
+
+/// Where the pool of a new job comes from.
+enum JobPool {
+    /// It is there, or may be there later.
+    Named,
+    /// It is made with the job.
+    Made(NewPool),
+    /// It can not be made.
+    Refused(Rejection),
 }
 
 impl NewJob {
-    /// A job that a schedule makes, whose specification was admitted with the schedule's.
+    /// A job as this document describes it, whose auto pool would have an id with `unique` in it.
+    ///
+    /// # Errors
+    /// When no job may be so, whatever else there is.
+    pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
+        unoffered::check_job(&document)?;
+        let spec: JobSpec = spec::read(&document, "job specification")?;
+        job::admit(&spec)?;
+        let new = Self::of(document, spec, unique)?;
+        match new.pool {
+            JobPool::Refused(rejection) => Err(rejection.into()),
+            JobPool::Named | JobPool::Made(_) => Ok(new),
+        }
+    }
+
+    /// A job that a schedule makes, whose specification was admitted with the schedule's;
+    /// `pool_id` names the pool that the schedule has already.
     pub(crate) fn of_schedule(
         document: Value,
         schedule_key: i64,
-    ) -> Result<Self, serde_json::Error> {
-        let spec = JobSpec::deserialize(&document)?;
-        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
-        Ok(Self { spec, document, pool_id, schedule_key: Some(schedule_key) })
+        pool_id: Option<String>,
+        unique: &str,
+    ) -> Result<Self, StoreError> {
+        let spec = JobSpec::deserialize(&document)
+            .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
+        let schedule_key = Some(schedule_key);
+        if let Some(pool_id) = pool_id {
+            return Ok(Self { spec, document, pool_id, pool: JobPool::Named, schedule_key });
+        }
+        Ok(Self { schedule_key, ..Self::of(document, spec, unique)? })
+    }
+
+    fn of(document: Value, spec: JobSpec, unique: &str) -> Result<Self, StoreError> {
+        let info = &spec.pool_info;
+        let Some(auto) = &info.auto_pool_specification else {
+            let pool_id = info.pool_id.clone().unwrap_or_default();
+            return Ok(Self { spec, document, pool_id, pool: JobPool::Named, schedule_key: None });
+        };
+        let pool_id = auto.pool_id(unique);
+        let pool = match auto_pool::described(&document, &pool_id) {
+            Ok(pool) => JobPool::Made(pool),
+            Err(failed) => JobPool::Refused(failed.into_rejection()?),
+        };
+        Ok(Self { spec, document, pool_id, pool, schedule_key: None })
     }
 }
 
@@ -60,11 +111,9 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 
 /// `POST /jobs`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
-    let document = call.lift(Shape::JobAdd)?;
-    unoffered::check_job(&document)?;
-    let spec: JobSpec = spec::read(&document, "job specification")?;
-    let pool_id = job::admit(&spec)?;
-    let new = NewJob { spec, document, pool_id, schedule_key: None };
+    let unique = clock::new_id().to_string();
+    let new = NewJob::admit(call.lift(Shape::JobAdd)?, &unique)?;
+    check_without_schedule(&new.spec.pool_info)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
     let job = call
         .server
@@ -160,13 +209,18 @@ async fn change(call: &Call, job_id: &str, body: Value, edit: Edit) -> Result<An
         .write(move |tx| {
             let job = find(tx, &account, &job_id)?;
             conditions.check(job.life.modified_at)?;
-            let mut document = kept::document(&job.document, "job specification")?;
+            let old = kept::document(&job.document, "job specification")?;
+            let mut document = old.clone();
             edit.apply(&mut document, body);
-            let spec = spec::read(&document, "job specification")?;
-            let life = job_change::change(&job, &kept::job_spec(&job)?, &spec, now)?;
+            auto_pool::keep_description(&old, &mut document)?;
+            let (old, spec) = (kept::job_spec(&job)?, spec::read(&document, "job specification")?);
+            let life = job_change::change(&job, &old, &spec, now)?;
+            if life.pool_id != job.life.pool_id {
+                auto_pool::release(tx, &job, &old, now)?;
+            }
             let job = Job { document: document.to_string(), ..job };
             tx.update_job_spec(job.key, &job.document)?;
-            job_life::keep(tx, &job, &life)?;
+            job_life::keep(tx, &job, &life, now)?;
             Ok::<_, OpError>(life.modified_at)
         })
         .await?;
@@ -236,8 +290,8 @@ pub(crate) fn insert(
     new: NewJob,
     now: Timestamp,
 ) -> Result<Job, StoreError> {
-    let NewJob { spec, document, pool_id, schedule_key } = new;
-    let job = Job {
+    let NewJob { spec, document, pool_id, pool, schedule_key } = new;
+    let mut job = Job {
         key: 0,
         account: account.to_owned(),
         id: spec.id.clone(),
@@ -245,7 +299,19 @@ pub(crate) fn insert(
         schedule_key,
         life: JobLife::new(pool_id, now),
     };
-    let job = Job { key: tx.insert_job(&job)?, ..job };
+    let refused = match pool {
+        JobPool::Named => None,
+        JobPool::Made(pool) => match pool::insert(tx, account, &pool, now) {
+            Ok(()) => None,
+            Err(failed) => Some(failed.into_rejection()?),
+        },
+        JobPool::Refused(rejection) => Some(rejection),
+    };
+    if let Some(rejection) = refused {
+        let error = scheduling_error(&rejection);
+        job.life = job::step(&job, JobFact::Unschedulable(error), now).unwrap_or(job.life);
+    }
+    job.key = tx.insert_job(&job)?;
     tx.announce(job_life::change(&job, &spec));
     // Its time may run out, or it may have to end as soon as it has no tasks.
     tx.announce(Change::JobEnd { job_key: job.key });

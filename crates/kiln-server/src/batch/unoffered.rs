@@ -17,13 +17,8 @@ const OF_POOLS: &[&str] = &[
 ];
 
 /// Members of a job.
-const OF_JOBS: &[&str] = &[
-    "/jobManagerTask",
-    "/jobPreparationTask",
-    "/jobReleaseTask",
-    "/poolInfo/autoPoolSpecification",
-    "/usesTaskDependencies",
-];
+const OF_JOBS: &[&str] =
+    &["/jobManagerTask", "/jobPreparationTask", "/jobReleaseTask", "/usesTaskDependencies"];
 
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
