@@ -36,6 +36,8 @@ pub(crate) struct Agent {
     config: NodeConfig,
     program: PathBuf,
     incarnation: String,
+    /// Whether the node has no files of an earlier boot.
+    is_fresh: bool,
     node: Result<(Arc<Node>, Running), SetupError>,
     /// The start of the node that counts, once there is one.
     boot: Option<Arc<Boot>>,
@@ -50,6 +52,8 @@ pub(crate) struct Agent {
     attempts: HashMap<AttemptId, Attempt>,
     ended: VecDeque<AttemptId>,
     retention: Retention,
+    /// Whether the server wants to know when no task has files left.
+    awaits_retention: bool,
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
@@ -76,9 +80,11 @@ impl Agent {
     /// Makes the node; whether that worked is told to the server later.
     pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
         let kinds = node::kinds(&config.isolation);
+        let is_fresh = !node::has_files(&config);
         let node = Node::start(&config, &options.program, &kinds).await;
         Self {
             incarnation: options.incarnation,
+            is_fresh,
             program: options.program,
             node,
             boot: None,
@@ -91,6 +97,7 @@ impl Agent {
             attempts: HashMap::new(),
             ended: VecDeque::new(),
             retention: Retention::default(),
+            awaits_retention: false,
             waiting: Vec::new(),
             n_attempts: 0,
             work: JoinSet::new(),
@@ -172,6 +179,7 @@ impl Agent {
             if next == Next::Leave {
                 return Ok(());
             }
+            self.tell_of_retention();
         }
     }
 
@@ -223,6 +231,7 @@ impl Agent {
             ToAgent::Run(run) => self.on_run(*run),
             ToAgent::Stop { attempt } => self.on_stop(attempt),
             ToAgent::RemoveDirectory { path } => self.remove_directory(path),
+            ToAgent::AwaitRetention => self.awaits_retention = true,
             ToAgent::Files { stream, request } => {
                 if let (Some(outbox), Ok((node, _))) = (&self.outbox, &self.node) {
                     let pieces = outbox.pieces.clone();
@@ -233,6 +242,14 @@ impl Agent {
             ToAgent::Leave => return Next::Leave,
         }
         Next::Continue
+    }
+
+    fn tell_of_retention(&mut self) {
+        let has_tasks = !self.attempts.is_empty() || !self.waiting.is_empty();
+        if self.awaits_retention && !has_tasks && self.retention.next_in(clock::now()).is_none() {
+            self.awaits_retention = false;
+            self.report(Report::RetentionOver);
+        }
     }
 
     fn remove_due(&mut self) {
@@ -276,6 +293,7 @@ impl Agent {
         }
         if self.boot_number > 0 {
             self.restart_node().await;
+            self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
         }
         self.boot_number = prepare.boot;
         let made = match &self.node {
@@ -294,7 +312,8 @@ impl Agent {
             }
         };
         self.boot = Some(Arc::clone(&boot));
-        self.report(Report::Booted { boot: boot.number, at: clock::now() });
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        self.report(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
         for run in std::mem::take(&mut self.waiting) {
             self.on_run(run);
         }
@@ -338,13 +357,16 @@ impl Agent {
         if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
             return;
         }
-        let earlier = self.attempts.iter().find(|(known, _)| known.is_same_task(id));
-        if let Some((_, earlier)) = earlier {
+        let mut waits = false;
+        for (_, earlier) in self.attempts.iter().filter(|(known, _)| id.comes_after(known)) {
             earlier.stop.send_replace(true);
-            self.waiting.push(run);
-            return;
+            waits = true;
         }
-        self.begin(run);
+        if waits {
+            self.waiting.push(run);
+        } else {
+            self.begin(run);
+        }
     }
 
     fn begin(&mut self, run: Run) {
@@ -363,9 +385,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.directory, run.task.constraints);
         self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move {
-            Some((id, command::run(&boot.node, &boot.fetcher, &command, stopped).await))
-        });
+        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
     }
 
     fn on_stop(&mut self, id: AttemptId) {
@@ -394,15 +414,17 @@ impl Agent {
     }
 
     fn on_ended(&mut self, id: AttemptId, end: End) {
-        let next = self.waiting.iter().position(|run| run.attempt.is_same_task(&id));
+        let (next, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|run| run.attempt.comes_after(&id));
+        self.waiting = waiting;
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
         self.ended.push_back(id.clone());
         let End { outcome, usage } = end;
         self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage });
-        if let Some(next) = next {
-            let run = self.waiting.swap_remove(next);
+        for run in next {
             self.on_run(run);
         }
     }

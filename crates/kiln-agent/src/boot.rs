@@ -8,13 +8,15 @@ use std::sync::Arc;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
-use kiln_wire::node::{NodeConfig, Prepare, Run};
+use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
 use crate::command::Command;
 use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
 use crate::node_init::message::SetupKind;
+use crate::transfer::Transfer;
+use crate::upload::Uploader;
 
 /// Directory of the start task below the node's root.
 const START_TASK_DIRECTORY: &str = "startup";
@@ -48,6 +50,8 @@ pub(crate) struct Boot {
     pub(crate) node: Arc<Node>,
     /// Brings files.
     pub(crate) fetcher: Fetcher,
+    /// Keeps files.
+    pub(crate) uploader: Uploader,
     facts: NodeFacts,
 }
 
@@ -66,8 +70,14 @@ impl Boot {
             root: node.root_in_view.clone(),
             given: adopt_program(adopt_certificates(&prepare.environment, &node)?, &node)?,
         };
-        let fetcher = Fetcher::new(prepare.environment.clone());
-        Ok(Self { number: prepare.boot, node, fetcher, facts })
+        let transfer = Arc::new(Transfer::new(prepare.environment.clone()));
+        Ok(Self {
+            number: prepare.boot,
+            node,
+            fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
+            uploader: Uploader::new(transfer),
+            facts,
+        })
     }
 
     /// The start task as a command.
@@ -78,6 +88,7 @@ impl Boot {
             directory: START_TASK_DIRECTORY,
             user: &account.name,
             identity: account.identity,
+            preparation_directory: None,
             given: [&[], &spec.environment_settings],
         };
         Ok(Command {
@@ -85,6 +96,8 @@ impl Boot {
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            output_files: Vec::new(),
+            may_run_again: false,
             variables: variables(&self.facts, &facts),
             account,
             time_limit: None,
@@ -100,14 +113,21 @@ impl Boot {
             directory: &run.directory,
             user: &account.name,
             identity: account.identity,
+            preparation_directory: run.preparation_directory.as_deref(),
             given: [&run.job_environment, &spec.environment_settings],
         };
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
             directory: run.directory.clone(),
-            directory_mode: TASK_MODE,
+            directory_mode: match run.attempt.kind {
+                // What it brought is there for the tasks of the job, whoever runs them.
+                AttemptKind::Preparation => READABLE_MODE,
+                AttemptKind::Task | AttemptKind::Release | AttemptKind::Subtask { .. } => TASK_MODE,
+            },
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            output_files: spec.output_files.clone(),
+            may_run_again: run.may_run_again,
             variables: variables(&self.facts, &facts),
             account,
             time_limit: limit.map(Span::to_std),

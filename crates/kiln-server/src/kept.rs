@@ -1,8 +1,10 @@
 //! What the rules read of documents that are kept.
 
 use kiln_domain::batch::auto_pool::AutoPoolSpec;
+use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::job::{Job, JobSpec, JobState};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleSpec};
+use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::{Pool, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::{StoreError, View};
@@ -58,6 +60,37 @@ pub(crate) fn running_job(
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// The task of a job at this JSON pointer of its specification, as a node runs it.
+pub(crate) fn task_of_job(job: &Job, pointer: &str) -> Result<TaskSpec, StoreError> {
+    let what = "job specification";
+    let mut document: Value = read(&job.document, what)?;
+    let task = document.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    serde_json::from_value(task).map_err(|cause| StoreError::Damaged { what, cause })
+}
+
+/// The start task that a node of a pool runs when it boots now, and whether it must succeed
+/// before the node takes tasks.
+pub(crate) fn start_task_of(pool: &Pool) -> Result<(Option<String>, bool), StoreError> {
+    let document: Value = read(&pool.document, "pool specification")?;
+    let Some(task) = document.get("startTask") else { return Ok((None, false)) };
+    let must_succeed = task.get("waitForSuccess").and_then(Value::as_bool);
+    Ok((Some(task.to_string()), must_succeed.unwrap_or(true)))
+}
+
+/// The start task of a node's latest boot.
+pub(crate) fn start_task_spec(node: &Node) -> Result<Option<StartTaskSpec>, StoreError> {
+    let document = node.start_task.as_deref();
+    document.map(|document| read(document, "start task")).transpose()
+}
+
+/// Whether a task is the job manager of its job.
+pub(crate) fn is_job_manager(job: &Job, task_id: &str) -> bool {
+    // Most jobs have none, and a look at a text is cheaper than reading it.
+    job.document.contains("jobManagerTask")
+        && serde_json::from_str::<Value>(&job.document)
+            .is_ok_and(|document| document.pointer("/jobManagerTask/id") == Some(&task_id.into()))
 }
 
 /// A kept document, to be changed.

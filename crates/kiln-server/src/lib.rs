@@ -18,6 +18,8 @@ pub mod http;
 pub mod intercept;
 mod kept;
 pub mod link;
+pub mod linked_storage;
+mod preparation;
 pub mod reconcile;
 mod secrets;
 pub mod server;

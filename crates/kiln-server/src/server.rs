@@ -9,8 +9,11 @@ use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
 
 use crate::accounts::Accounts;
+use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
+use crate::reconcile::Unheard;
 use crate::signals::Signals;
 
 /// What the parts of the server share.
@@ -28,6 +31,8 @@ pub struct Server {
     pub links: Links,
     /// Starts and ends agents.
     pub provisioner: LocalProvisioner,
+    /// Agents that are to be heard.
+    pub unheard: Unheard,
     /// The socket of the links.
     pub link_socket: PathBuf,
     /// Variables for every process on a node, but for those of its account.
@@ -36,6 +41,10 @@ pub struct Server {
     pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
+    /// The Blob service, for what other parts keep in blobs.
+    pub blobs: BlobService,
+    /// Makes links to blobs.
+    pub blob_links: BlobLinks,
 }
 
 impl Server {

@@ -1,32 +1,27 @@
 //! Brings the resource files of a command to its working directory.
 
-mod url;
+mod cache;
+mod download;
 
-use std::io::Write as _;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile};
+use kiln_domain::batch::command::ResourceFile;
 use kiln_domain::batch::task::FailureInfo;
 use kiln_wire::blob::xml::{BlobPage, blob_page};
 use reqwest::StatusCode;
 
-use self::url::Parts;
-use crate::clock;
+use self::cache::Cache;
+use self::download::download;
 use crate::directory::{Directory, is_below};
 use crate::node_init::message::UserId;
+use crate::transfer::{Fault, Transfer, again, with_causes, without_query};
+use crate::url::Parts;
 
 /// Files fetched at once for one command.
 const FILES_AT_ONCE_MAX: usize = 8;
-/// Tries for one file or page.
-const TRIES_MAX: u32 = 5;
-/// Pause after the first failed try, in milliseconds; doubled by each further one.
-const PAUSE_MS: u64 = 200;
-/// Time to connect, in seconds.
-const CONNECT_SECONDS_MAX: u64 = 10;
-/// Time without a byte, in seconds.
-const SILENCE_SECONDS_MAX: u64 = 60;
 /// Blobs of one container.
 const BLOBS_MAX: usize = 100_000;
 /// Bytes of one page of a list.
@@ -36,11 +31,14 @@ const FILE_MODE: u32 = 0o770;
 /// Permission bits of a directory made for one.
 const DIRECTORY_MODE: u32 = 0o770;
 
-/// Fetches over HTTP, as the node's variables say.
-#[derive(Debug, Default)]
+/// Code of a failure to list a container.
+const LIST_ERROR: &str = "ResourceContainerListMiscError";
+
+/// Fetches what resource files stand for.
+#[derive(Debug)]
 pub(crate) struct Fetcher {
-    settings: Vec<EnvironmentSetting>,
-    client: OnceLock<reqwest::Client>,
+    transfer: Arc<Transfer>,
+    cache: Cache,
 }
 
 /// One file to fetch.
@@ -50,18 +48,10 @@ struct Wanted {
     mode: u32,
 }
 
-/// Why one try brought nothing.
-enum Fault {
-    /// Another try may bring it.
-    Passing(FailureInfo),
-    /// No try will.
-    Lasting(FailureInfo),
-}
-
 impl Fetcher {
-    /// Goes through the proxy and trusts the certificates that `settings` name.
-    pub(crate) fn new(settings: Vec<EnvironmentSetting>) -> Self {
-        Self { settings, client: OnceLock::new() }
+    /// Fetches by `transfer`, and keeps what it can below `directory`.
+    pub(crate) fn new(transfer: Arc<Transfer>, directory: &Path) -> io::Result<Self> {
+        Ok(Self { transfer, cache: Cache::create(&directory.join("cache"))? })
     }
 
     /// Fetches `files` into `directory`.
@@ -127,25 +117,25 @@ impl Fetcher {
             }
             if names.len() > BLOBS_MAX {
                 let message = "The container holds too many blobs";
-                return Err(failure("BlobDownloadMiscError", message, &container.whole()));
+                return Err(failure(LIST_ERROR, message, without_query(&container.whole())));
             }
         }
     }
 
     async fn list_page(&self, url: &str) -> Result<BlobPage, Fault> {
-        let response = self.get(url).await?;
+        let response = self.get_list(url).await?;
         let mut xml = Vec::new();
         let mut bytes = response.bytes_stream();
         while let Some(part) = bytes.next().await {
             xml.extend_from_slice(&part.map_err(|error| broken(url, &error))?);
             if xml.len() > PAGE_BYTES_MAX {
                 let message = "The list of blobs is too long";
-                return Err(Fault::Lasting(failure("BlobDownloadMiscError", message, url)));
+                return Err(Fault::Lasting(failure(LIST_ERROR, message, without_query(url))));
             }
         }
         blob_page(&xml).map_err(|error| {
             let message = "The list of blobs can not be read";
-            Fault::Lasting(failure("BlobDownloadMiscError", message, &error.to_string()))
+            Fault::Lasting(failure(LIST_ERROR, message, &error.to_string()))
         })
     }
 
@@ -160,39 +150,12 @@ impl Fetcher {
             let message = "A directory for a resource file can not be made";
             failure("ResourceDirectoryCreateFailed", message, &format!("{above}: {error}"))
         })?;
-        again(|| self.download(file, &directory, name, owner)).await
+        let place = (&directory, name);
+        again(|| download(&self.transfer, &self.cache, file, place, owner)).await
     }
 
-    async fn download(
-        &self,
-        file: &Wanted,
-        directory: &Directory,
-        name: &str,
-        owner: Option<UserId>,
-    ) -> Result<(), Fault> {
-        let mut bytes = self.get(&file.url).await?.bytes_stream();
-        let mut content = directory.create(name, owner, file.mode).map_err(|error| {
-            let message = "A resource file can not be made";
-            let detail = format!("{}: {error}", file.path);
-            Fault::Lasting(failure("ResourceFileCreateFailed", message, &detail))
-        })?;
-        while let Some(part) = bytes.next().await {
-            let part = part.map_err(|error| broken(&file.url, &error))?;
-            content.write_all(&part).map_err(|error| {
-                let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-                let code = if is_full { "DiskFull" } else { "ResourceFileWriteFailed" };
-                let detail = format!("{}: {error}", file.path);
-                Fault::Lasting(failure(code, "A resource file can not be written", &detail))
-            })?;
-        }
-        Ok(())
-    }
-
-    async fn get(&self, url: &str) -> Result<reqwest::Response, Fault> {
-        let client = self.client().map_err(|error| {
-            let message = "The settings for downloads make no sense";
-            Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(&error)))
-        })?;
+    async fn get_list(&self, url: &str) -> Result<reqwest::Response, Fault> {
+        let client = self.transfer.client().map_err(|error| no_client(&error))?;
         let response = client.get(url).send().await.map_err(|error| broken(url, &error))?;
         let status = response.status();
         if status.is_success() {
@@ -200,85 +163,23 @@ impl Fetcher {
         }
         let detail = format!("{status} {}", without_query(url));
         let failed = |code, message| failure(code, message, &detail);
+        let misc = "Miscellaneous error encountered while listing one of the specified Azure Blob \
+                    container(s)";
         Err(match status {
-            StatusCode::NOT_FOUND => {
-                Fault::Lasting(failed("BlobNotFound", "The specified Azure Blob(s) is not found"))
-            }
+            StatusCode::NOT_FOUND => Fault::Lasting(failed(
+                "ResourceContainerNotFound",
+                "One of the specified Azure Blob container(s) is not found",
+            )),
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Fault::Lasting(failed(
-                "BlobAccessDenied",
-                "Access for one of the specified Azure Blob(s) is denied",
+                "ResourceContainerAccessDenied",
+                "Access for one of the specified Azure Blob container(s) is denied",
             )),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Fault::Passing(failed("BlobDownloadTimedOut", "The download was put off too often"))
+                Fault::Passing(failed(LIST_ERROR, misc))
             }
-            status => {
-                let message = "Miscellaneous error encountered while downloading one of the \
-                               specified Azure Blob(s)";
-                let failure = failed("BlobDownloadMiscError", message);
-                if status.is_server_error() {
-                    Fault::Passing(failure)
-                } else {
-                    Fault::Lasting(failure)
-                }
-            }
+            status if status.is_server_error() => Fault::Passing(failed(LIST_ERROR, misc)),
+            _ => Fault::Lasting(failed(LIST_ERROR, misc)),
         })
-    }
-
-    fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = build_client(&self.settings)?;
-        Ok(self.client.get_or_init(|| client))
-    }
-}
-
-/// A client that knows nothing of the agent's own environment.
-fn build_client(settings: &[EnvironmentSetting]) -> Result<reqwest::Client, reqwest::Error> {
-    let value = |names: [&str; 2]| {
-        let mut found = names.iter().filter_map(|name| {
-            settings.iter().rev().find(|setting| setting.name == *name && !setting.value.is_empty())
-        });
-        found.next().map(|setting| setting.value.as_str())
-    };
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-        .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX));
-    let direct = value(["NO_PROXY", "no_proxy"]).and_then(reqwest::NoProxy::from_string);
-    if let Some(proxy) = value(["HTTPS_PROXY", "https_proxy"]) {
-        builder = builder.proxy(reqwest::Proxy::https(proxy)?.no_proxy(direct.clone()));
-    }
-    if let Some(proxy) = value(["HTTP_PROXY", "http_proxy"]) {
-        builder = builder.proxy(reqwest::Proxy::http(proxy)?.no_proxy(direct));
-    }
-    let bundle = value(["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]);
-    if let Some(pem) = bundle.and_then(|path| std::fs::read(path).ok()) {
-        builder = builder.tls_built_in_root_certs(false);
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build()
-}
-
-/// Tries until it succeeds, can not succeed, or was tried often enough.
-async fn again<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, FailureInfo>
-where
-    F: Future<Output = Result<T, Fault>>,
-{
-    let mut n_tries = 1;
-    loop {
-        match attempt().await {
-            Ok(value) => return Ok(value),
-            Err(Fault::Lasting(failure)) => return Err(failure),
-            Err(Fault::Passing(failure)) if n_tries == TRIES_MAX => return Err(failure),
-            Err(Fault::Passing(_)) => {
-                clock::sleep(Duration::from_millis(PAUSE_MS << (n_tries - 1))).await;
-                n_tries += 1;
-            }
-        }
     }
 }
 
@@ -287,27 +188,15 @@ fn parse(url: &str) -> Result<Parts, FailureInfo> {
     Parts::parse(url).ok_or_else(|| failure("BlobDownloadMiscError", message, without_query(url)))
 }
 
+fn no_client(error: &reqwest::Error) -> Fault {
+    let message = "The settings for downloads make no sense";
+    Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(error)))
+}
+
 fn broken(url: &str, error: &reqwest::Error) -> Fault {
     let code = if error.is_timeout() { "BlobDownloadTimedOut" } else { "BlobDownloadMiscError" };
     let detail = format!("{}: {}", without_query(url), with_causes(error));
     Fault::Passing(failure(code, "A resource file can not be downloaded", &detail))
-}
-
-/// A URL without its signature.
-fn without_query(url: &str) -> &str {
-    url.split_once('?').map_or(url, |(address, _)| address)
-}
-
-/// What an error and its causes say, without URLs: they may hold a signature.
-fn with_causes(error: &reqwest::Error) -> String {
-    use std::error::Error as _;
-    let mut texts = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    if texts.is_empty() { "no answer".to_owned() } else { texts.join(": ") }
 }
 
 fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {

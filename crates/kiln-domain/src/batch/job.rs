@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auto_pool::{self, AutoPoolSpec};
 use super::command::EnvironmentSetting;
+use super::job_manager::JobManagerSpec;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use super::task::FailureInfo;
 use crate::rejection::Rejection;
@@ -37,6 +38,8 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// The task that is added with it.
+    pub job_manager_task: Option<JobManagerSpec>,
     /// What prepares a node for its tasks.
     pub job_preparation_task: Option<PreparationSpec>,
     /// What clears away what its tasks leave behind on a node.
@@ -330,6 +333,9 @@ pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_numbers(spec)?;
     preparation::admit(spec)?;
+    if let Some(manager) = &spec.job_manager_task {
+        preparation::admit_task_id(spec, &manager.id)?;
+    }
     auto_pool::check(&spec.pool_info)
 }
 

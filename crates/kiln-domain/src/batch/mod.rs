@@ -5,6 +5,7 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+pub mod application;
 pub mod attempt;
 pub mod auto_pool;
 pub mod change;
@@ -14,12 +15,14 @@ pub mod image;
 pub mod job;
 pub mod job_change;
 pub mod job_end;
+pub mod job_manager;
 pub mod job_schedule;
 pub mod needs;
 pub mod node;
 pub mod pool;
 pub mod preparation;
 pub mod recurrence;
+pub mod sizing;
 pub mod start_task;
 pub mod task;
 pub mod usage;

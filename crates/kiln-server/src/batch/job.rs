@@ -24,6 +24,7 @@ use super::page::Page;
 use super::pool::{self, NewPool};
 use super::spec::{self, Edit};
 use super::statistics;
+use super::task::{self, NewTask};
 use super::unoffered;
 use crate::{clock, kept};
 
@@ -35,67 +36,70 @@ pub(crate) struct NewJob {
     document: Value,
     /// The pool that runs it.
     pool_id: String,
-    /// Where that pool comes from.
-    pool: JobPool,
+    /// The pool that is made with it.
+    pool: Option<NewPool>,
+    /// The task that is added with it.
+    manager: Option<NewTask>,
     /// The job schedule that makes it.
     schedule_key: Option<i64>,
-}
-
-/// Where the pool of a new job comes from.
-enum JobPool {
-    /// It is there, or may be there later.
-    Named,
-    /// It is made with the job.
-    Made(NewPool),
-    /// It can not be made.
-    Refused(Rejection),
+    /// Why it is over as soon as it is there.
+    refused: Option<Rejection>,
 }
 
 impl NewJob {
-    /// A job as this document describes it, whose auto pool would have an id with `unique` in it.
+    /// A job that a client adds, now or by a schedule; what is made for it has `unique` in its
+    /// name.
     ///
     /// # Errors
     /// When no job may be so, whatever else there is.
     pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
         unoffered::check_job(&document)?;
-        let spec: JobSpec = spec::read(&document, "job specification")?;
-        job::admit(&spec)?;
-        let new = Self::of(document, spec, unique)?;
-        match new.pool {
-            JobPool::Refused(rejection) => Err(rejection.into()),
-            JobPool::Named | JobPool::Made(_) => Ok(new),
-        }
+        let mut new = Self::read(document, None)?;
+        job::admit(&new.spec)?;
+        new.complete(None, unique)?;
+        Ok(new)
     }
 
     /// A job that a schedule makes, whose specification was admitted with the schedule's;
-    /// `pool_id` names the pool that the schedule has already.
+    /// `shared_pool` is the pool that the schedule has for all its jobs.
     pub(crate) fn of_schedule(
         document: Value,
         schedule_key: i64,
-        pool_id: Option<String>,
+        shared_pool: Option<String>,
         unique: &str,
     ) -> Result<Self, StoreError> {
-        let spec = JobSpec::deserialize(&document)
-            .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
-        let schedule_key = Some(schedule_key);
-        if let Some(pool_id) = pool_id {
-            return Ok(Self { spec, document, pool_id, pool: JobPool::Named, schedule_key });
+        let mut new = Self::read(document, Some(schedule_key))?;
+        // An earlier version of Kiln may have admitted what this one does not.
+        if let Err(failed) = new.complete(shared_pool, unique) {
+            new.refused = Some(failed.into_rejection()?);
         }
-        Ok(Self { schedule_key, ..Self::of(document, spec, unique)? })
+        Ok(new)
     }
 
-    fn of(document: Value, spec: JobSpec, unique: &str) -> Result<Self, StoreError> {
-        let info = &spec.pool_info;
-        let Some(auto) = &info.auto_pool_specification else {
-            let pool_id = info.pool_id.clone().unwrap_or_default();
-            return Ok(Self { spec, document, pool_id, pool: JobPool::Named, schedule_key: None });
-        };
-        let pool_id = auto.pool_id(unique);
-        let pool = match auto_pool::described(&document, &pool_id) {
-            Ok(pool) => JobPool::Made(pool),
-            Err(failed) => JobPool::Refused(failed.into_rejection()?),
-        };
-        Ok(Self { spec, document, pool_id, pool, schedule_key: None })
+    fn read(document: Value, schedule_key: Option<i64>) -> Result<Self, StoreError> {
+        let spec = JobSpec::deserialize(&document)
+            .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
+        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
+        let (pool, manager, refused) = (None, None, None);
+        Ok(Self { spec, document, pool_id, pool, manager, schedule_key, refused })
+    }
+
+    /// Describes what is made with the job.
+    fn complete(&mut self, shared_pool: Option<String>, unique: &str) -> Result<(), OpError> {
+        if let Some(auto) = &self.spec.pool_info.auto_pool_specification {
+            self.pool_id = shared_pool.clone().unwrap_or_else(|| auto.pool_id(unique));
+            if shared_pool.is_none() {
+                self.pool = Some(auto_pool::described(&self.document, &self.pool_id)?);
+            }
+        }
+        self.manager = task::manager_of(&self.document, &self.spec)?;
+        // The job shows its manager with the retries that it has, whatever becomes of its own.
+        let limits = self.document.pointer_mut("/jobManagerTask/constraints");
+        if let Some(limits) = limits.and_then(Value::as_object_mut) {
+            let retries = self.spec.constraints.max_task_retry_count;
+            limits.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
+        }
+        Ok(())
     }
 }
 
@@ -283,14 +287,14 @@ pub(super) fn find(view: &View<'_>, account: &str, job_id: &str) -> Result<Job, 
     Ok(view.job(account, job_id)?.ok_or_else(not_found)?)
 }
 
-/// Adds a job whose id is free: the one way in which a job comes to be.
+/// Adds a job whose id is free, with its manager: the one way in which a job comes to be.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
     account: &str,
     new: NewJob,
     now: Timestamp,
 ) -> Result<Job, StoreError> {
-    let NewJob { spec, document, pool_id, pool, schedule_key } = new;
+    let NewJob { spec, document, pool_id, pool, manager, schedule_key, mut refused } = new;
     let mut job = Job {
         key: 0,
         account: account.to_owned(),
@@ -299,20 +303,20 @@ pub(crate) fn insert(
         schedule_key,
         life: JobLife::new(pool_id, now),
     };
-    let refused = match pool {
-        JobPool::Named => None,
-        JobPool::Made(pool) => match pool::insert(tx, account, &pool, now) {
-            Ok(()) => None,
-            Err(failed) => Some(failed.into_rejection()?),
-        },
-        JobPool::Refused(rejection) => Some(rejection),
-    };
-    if let Some(rejection) = refused {
-        let error = scheduling_error(&rejection);
+    if let (Some(pool), None) = (&pool, &refused)
+        && let Err(failed) = pool::insert(tx, account, pool, now)
+    {
+        refused = Some(failed.into_rejection()?);
+    }
+    if let Some(rejection) = &refused {
+        let error = scheduling_error(rejection);
         job.life = job::step(&job, JobFact::Unschedulable(error), now).unwrap_or(job.life);
     }
     job.key = tx.insert_job(&job)?;
     tx.announce(job_life::change(&job, &spec));
+    if let (Some(manager), None) = (manager, refused) {
+        task::keep_new(tx, &job, &spec, manager, now)?;
+    }
     // Its time may run out, or it may have to end as soon as it has no tasks.
     tx.announce(Change::JobEnd { job_key: job.key });
     Ok(job)

@@ -20,10 +20,10 @@ use super::answer::Answer;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
-use super::job::NewJob;
+use super::job::{self as jobs, NewJob};
+use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
-use super::{job as jobs, job_life};
 use crate::kept;
 
 /// Why the job of a schedule ends that is terminated.

@@ -1,6 +1,7 @@
 //! The Batch endpoint: one function for each operation.
 
 mod answer;
+mod application;
 mod authenticate;
 mod auto_pool;
 mod call;
@@ -13,8 +14,10 @@ mod job_life;
 mod job_schedule;
 mod node;
 mod outbox;
+mod package;
 mod page;
 mod pool;
+mod preparation;
 mod spec;
 mod statistics;
 mod task;
@@ -108,6 +111,9 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
+        ("GET", ["applications"]) => application::list(call),
+        ("GET", ["applications", id]) => application::get(call, id),
+
         ("POST", ["jobschedules"]) => job_schedule::add(call).await,
         ("GET", ["jobschedules"]) => job_schedule::list(call),
         ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
@@ -126,7 +132,13 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         }
         ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
 
+        (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
+
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
+
+        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
+            preparation::list(call, job)
+        }
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,
@@ -141,6 +153,25 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
             file::of_task(call, verb, job, task, path).await
         }
 
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Kiln's own operations: what Azure does in its management plane.
+async fn own(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("GET", ["applications"]) => package::applications(call),
+        ("PUT", ["applications", id]) => package::put_application(call, id).await,
+        ("PATCH", ["applications", id]) => package::update_application(call, id).await,
+        ("DELETE", ["applications", id]) => package::delete_application(call, id).await,
+        ("PUT", ["applications", id, "versions", version]) => package::put(call, id, version).await,
+        ("GET", ["applications", id, "versions", version]) => package::get(call, id, version),
+        ("DELETE", ["applications", id, "versions", version]) => {
+            package::delete(call, id, version).await
+        }
+        ("POST", ["applications", id, "versions", version, "activate"]) => {
+            package::activate(call, id, version).await
+        }
         _ => Err(call.not_offered()),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::node::Treatment;
 use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, Targets};
 use kiln_domain::rejection::Rejection;
 use kiln_domain::span::Span;
@@ -152,7 +153,11 @@ pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal
                 dedicated: dedicated.unwrap_or(pool.life.targets.dedicated),
                 low_priority: low_priority.unwrap_or(pool.life.targets.low_priority),
             };
-            let life = pool::step(&pool, PoolFact::Resized { targets, timeout }, now)?;
+            let life = pool::step(
+                &pool,
+                PoolFact::Resized { targets, timeout, treatment: Treatment::Requeue },
+                now,
+            )?;
             tx.update_pool(pool.key, &life)?;
             tx.announce(Change::PoolSize { pool_key: pool.key });
             Ok::<_, OpError>(life.modified_at)

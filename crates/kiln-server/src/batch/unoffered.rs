@@ -17,8 +17,13 @@ const OF_POOLS: &[&str] = &[
 ];
 
 /// Members of a job.
-const OF_JOBS: &[&str] =
-    &["/jobManagerTask", "/jobPreparationTask", "/jobReleaseTask", "/usesTaskDependencies"];
+const OF_JOBS: &[&str] = &[
+    "/jobPreparationTask/containerSettings",
+    "/jobPreparationTask/userIdentity/username",
+    "/jobReleaseTask/containerSettings",
+    "/jobReleaseTask/userIdentity/username",
+    "/usesTaskDependencies",
+];
 
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
@@ -28,7 +33,6 @@ const OF_TASKS: &[&str] = &[
     "/dependsOn",
     "/exitConditions",
     "/multiInstanceSettings",
-    "/outputFiles",
     "/userIdentity/username",
 ];
 
@@ -54,12 +58,14 @@ pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     if on_failure.is_some_and(|action| action != "noaction") {
         return Err(not_offered("/onTaskFailure"));
     }
-    Ok(())
+    check_resource_files(document.get("jobPreparationTask"), "jobPreparationTask.")?;
+    check_resource_files(document.get("jobReleaseTask"), "jobReleaseTask.")
 }
 
 /// Refuses a task that asks for what is not there.
 pub(super) fn check_task(document: &Value) -> Result<(), Rejection> {
     check(document, OF_TASKS)?;
+    check_output_files(document)?;
     check_resource_files(Some(document), "")
 }
 
@@ -77,6 +83,16 @@ fn check_resource_files(task: Option<&Value>, prefix: &str) -> Result<(), Reject
         if files.into_iter().flatten().any(|file| file.get(member).is_some_and(asks)) {
             return Err(Rejection::NotOffered { name: format!("{prefix}resourceFiles.{member}") });
         }
+    }
+    Ok(())
+}
+
+/// The identities of containers of output files.
+fn check_output_files(task: &Value) -> Result<(), Rejection> {
+    let files = task.get("outputFiles").and_then(Value::as_array);
+    let identity = "/destination/container/identityReference";
+    if files.into_iter().flatten().any(|file| file.pointer(identity).is_some_and(asks)) {
+        return Err(not_offered(&format!("/outputFiles{identity}")));
     }
     Ok(())
 }

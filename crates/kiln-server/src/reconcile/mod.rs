@@ -8,8 +8,10 @@ mod job_end;
 mod job_schedule;
 mod nodes;
 mod pool_size;
+mod unheard;
 
 pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
-pub use nodes::{end_unheard, recover, run as nodes};
+pub use nodes::{recover, run as nodes};
 pub use pool_size::run as pool_size;
+pub use unheard::{Unheard, run as unheard};

@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::http::{Handler, Listener, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
 use crate::server::Server;
 use crate::signals::Signals;
 use crate::{clock, dispatch, hidden, link, reconcile};
@@ -80,11 +81,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         accounts: state.accounts,
         signals: state.signals,
         links: Links::default(),
+        unheard: reconcile::Unheard::default(),
         provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
         hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
+        blobs: blob.clone(),
+        blob_links: BlobLinks::new(blob_url.clone()),
         config,
     });
     let batch = BatchService::new(Arc::clone(&server));
@@ -102,6 +106,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(dispatch::run(Arc::clone(&server)));
     loops.spawn(reconcile::pool_size(Arc::clone(&server)));
     loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::unheard(Arc::clone(&server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
     let stopped = stop.clone();

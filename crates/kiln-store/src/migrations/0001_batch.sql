@@ -22,7 +22,9 @@ CREATE TABLE node (
     id       TEXT NOT NULL PRIMARY KEY,
     pool_key INTEGER NOT NULL REFERENCES pool (key),
     life     TEXT NOT NULL,
-    secret   TEXT NOT NULL
+    secret   TEXT NOT NULL,
+    -- The start task of its latest boot, as its pool had it then.
+    start_task TEXT
 ) WITHOUT ROWID;
 
 CREATE INDEX node_of_pool ON node (pool_key, id);

@@ -1,6 +1,7 @@
 //! One file for each resource: its rows and the SQL that reads and writes them.
 
 pub(crate) mod account;
+mod application;
 mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;
@@ -11,5 +12,6 @@ mod node;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
+mod preparation;
 pub(crate) mod task;
 pub(crate) mod usage;

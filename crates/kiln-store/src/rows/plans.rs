@@ -3,11 +3,13 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
@@ -52,6 +54,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     let connection = database();
     let mut tx = Tx::new(&connection);
     accounts(&mut tx).expect("accounts");
+    applications(&mut tx).expect("applications");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
     job_schedules(&mut tx).expect("job schedules");
@@ -101,6 +104,7 @@ fn plan_of(connection: &Connection, sql: &str) -> Vec<String> {
 fn n_statements_in_the_source() -> usize {
     [
         include_str!("account.rs"),
+        include_str!("application.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
         include_str!("extent.rs"),
@@ -108,6 +112,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("job_schedule.rs"),
         include_str!("node.rs"),
         include_str!("pool.rs"),
+        include_str!("preparation.rs"),
         include_str!("task.rs"),
         include_str!("usage.rs"),
     ]
@@ -129,6 +134,21 @@ fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn applications(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = ApplicationLife::new(Timestamp(0));
+    let key = tx.insert_application("a", "app", &life)?;
+    tx.application("a", "APP")?;
+    tx.applications_after("a", "", 9)?;
+    tx.update_application(key, &life)?;
+    let (account, container, name) = ("s".to_owned(), "c".to_owned(), "1".to_owned());
+    let life = PackageLife::new(PackageBlob { account, container, name }, Timestamp(0));
+    tx.put_package(key, "1", &life)?;
+    tx.packages(key)?;
+    let package = tx.package(key, "1")?.ok_or(StoreError::Closed)?;
+    tx.delete_package(&package)?;
+    tx.delete_application(key)
+}
+
 fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#)
         .map_err(|cause| StoreError::Damaged { what: "specification", cause })?;
@@ -139,12 +159,15 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.pools_after("a", "", 9)?;
     tx.all_pools()?;
     tx.update_pool(key, &life)?;
+    tx.update_pool_spec(key, "{}")?;
     let life = NodeLife::new(1, true, 1, Timestamp(0));
-    let node = Node { id: "n".to_owned(), pool_key: key, secret: String::new(), life };
+    let node =
+        Node { id: "n".to_owned(), pool_key: key, secret: String::new(), start_task: None, life };
     tx.insert_node(&node)?;
     tx.node("n")?;
     tx.nodes_of_pool(key)?;
     tx.update_node("n", &node.life)?;
+    tx.update_node_start_task("n", Some("{}"))?;
     tx.delete_node("n")?;
     tx.delete_pool(key)
 }
@@ -193,7 +216,20 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
     tx.delete_task(&task)?;
+    preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
+    let life = PreparationLife::new("p".to_owned());
+    tx.put_preparation(&Preparation { job_key, node_id: "n".to_owned(), life })?;
+    tx.preparation(job_key, "n")?;
+    tx.preparations_after(job_key, "", 9)?;
+    tx.lasting_preparations(job_key, 9)?;
+    tx.releasing_preparations(job_key, 9)?;
+    tx.preparations_of_node("n")?;
+    tx.excluded_nodes(job_key)?;
+    Ok(())
 }
 
 fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {

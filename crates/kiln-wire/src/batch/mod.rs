@@ -5,6 +5,7 @@
 //! know (`certificateReferences`, `resourceTags`): those pass through for the clients that
 //! know them and are hidden from the others.
 
+pub mod application;
 mod casing;
 mod changes;
 mod contract;
@@ -21,6 +22,7 @@ pub mod metadata;
 pub mod node;
 pub mod odata;
 pub mod pool;
+pub mod preparation;
 mod resource;
 mod secrets;
 mod shape;

@@ -52,10 +52,12 @@ impl AttemptId {
         }
     }
 
-    /// Whether both run in the same directory: they are of the same task, or of one that has
-    /// the name of a task that was deleted.
-    pub fn is_same_task(&self, other: &Self) -> bool {
-        self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
+    /// Whether it may begin only once nothing is left of `other`, which is stopped for it: they
+    /// run in the same directory, being of the same task, or of one that has the name of a task
+    /// that was deleted; or it is the release of a job, which comes after all else of the job.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        let is_same_task = self.task_id == other.task_id && self.kind == other.kind;
+        self.job_key == other.job_key && (is_same_task || self.kind == AttemptKind::Release)
     }
 }
 
@@ -122,6 +124,9 @@ pub enum ToAgent {
         /// Which.
         stream: u64,
     },
+    /// Answer with [`Report::RetentionOver`] once nothing runs and the directory of no task is
+    /// kept any more. Repeats are ignored.
+    AwaitRetention,
     /// All reports up to this number are durable: forget them.
     Acknowledge {
         /// Number of the last report that is kept.
@@ -160,6 +165,12 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// The directory of the job's preparation task, for those that run after it.
+    #[serde(default)]
+    pub preparation_directory: Option<String>,
+    /// Whether a failed run is followed by another, to which output files are left.
+    #[serde(default)]
+    pub may_run_again: bool,
 }
 
 /// A question about files below the node's root.
@@ -310,12 +321,22 @@ pub struct Hello {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Report {
+    /// What ran before a boot that is not the first has ended; the node is being made.
+    BootBegan {
+        /// Which boot.
+        boot: u32,
+        /// When.
+        at: Timestamp,
+    },
     /// The view and directories stand; the start task, if any, begins.
     Booted {
         /// Which boot.
         boot: u32,
         /// When.
         at: Timestamp,
+        /// Whether there were no files of an earlier boot.
+        #[serde(default)]
+        is_fresh: bool,
     },
     /// The node can not be made ready.
     BootFailed {
@@ -331,6 +352,9 @@ pub enum Report {
         /// How it stands.
         info: StartTaskInfo,
     },
+    /// The directories of all tasks were kept for long enough: the answer to
+    /// [`ToAgent::AwaitRetention`].
+    RetentionOver,
     /// An attempt began: its files are being fetched.
     Started {
         /// Which.
