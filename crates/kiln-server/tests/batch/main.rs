@@ -16,6 +16,8 @@ mod jobs;
 mod lists;
 mod nodes;
 mod packages;
+mod pool_changes;
+mod pool_sizes;
 mod pools;
 mod preparation;
 mod recorded;
