@@ -1,12 +1,10 @@
-//! Pools: add, get, list, resize, delete.
+//! Pools: add, get, list, delete.
 
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::node::Treatment;
-use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, Targets};
+use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec};
 use kiln_domain::rejection::Rejection;
-use kiln_domain::span::Span;
 use kiln_store::View;
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::odata::List;
@@ -83,48 +81,6 @@ pub(super) fn exists(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let pool = call.server.store.read(|view| find(view, &call.account, pool_id))?;
     conditions.check(pool.life.modified_at)?;
     Ok(Answer::new(200).revision(pool.life.modified_at))
-}
-
-/// `POST /pools/P/resize`.
-pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
-    let body = call.lift(Shape::PoolResize)?;
-    unoffered::check_resize(&body)?;
-    spec::refuse_negative_counts(&body)?;
-    let targets = |name: &str| {
-        body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX))
-    };
-    let (dedicated, low_priority) =
-        (targets("targetDedicatedNodes"), targets("targetLowPriorityNodes"));
-    if dedicated.is_none() && low_priority.is_none() {
-        return Err(Refusal::missing_property("targetDedicatedNodes"));
-    }
-    let timeout = body.get("resizeTimeout").and_then(Value::as_str).and_then(Span::parse);
-    if let Some(timeout) = timeout {
-        pool::check_timeout(timeout)?;
-    }
-    let conditions = Conditions::of(call)?;
-    let (account, pool_id, now) = (call.account.clone(), pool_id.to_owned(), call.now);
-    let modified_at = call
-        .server
-        .store
-        .write(move |tx| {
-            let pool = find(tx, &account, &pool_id)?;
-            conditions.check(pool.life.modified_at)?;
-            let targets = Targets {
-                dedicated: dedicated.unwrap_or(pool.life.targets.dedicated),
-                low_priority: low_priority.unwrap_or(pool.life.targets.low_priority),
-            };
-            let life = pool::step(
-                &pool,
-                PoolFact::Resized { targets, timeout, treatment: Treatment::Requeue },
-                now,
-            )?;
-            tx.update_pool(pool.key, &life)?;
-            tx.announce(Change::PoolSize { pool_key: pool.key });
-            Ok::<_, OpError>(life.modified_at)
-        })
-        .await?;
-    Ok(Answer::done(202, call, modified_at))
 }
 
 /// `DELETE /pools/P`.

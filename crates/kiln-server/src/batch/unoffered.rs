@@ -43,15 +43,6 @@ pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
     check_resource_files(document.get("startTask"), "startTask.")
 }
 
-/// Refuses a resize that asks for what is not there: tasks on nodes that go are requeued.
-pub(super) fn check_resize(document: &Value) -> Result<(), Rejection> {
-    let option = document.get("nodeDeallocationOption").and_then(Value::as_str);
-    if option.is_some_and(|option| option != "requeue") {
-        return Err(not_offered("/nodeDeallocationOption"));
-    }
-    Ok(())
-}
-
 /// Refuses a job that asks for what is not there.
 pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     check(document, OF_JOBS)?;
