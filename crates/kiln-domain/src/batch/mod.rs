@@ -17,6 +17,8 @@ pub mod job_change;
 pub mod job_end;
 pub mod job_manager;
 pub mod job_schedule;
+#[cfg(test)]
+mod job_walks;
 pub mod needs;
 pub mod node;
 pub mod pool;

@@ -21,6 +21,7 @@ mod pool_sizes;
 mod pools;
 mod preparation;
 mod recorded;
+mod recorded_jobs;
 mod refusals;
 mod restart;
 mod rig;
