@@ -7,6 +7,7 @@
 
 pub mod application;
 pub mod attempt;
+pub mod auto_pool;
 pub mod change;
 pub mod command;
 pub mod deallocation;

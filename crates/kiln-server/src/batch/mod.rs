@@ -3,6 +3,7 @@
 mod answer;
 mod application;
 mod authenticate;
+mod auto_pool;
 mod call;
 mod conditions;
 mod error;
@@ -31,6 +32,7 @@ use kiln_wire::batch::error::Refusal;
 use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
+pub(crate) use auto_pool::{release as release_auto_pool, release_with_schedule};
 use call::Call;
 pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{

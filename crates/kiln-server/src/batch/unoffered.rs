@@ -22,7 +22,6 @@ const OF_JOBS: &[&str] = &[
     "/jobPreparationTask/userIdentity/username",
     "/jobReleaseTask/containerSettings",
     "/jobReleaseTask/userIdentity/username",
-    "/poolInfo/autoPoolSpecification",
     "/usesTaskDependencies",
 ];
 
