@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::command::StartTaskSpec;
+use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::task::NameValue;
 use super::vm_size;
@@ -257,6 +257,9 @@ impl PoolLife {
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_slots(spec)?;
+    if let Some(start_task) = &spec.start_task {
+        check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
+    }
     check_timeout(spec.resize_timeout)
 }
 
