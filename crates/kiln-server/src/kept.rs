@@ -1,5 +1,6 @@
 //! What the rules read of documents that are kept.
 
+use kiln_domain::batch::auto_pool::AutoPoolSpec;
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{Job, JobSpec, JobState};
@@ -8,6 +9,7 @@ use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::{Pool, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::{StoreError, View};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -35,6 +37,17 @@ pub(crate) fn document_of_job(schedule: &Value, job_id: &str) -> Value {
     document
 }
 
+/// The auto pool that jobs of a schedule have, if they have one.
+pub(crate) fn auto_pool_of_schedule(
+    schedule: &JobSchedule,
+) -> Result<Option<AutoPoolSpec>, StoreError> {
+    let document = document(&schedule.document, "job schedule specification")?;
+    let auto = document.pointer("/jobSpecification/poolInfo/autoPoolSpecification");
+    auto.map(AutoPoolSpec::deserialize)
+        .transpose()
+        .map_err(|cause| StoreError::Damaged { what: "auto pool specification", cause })
+}
+
 /// The job of a schedule that has not completed: the last one it made, if any.
 pub(crate) fn running_job(
     view: &View<'_>,
@@ -53,6 +66,14 @@ pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
 /// What the end of a task means.
 pub(crate) fn exit_spec(task: &Task) -> Result<ExitSpec, StoreError> {
     read(&task.document, "exit conditions")
+}
+
+/// The task of a job at this JSON pointer of its specification, as a node runs it.
+pub(crate) fn task_of_job(job: &Job, pointer: &str) -> Result<TaskSpec, StoreError> {
+    let what = "job specification";
+    let mut document: Value = read(&job.document, what)?;
+    let task = document.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    serde_json::from_value(task).map_err(|cause| StoreError::Damaged { what, cause })
 }
 
 /// The start task that a node of a pool runs when it boots now, and whether it must succeed

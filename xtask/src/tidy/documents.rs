@@ -8,11 +8,14 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 12] = [
     ("image", "images"),
     ("pool", "pools"),
+    ("pool_change", "changes of pools"),
+    ("pool_size", "sizes of pools"),
     ("node", "nodes"),
     ("job", "jobs"),
+    ("preparation", "preparation and release of jobs"),
     ("job_schedule", "job schedules"),
     ("task", "tasks"),
     ("application", "applications"),

@@ -6,6 +6,7 @@ use kiln_domain::batch::dependencies::{Dependencies, DependencySpec};
 use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{self, Job, JobSpec};
 use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
+use kiln_domain::batch::preparation;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
@@ -280,6 +281,7 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
+    preparation::admit_task_id(job_spec, &new.spec.id)?;
     new.dependencies.admit_to(&job.id, job_spec.uses_task_dependencies)?;
     new.exit.admit_to(job_spec.on_task_failure)?;
     let task_id = new.spec.id.clone();

@@ -22,10 +22,12 @@ pub mod metadata;
 pub mod node;
 pub mod odata;
 pub mod pool;
+pub mod preparation;
 mod resource;
 mod secrets;
 mod shape;
 pub mod statistics;
+pub mod survey;
 pub mod task;
 
 pub use contract::{Operation, members, operation_of, operations};
