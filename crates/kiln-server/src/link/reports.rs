@@ -116,12 +116,19 @@ pub fn treat_tasks(
     treatment: Treatment,
     now: Timestamp,
 ) -> Result<Vec<AttemptId>, StoreError> {
-    let fact = match treatment {
-        Treatment::Requeue => TaskFact::Requeued,
-        Treatment::Terminate => TaskFact::Terminated,
-        Treatment::TaskCompletion | Treatment::RetainedData => return Ok(Vec::new()),
-    };
-    take_tasks_off(tx, node_id, node_life, &fact, now)
+    match end_of_tasks(treatment) {
+        Some(fact) => take_tasks_off(tx, node_id, node_life, &fact, now),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// How an operation ends the tasks that run; `None` when it waits for them.
+pub fn end_of_tasks(treatment: Treatment) -> Option<TaskFact> {
+    match treatment {
+        Treatment::Requeue => Some(TaskFact::Requeued),
+        Treatment::Terminate => Some(TaskFact::Terminated),
+        Treatment::TaskCompletion | Treatment::RetainedData => None,
+    }
 }
 
 /// Takes all tasks off a node, by the same fact; gives the runs that this ends.
