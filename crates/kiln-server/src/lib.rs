@@ -19,6 +19,8 @@ pub mod intercept;
 mod kept;
 pub mod link;
 pub mod reconcile;
+pub mod samples;
+pub mod scaling;
 mod secrets;
 pub mod server;
 pub mod signals;

@@ -12,6 +12,7 @@ use kiln_wire::node::NodeConfig;
 use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::link::Links;
+use crate::samples::Samples;
 use crate::signals::Signals;
 
 /// What the parts of the server share.
@@ -39,6 +40,8 @@ pub struct Server {
     pub batch_url: String,
     /// Numbers the tasks in the order in which they came.
     pub task_sequence: AtomicI64,
+    /// Samples of the pools that size themselves.
+    pub samples: Samples,
 }
 
 impl Server {

@@ -19,6 +19,7 @@ pub mod node;
 pub mod pool;
 pub mod preparation;
 pub mod recurrence;
+pub mod scaling;
 pub mod start_task;
 pub mod task;
 pub mod usage;

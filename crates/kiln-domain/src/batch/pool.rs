@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::StartTaskSpec;
+use super::scaling::Scaling;
 use super::task::NameValue;
+use crate::autoscale::Wish;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -134,6 +136,9 @@ pub struct PoolLife {
     pub resize_errors: Vec<ResizeError>,
     /// Nodes it ever had: numbers the next one.
     pub nodes_made: u32,
+    /// What has become of its sizing itself.
+    #[serde(default)]
+    pub scaling: Scaling,
 }
 
 /// How many nodes a pool is to have.
@@ -167,6 +172,8 @@ pub enum PoolFact {
         /// Time after which the resize is given up.
         timeout: Option<Span>,
     },
+    /// Its formula says how large it wants to be.
+    Scaled(Wish),
     /// It has as many nodes as it is to have.
     SizeReached,
     /// The resize ended without reaching its targets.
@@ -192,6 +199,7 @@ impl PoolLife {
             resize_timeout: spec.resize_timeout,
             resize_errors: Vec::new(),
             nodes_made: 0,
+            scaling: Scaling::default(),
         }
     }
 
@@ -263,9 +271,20 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
             modified_at: now,
             ..life.allocating(A::Resizing, now)
         }),
-        (S::Active, A::Resizing | A::Stopping, F::Resized { .. }) => {
+        (S::Active, A::Resizing | A::Stopping, F::Resized { .. })
+        | (S::Active, A::Stopping, F::Scaled(_)) => {
             Err(Rejection::PoolBeingResized { pool: pool.id.clone() })
         }
+        // A formula may change its mind while the pool is on its way. No client changed the
+        // pool, so its tag stays.
+        (S::Active, A::Steady | A::Resizing, F::Scaled(wish)) if wish.targets != life.targets => {
+            Ok(PoolLife {
+                targets: wish.targets,
+                resize_errors: Vec::new(),
+                ..life.allocating(A::Resizing, now)
+            })
+        }
+        (S::Active, A::Steady | A::Resizing, F::Scaled(_)) => Ok(life),
         (S::Active, A::Resizing | A::Stopping, F::SizeReached) => {
             Ok(life.allocating(A::Steady, now))
         }
@@ -284,9 +303,11 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
             modified_at: now,
             ..life.allocating(A::Resizing, now)
         }),
-        (S::Deleting, A::Steady | A::Resizing | A::Stopping, F::Resized { .. } | F::Deleted) => {
-            Err(Rejection::PoolBeingDeleted { pool: pool.id.clone() })
-        }
+        (
+            S::Deleting,
+            A::Steady | A::Resizing | A::Stopping,
+            F::Resized { .. } | F::Scaled(_) | F::Deleted,
+        ) => Err(Rejection::PoolBeingDeleted { pool: pool.id.clone() }),
     }
 }
 

@@ -3,11 +3,13 @@
 //! None takes more than a key from what woke it: it reads the truth again, so that there is
 //! one path for "just happened", "after a restart" and "tried again".
 
+mod autoscale;
 mod deadlines;
 mod job_end;
 mod nodes;
 mod pool_size;
 
+pub use autoscale::run as autoscale;
 pub use job_end::run as job_end;
 pub use nodes::{end_unheard, recover, run as nodes};
 pub use pool_size::run as pool_size;
