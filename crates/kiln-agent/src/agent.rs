@@ -50,6 +50,8 @@ pub(crate) struct Agent {
     attempts: HashMap<AttemptId, Attempt>,
     ended: VecDeque<AttemptId>,
     retention: Retention,
+    /// Whether the server wants to know when no task has files left.
+    awaits_retention: bool,
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
@@ -91,6 +93,7 @@ impl Agent {
             attempts: HashMap::new(),
             ended: VecDeque::new(),
             retention: Retention::default(),
+            awaits_retention: false,
             waiting: Vec::new(),
             n_attempts: 0,
             work: JoinSet::new(),
@@ -172,6 +175,7 @@ impl Agent {
             if next == Next::Leave {
                 return Ok(());
             }
+            self.tell_of_retention();
         }
     }
 
@@ -223,6 +227,7 @@ impl Agent {
             ToAgent::Run(run) => self.on_run(*run),
             ToAgent::Stop { attempt } => self.on_stop(attempt),
             ToAgent::RemoveDirectory { path } => self.remove_directory(path),
+            ToAgent::AwaitRetention => self.awaits_retention = true,
             ToAgent::Files { stream, request } => {
                 if let (Some(outbox), Ok((node, _))) = (&self.outbox, &self.node) {
                     let pieces = outbox.pieces.clone();
@@ -233,6 +238,14 @@ impl Agent {
             ToAgent::Leave => return Next::Leave,
         }
         Next::Continue
+    }
+
+    fn tell_of_retention(&mut self) {
+        let has_tasks = !self.attempts.is_empty() || !self.waiting.is_empty();
+        if self.awaits_retention && !has_tasks && self.retention.next_in(clock::now()).is_none() {
+            self.awaits_retention = false;
+            self.report(Report::RetentionOver);
+        }
     }
 
     fn remove_due(&mut self) {
@@ -276,6 +289,7 @@ impl Agent {
         }
         if self.boot_number > 0 {
             self.restart_node().await;
+            self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
         }
         self.boot_number = prepare.boot;
         let made = match &self.node {
@@ -363,9 +377,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.directory, run.task.constraints);
         self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move {
-            Some((id, command::run(&boot.node, &boot.fetcher, &command, stopped).await))
-        });
+        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
     }
 
     fn on_stop(&mut self, id: AttemptId) {

@@ -15,6 +15,8 @@ use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
 use crate::node_init::message::SetupKind;
+use crate::transfer::Transfer;
+use crate::upload::Uploader;
 
 /// Directory of the start task below the node's root.
 const START_TASK_DIRECTORY: &str = "startup";
@@ -48,6 +50,8 @@ pub(crate) struct Boot {
     pub(crate) node: Arc<Node>,
     /// Brings files.
     pub(crate) fetcher: Fetcher,
+    /// Keeps files.
+    pub(crate) uploader: Uploader,
     facts: NodeFacts,
 }
 
@@ -66,8 +70,14 @@ impl Boot {
             root: node.root_in_view.clone(),
             given: adopt_program(adopt_certificates(&prepare.environment, &node)?, &node)?,
         };
-        let fetcher = Fetcher::new(prepare.environment.clone());
-        Ok(Self { number: prepare.boot, node, fetcher, facts })
+        let transfer = Arc::new(Transfer::new(prepare.environment.clone()));
+        Ok(Self {
+            number: prepare.boot,
+            node,
+            fetcher: Fetcher::new(Arc::clone(&transfer)),
+            uploader: Uploader::new(transfer),
+            facts,
+        })
     }
 
     /// The start task as a command.
@@ -85,6 +95,8 @@ impl Boot {
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            output_files: Vec::new(),
+            may_run_again: false,
             variables: variables(&self.facts, &facts),
             account,
             time_limit: None,
@@ -108,6 +120,8 @@ impl Boot {
             directory_mode: TASK_MODE,
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            output_files: spec.output_files.clone(),
+            may_run_again: run.may_run_again,
             variables: variables(&self.facts, &facts),
             account,
             time_limit: limit.map(Span::to_std),

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
-use kiln_domain::batch::command::ResourceFile;
+use kiln_domain::batch::command::{OutputFile, ResourceFile};
 use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
@@ -17,6 +17,7 @@ use kiln_domain::time::Timestamp;
 use tokio::sync::watch;
 
 use crate::account::Account;
+use crate::boot::Boot;
 use crate::clock;
 use crate::directory::Directory;
 use crate::environment::MARK;
@@ -41,6 +42,10 @@ pub(crate) struct Command {
     pub(crate) command_line: String,
     /// Files fetched before.
     pub(crate) resource_files: Vec<ResourceFile>,
+    /// Files kept after.
+    pub(crate) output_files: Vec<OutputFile>,
+    /// Whether a failed run is followed by another, to which output files are left.
+    pub(crate) may_run_again: bool,
     /// Variables of its process.
     pub(crate) variables: BTreeMap<String, String>,
     /// Who runs it.
@@ -49,7 +54,7 @@ pub(crate) struct Command {
     pub(crate) time_limit: Option<Duration>,
 }
 
-type Preparation<'a> = Pin<Box<dyn Future<Output = Result<Directory, FailureInfo>> + Send + 'a>>;
+type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, FailureInfo>> + Send + 'a>>;
 
 /// How a command ended.
 #[derive(Clone, Debug)]
@@ -69,25 +74,22 @@ impl From<Outcome> for End {
 
 /// The hands of one attempt.
 struct Hands<'a> {
-    node: &'a Node,
+    boot: &'a Boot,
     command: &'a Command,
-    preparation: Option<Preparation<'a>>,
+    preparation: Option<Step<'a, Directory>>,
+    upload: Option<Step<'a, ()>>,
     directory: Option<Directory>,
     process: Option<Process>,
     began_at: Timestamp,
 }
 
 /// Runs `command` to its end; `stop` becomes true when its end is asked for.
-pub(crate) async fn run(
-    node: &Node,
-    fetcher: &Fetcher,
-    command: &Command,
-    mut stop: watch::Receiver<bool>,
-) -> End {
+pub(crate) async fn run(boot: &Boot, command: &Command, mut stop: watch::Receiver<bool>) -> End {
     let mut hands = Hands {
-        node,
+        boot,
         command,
-        preparation: Some(Box::pin(prepare(node, fetcher, command))),
+        preparation: Some(Box::pin(prepare(&boot.node, &boot.fetcher, command))),
+        upload: None,
         directory: None,
         process: None,
         began_at: clock::now(),
@@ -151,6 +153,11 @@ impl Hands<'_> {
                 Err(failure) => Fact::PrepareFailed(failure),
             };
         }
+        if let Some(upload) = &mut self.upload {
+            let uploaded = upload.await;
+            self.upload = None;
+            return uploaded.map_or_else(Fact::UploadFailed, |()| Fact::Uploaded);
+        }
         let Some(process) = &mut self.process else {
             return std::future::pending().await;
         };
@@ -178,14 +185,30 @@ impl Hands<'_> {
             },
             Effect::Empty => {
                 if let Some(process) = &mut self.process
-                    && let Err(error) = self.node.init.empty(process).await
+                    && let Err(error) = self.boot.node.init.empty(process).await
                 {
                     tracing::error!(%error, "failed to ask for the end of a task's processes");
                 }
                 None
             }
+            Effect::Upload { exit_code } => self.upload(exit_code),
+            Effect::AbandonUpload => {
+                self.upload = None;
+                None
+            }
             Effect::Report(_) => None,
         }
+    }
+
+    /// Begins to upload output files, unless a later run will.
+    fn upload(&mut self, exit_code: i32) -> Option<Fact> {
+        let (boot, command) = (self.boot, self.command);
+        let is_last = exit_code == 0 || !command.may_run_again;
+        if command.output_files.is_empty() || !is_last {
+            return Some(Fact::Uploaded);
+        }
+        self.upload = Some(Box::pin(boot.uploader.upload(&boot.node, command, exit_code)));
+        None
     }
 
     fn end(&self, outcome: Outcome) -> End {
@@ -211,9 +234,9 @@ impl Hands<'_> {
         let (stdout, stderr) =
             (output("stdout.txt").map_err(failed)?, output("stderr.txt").map_err(failed)?);
         let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
-        let place = format!("{}/{}", self.node.root_in_view, command.directory);
+        let place = format!("{}/{}", self.boot.node.root_in_view, command.directory);
         let request = Spawn {
-            id: self.node.init.new_id(),
+            id: self.boot.node.init.new_id(),
             argv,
             environment: settings.collect(),
             mark: format!("{MARK}={place}"),
@@ -222,14 +245,14 @@ impl Hands<'_> {
             is_admin: command.account.is_admin,
             has_group: false,
         };
-        self.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
+        self.boot.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
     }
 }
 
 impl Drop for Hands<'_> {
     fn drop(&mut self) {
         if let Some(process) = &self.process {
-            self.node.init.forget(process);
+            self.boot.node.init.forget(process);
         }
     }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Directory(OwnedFd);
 pub(crate) enum Links {
     /// As long as they stay below.
     Below,
+    /// As if the directory were the root of all.
+    Within,
     /// Not at all.
     Refused,
 }
@@ -46,10 +48,12 @@ impl Directory {
 
     fn open_new(&self, path: &str, flags: OFlags, mode: Mode, links: Links) -> io::Result<OwnedFd> {
         let path = if path.is_empty() { "." } else { path };
-        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        if links == Links::Refused {
-            resolve |= ResolveFlags::NO_SYMLINKS;
-        }
+        let resolve = ResolveFlags::NO_MAGICLINKS
+            | match links {
+                Links::Below => ResolveFlags::BENEATH,
+                Links::Within => ResolveFlags::IN_ROOT,
+                Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+            };
         let mut flags = flags | OFlags::CLOEXEC;
         if !flags.contains(OFlags::PATH) {
             flags |= OFlags::NOCTTY;

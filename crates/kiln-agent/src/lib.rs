@@ -26,6 +26,9 @@ mod readiness;
 mod retention;
 mod start_task;
 mod streams;
+mod transfer;
+mod upload;
+mod url;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

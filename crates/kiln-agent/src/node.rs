@@ -59,6 +59,8 @@ pub(crate) struct Node {
     /// Its first process.
     pub(crate) init: InitClient,
     group: Option<NodeGroup>,
+    /// Process id of the first process on the machine.
+    init_pid: i32,
 }
 
 /// What must be done to end a node.
@@ -169,11 +171,22 @@ impl Node {
             SetupKind::Namespaces | SetupKind::Rootless => format!("/{TASKS_DIRECTORY}"),
             SetupKind::Plain => text(&tasks)?,
         };
-        let node = Arc::new(Self { kind, accounts, root, root_in_view, init, group });
+        let node =
+            Arc::new(Self { kind, accounts, root, root_in_view, init, group, init_pid: pid });
         let mut listener = JoinSet::new();
         let listening = Arc::clone(&node);
         listener.spawn(async move { listening.init.listen(incoming).await });
         Ok((node, Running { init: process, listener }))
+    }
+
+    /// The root of what the node's processes see.
+    pub(crate) fn view(&self) -> io::Result<Directory> {
+        match self.kind {
+            SetupKind::Namespaces | SetupKind::Rootless => {
+                Directory::open_root(Path::new(&format!("/proc/{}/root", self.init_pid)))
+            }
+            SetupKind::Plain => Directory::open_root(Path::new("/")),
+        }
     }
 
     /// Asks for a process.

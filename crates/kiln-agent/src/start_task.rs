@@ -31,11 +31,7 @@ pub(crate) async fn run(
                 let started = begun(retry_count, clock::now());
                 tell(boot, reports, started.clone()).await;
                 let outcome = match boot.start_task_command(spec) {
-                    Ok(command) => {
-                        command::run(&boot.node, &boot.fetcher, &command, stop.clone())
-                            .await
-                            .outcome
-                    }
+                    Ok(command) => command::run(boot, &command, stop.clone()).await.outcome,
                     Err(failure) => Outcome::NotStarted { failure },
                 };
                 info = Some(StartTaskInfo {

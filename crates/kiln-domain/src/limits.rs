@@ -20,8 +20,18 @@ pub const JOB_PRIORITY_MAX: i64 = 1000;
 pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
 /// Characters in the prefix of an auto pool's id.
 pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
+/// Nodes of a pool whose nodes communicate with each other.
+pub const CONNECTED_NODES_MAX: u32 = 100;
+/// Task slots of one node for each of its cores.
+pub const TASK_SLOTS_PER_CORE_MAX: i64 = 4;
 /// Task slots of one node.
 pub const TASK_SLOTS_PER_NODE_MAX: i64 = 256;
+/// Applications of an account.
+pub const APPLICATIONS_MAX: usize = 200;
+/// Packages of an application.
+pub const PACKAGES_PER_APPLICATION_MAX: usize = 40;
+/// Packages that a pool or a task may ask for.
+pub const PACKAGE_REFERENCES_MAX: usize = 10;
 /// Minutes after which an unfinished resize is given up: the least a client may ask for.
 pub const RESIZE_TIMEOUT_MIN_MINUTES: i64 = 5;
 /// Distance between a request's date and ours, in minutes, before it is refused.

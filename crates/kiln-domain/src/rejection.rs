@@ -135,6 +135,67 @@ pub enum Rejection {
         /// The package's version.
         version: String,
     },
+    /// No package of that version.
+    #[error("application `{application}` has no package `{version}`")]
+    PackageNotFound {
+        /// The application.
+        application: String,
+        /// The package's version.
+        version: String,
+    },
+    /// The package's file is not where it was to be uploaded to.
+    #[error("the file of package `{version}` of application `{application}` was not uploaded")]
+    PackageNotUploaded {
+        /// The application.
+        application: String,
+        /// The package's version.
+        version: String,
+    },
+    /// The application does not allow that a version is uploaded again.
+    #[error("packages of application `{application}` may not be uploaded again")]
+    PackageUpdatesOff {
+        /// The application.
+        application: String,
+    },
+    /// References without a version mean this package.
+    #[error("`{version}` is the default version of application `{application}`")]
+    PackageIsDefault {
+        /// The application.
+        application: String,
+        /// The package's version.
+        version: String,
+    },
+    /// A default version must be one that nodes may get.
+    #[error("package `{version}` of application `{application}` is not active")]
+    DefaultVersionNotActive {
+        /// The application.
+        application: String,
+        /// The package's version.
+        version: String,
+    },
+    /// An application goes only without packages.
+    #[error("application `{application}` still has packages")]
+    ApplicationNotEmpty {
+        /// The application.
+        application: String,
+    },
+    /// The account may have no more applications.
+    #[error("the account already has its {limit} applications")]
+    ApplicationQuotaReached {
+        /// The most there may be.
+        limit: usize,
+    },
+    /// The application may have no more packages.
+    #[error("application `{application}` already has its {limit} packages")]
+    PackageQuotaReached {
+        /// The application.
+        application: String,
+        /// The most there may be.
+        limit: usize,
+    },
+    /// There is no storage account to keep files in.
+    #[error("there is no storage account for the files of the Batch account")]
+    NoLinkedStorage,
     // Nodes.
     /// No node of that name in the pool.
     #[error("node `{node}` does not exist")]
@@ -512,6 +573,20 @@ impl Rejection {
         reason: impl Into<String>,
     ) -> Self {
         Self::InvalidProperty { name: name.into(), value: value.to_string(), reason: reason.into() }
+    }
+}
+
+impl Rejection {
+    /// The same of a body that is the member `parent` of another.
+    #[must_use]
+    pub fn within(mut self, parent: &str) -> Self {
+        if let Self::InvalidProperty { name, .. }
+        | Self::MissingProperty { name }
+        | Self::NotOffered { name } = &mut self
+        {
+            *name = format!("{parent}.{name}");
+        }
+        self
     }
 }
 

@@ -169,6 +169,11 @@ impl LocalProvisioner {
         true
     }
 
+    /// Whether the agent of a node lives.
+    pub fn is_alive(&self, node_id: &str) -> bool {
+        self.living_agent(node_id).is_some()
+    }
+
     /// Kills the agent of a node, if it still lives; its processes end with it.
     pub fn kill(&self, node_id: &str) {
         if let Some(pid) = self.living_agent(node_id)
@@ -218,7 +223,9 @@ impl LocalProvisioner {
             Err(_held) => {
                 let mut text = String::new();
                 lock.read_to_string(&mut text).ok()?;
-                Pid::from_raw(text.trim().parse().ok()?)
+                let pid = Pid::from_raw(text.trim().parse().ok()?)?;
+                // What it started may hold the lock for a moment longer than it lives.
+                rustix::process::test_kill_process(pid).is_ok().then_some(pid)
             }
         }
     }

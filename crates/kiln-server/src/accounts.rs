@@ -7,7 +7,7 @@ use std::time::Duration;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Account, AccountKind, Store, StoreError};
 
-use crate::clock;
+use crate::{clock, linked_storage};
 
 /// Time for which an account is believed without asking the store again: how long a key that
 /// another process replaced or removed still opens the door.
@@ -62,12 +62,7 @@ impl Accounts {
     /// # Errors
     /// When the store fails.
     pub fn default_storage(&self) -> Result<Option<Account>, StoreError> {
-        if let Some(dev) = self.storage(DEV_STORAGE_ACCOUNT)? {
-            return Ok(Some(dev));
-        }
-        let mut all = self.all()?.into_iter().filter(|it| it.kind == AccountKind::Storage);
-        let first = all.next();
-        Ok(if all.next().is_none() { first } else { None })
+        self.store.read(linked_storage::account)
     }
 
     /// All accounts, by kind and name.

@@ -25,6 +25,12 @@ pub struct Config {
     pub orphan_timeout: Duration,
     /// Time without a word from an agent after which its node is lost.
     pub heartbeat_deadline: Duration,
+    /// Time that an agent has to make itself known after it was started.
+    pub hello_deadline: Duration,
+    /// What each Batch account may have.
+    pub quotas: Quotas,
+    /// What becomes of Spot nodes.
+    pub spot: Spot,
     /// How pools that size themselves are looked after.
     pub autoscale: AutoScaleConfig,
 }
@@ -51,6 +57,38 @@ impl Default for AutoScaleConfig {
     }
 }
 
+/// What each Batch account may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// Pools.
+    pub pools: u64,
+    /// Cores of dedicated nodes, counted by the names of their sizes.
+    pub dedicated_cores: u64,
+    /// Cores of Spot nodes.
+    pub low_priority_cores: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { pools: 1000, dedicated_cores: 100_000, low_priority_cores: 100_000 }
+    }
+}
+
+/// What becomes of Spot nodes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spot {
+    /// How often a node is taken away by itself, on average in an hour; 0 for never.
+    pub preemptions_per_hour: f64,
+    /// Time after which there is a machine again for a node that was taken away.
+    pub returns_after: Duration,
+}
+
+impl Default for Spot {
+    fn default() -> Self {
+        Self { preemptions_per_hour: 0.0, returns_after: Duration::from_secs(10) }
+    }
+}
+
 impl Config {
     /// The settings of a Kiln that keeps its state in `data` and runs `program` as its agents.
     pub fn new(data: PathBuf, program: PathBuf) -> Self {
@@ -64,6 +102,9 @@ impl Config {
             orphan_timeout: Duration::from_secs(600),
             heartbeat_deadline: Duration::from_secs(60),
             autoscale: AutoScaleConfig::default(),
+            hello_deadline: Duration::from_secs(120),
+            quotas: Quotas::default(),
+            spot: Spot::default(),
         }
     }
 }

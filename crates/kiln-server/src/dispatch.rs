@@ -99,7 +99,7 @@ impl Round<'_, '_> {
         self.tx.update_task(&task, &life)?;
         self.tx.announce(task_change(&task, &life));
         if let Some((_, life)) = self.nodes.get_mut(node_id) {
-            *life = node::step(life, NodeFact::TaskPlaced(task.needs.slots), self.now);
+            *life = node::step(life, NodeFact::placed(&task), self.now);
         }
         if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
             self.runs.entry(node_id.clone()).or_default().push(message);
@@ -163,6 +163,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
+        may_run_again: task.life.allows_retry(),
     })))
 }
 

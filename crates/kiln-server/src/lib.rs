@@ -18,6 +18,7 @@ pub mod http;
 pub mod intercept;
 mod kept;
 pub mod link;
+pub mod linked_storage;
 pub mod reconcile;
 pub mod samples;
 pub mod scaling;

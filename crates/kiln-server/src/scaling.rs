@@ -7,8 +7,8 @@ use kiln_domain::batch::scaling;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
 
-use crate::samples;
 use crate::server::Server;
+use crate::{kept, samples};
 
 /// Evaluates a formula on a pool as it is now, and changes nothing.
 pub fn evaluate(
@@ -29,6 +29,21 @@ pub fn evaluate(
         };
         autoscale::evaluate(formula, &scene)
     }))
+}
+
+/// Gives a pool that was just added its first size, if that is its formula's matter.
+pub fn begin(
+    server: &Server,
+    tx: &mut Tx<'_>,
+    pool: &Pool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let spec = kept::scaling_spec(pool)?;
+    if let Some(formula) = spec.formula() {
+        scale(server, tx, pool, formula, now)?;
+        tx.announce(Change::PoolScaling { pool_key: pool.key });
+    }
+    Ok(())
 }
 
 /// Evaluates the formula of a pool and keeps what comes of it; `pool.life` is as it will be

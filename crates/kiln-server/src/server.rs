@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_provision::LocalProvisioner;
@@ -10,8 +9,11 @@ use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
 
 use crate::accounts::Accounts;
+use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
+use crate::reconcile::Unheard;
 use crate::samples::Samples;
 use crate::signals::Signals;
 
@@ -30,6 +32,8 @@ pub struct Server {
     pub links: Links,
     /// Starts and ends agents.
     pub provisioner: LocalProvisioner,
+    /// Agents that are to be heard.
+    pub unheard: Unheard,
     /// The socket of the links.
     pub link_socket: PathBuf,
     /// Variables for every process on a node, but for those of its account.
@@ -38,18 +42,15 @@ pub struct Server {
     pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
-    /// Numbers the tasks in the order in which they came.
-    pub task_sequence: AtomicI64,
     /// Samples of the pools that size themselves.
     pub samples: Samples,
+    /// The Blob service, for what other parts keep in blobs.
+    pub blobs: BlobService,
+    /// Makes links to blobs.
+    pub blob_links: BlobLinks,
 }
 
 impl Server {
-    /// The next number for a task.
-    pub fn next_task_sequence(&self) -> i64 {
-        self.task_sequence.fetch_add(1, Ordering::Relaxed).saturating_add(1)
-    }
-
     /// Variables for every process on a node of this account.
     pub fn environment_of(&self, account: &str) -> Vec<EnvironmentSetting> {
         let own = [

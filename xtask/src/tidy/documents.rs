@@ -8,12 +8,15 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 6] = [
+const ROWS: [(&str, &str); 9] = [
     ("image", "images"),
     ("pool", "pools"),
     ("node", "nodes"),
     ("job", "jobs"),
+    ("job_schedule", "job schedules"),
     ("task", "tasks"),
+    ("application", "applications"),
+    ("package", "application packages"),
     ("statistics", "statistics"),
 ];
 

@@ -7,6 +7,7 @@
 pub(crate) mod capabilities;
 mod clone;
 pub(crate) mod group;
+pub(crate) mod identity;
 pub(crate) mod layers;
 pub(crate) mod namespaces;
 pub(crate) mod plain;

@@ -40,6 +40,11 @@ pub enum State {
     Running,
     /// It is decided how it ends; what is left of it is being killed.
     Ending(Outcome),
+    /// Its process ended by itself, and its output files are uploaded.
+    Uploading {
+        /// Its exit code.
+        exit_code: i32,
+    },
     /// It ended, and nothing of it runs.
     Done,
 }
@@ -66,6 +71,10 @@ pub enum Fact {
     Stop,
     /// No process of it is left.
     Emptied,
+    /// Its output files are uploaded, as far as there are any.
+    Uploaded,
+    /// Not all of its output files could be uploaded.
+    UploadFailed(FailureInfo),
 }
 
 /// What the node must do.
@@ -77,6 +86,13 @@ pub enum Effect {
     Spawn,
     /// Kill every process of the attempt, and say [`Fact::Emptied`] once none is left.
     Empty,
+    /// Upload its output files.
+    Upload {
+        /// The exit code, on which it depends which ones.
+        exit_code: i32,
+    },
+    /// Stop uploading.
+    AbandonUpload,
     /// Say how it ended.
     Report(Outcome),
 }
@@ -91,64 +107,145 @@ pub struct Impossible {
     pub fact: Box<Fact>,
 }
 
+/// The next state and what is to be done.
+type Next = (State, Vec<Effect>);
+
 /// Decides what follows from `fact`.
-pub fn step(state: State, fact: Fact) -> Result<(State, Vec<Effect>), Impossible> {
+pub fn step(state: State, fact: Fact) -> Result<Next, Impossible> {
+    let next = match &state {
+        State::Preparing => while_preparing(&fact),
+        State::Spawning => while_spawning(&fact),
+        State::Unwanted(end) => while_unwanted(end, &fact),
+        State::Running => while_running(&fact),
+        State::Ending(end) => while_ending(end, &fact),
+        State::Uploading { exit_code } => while_uploading(*exit_code, &fact),
+        State::Done => when_done(&fact),
+    };
+    next.ok_or_else(|| Impossible { state: Box::new(state), fact: Box::new(fact) })
+}
+
+fn while_preparing(fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
-    Ok(match (state, fact) {
-        (S::Preparing, F::Prepared) => (S::Spawning, vec![E::Spawn]),
-        (S::Preparing, F::PrepareFailed(failure)) => {
-            (S::Done, vec![E::Report(Outcome::NotStarted { failure })])
+    match fact {
+        F::Prepared => Some((S::Spawning, vec![E::Spawn])),
+        F::PrepareFailed(failure) => Some(not_started(failure)),
+        F::Deadline => Some((S::Done, vec![E::AbandonPreparation, E::Report(Outcome::TimedOut)])),
+        F::Stop => Some((S::Done, vec![E::AbandonPreparation, E::Report(Outcome::Stopped)])),
+        F::Spawned
+        | F::SpawnFailed(_)
+        | F::Exited { .. }
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => None,
+    }
+}
+
+fn while_spawning(fact: &Fact) -> Option<Next> {
+    use {Fact as F, State as S};
+    match fact {
+        F::Spawned => Some((S::Running, vec![])),
+        F::SpawnFailed(failure) => Some(not_started(failure)),
+        F::Deadline => Some((S::Unwanted(Outcome::TimedOut), vec![])),
+        F::Stop => Some((S::Unwanted(Outcome::Stopped), vec![])),
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Exited { .. }
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => None,
+    }
+}
+
+fn while_unwanted(end: &Outcome, fact: &Fact) -> Option<Next> {
+    use {Effect as E, Fact as F, State as S};
+    match fact {
+        F::Spawned => Some((S::Ending(end.clone()), vec![E::Empty])),
+        F::SpawnFailed(_) => Some((S::Done, vec![E::Report(end.clone())])),
+        F::Deadline | F::Stop => Some((S::Unwanted(end.clone()), vec![])),
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Exited { .. }
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => None,
+    }
+}
+
+fn while_running(fact: &Fact) -> Option<Next> {
+    use {Effect as E, Fact as F, State as S};
+    let end = match fact {
+        F::Exited { exit_code } => Outcome::Exited { exit_code: *exit_code },
+        F::Deadline => Outcome::TimedOut,
+        F::Stop => Outcome::Stopped,
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Spawned
+        | F::SpawnFailed(_)
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => return None,
+    };
+    Some((S::Ending(end), vec![E::Empty]))
+}
+
+fn while_ending(end: &Outcome, fact: &Fact) -> Option<Next> {
+    use {Effect as E, Fact as F, State as S};
+    match (fact, end) {
+        (F::Exited { .. } | F::Deadline | F::Stop, end) => Some((S::Ending(end.clone()), vec![])),
+        (F::Emptied, Outcome::Exited { exit_code }) => {
+            let exit_code = *exit_code;
+            Some((S::Uploading { exit_code }, vec![E::Upload { exit_code }]))
         }
-        (S::Preparing, F::Deadline) => {
-            (S::Done, vec![E::AbandonPreparation, E::Report(Outcome::TimedOut)])
-        }
-        (S::Preparing, F::Stop) => {
-            (S::Done, vec![E::AbandonPreparation, E::Report(Outcome::Stopped)])
-        }
-        (S::Spawning, F::Spawned) => (S::Running, vec![]),
-        (S::Spawning, F::SpawnFailed(failure)) => {
-            (S::Done, vec![E::Report(Outcome::NotStarted { failure })])
-        }
-        (S::Spawning, F::Deadline) => (S::Unwanted(Outcome::TimedOut), vec![]),
-        (S::Spawning, F::Stop) => (S::Unwanted(Outcome::Stopped), vec![]),
-        (S::Unwanted(end), F::Spawned) => (S::Ending(end), vec![E::Empty]),
-        (S::Unwanted(end), F::SpawnFailed(_)) => (S::Done, vec![E::Report(end)]),
-        (S::Unwanted(end), F::Deadline | F::Stop) => (S::Unwanted(end), vec![]),
-        (S::Running, F::Exited { exit_code }) => {
-            (S::Ending(Outcome::Exited { exit_code }), vec![E::Empty])
-        }
-        (S::Running, F::Deadline) => (S::Ending(Outcome::TimedOut), vec![E::Empty]),
-        (S::Running, F::Stop) => (S::Ending(Outcome::Stopped), vec![E::Empty]),
-        (S::Ending(end), F::Exited { .. } | F::Deadline | F::Stop) => (S::Ending(end), vec![]),
-        (S::Ending(end), F::Emptied) => (S::Done, vec![E::Report(end)]),
-        (S::Done, F::Deadline | F::Stop) => (S::Done, vec![]),
+        (F::Emptied, end) => Some((S::Done, vec![E::Report(end.clone())])),
         (
-            state @ S::Preparing,
-            fact @ (F::Spawned | F::SpawnFailed(_) | F::Exited { .. } | F::Emptied),
-        )
-        | (
-            state @ (S::Spawning | S::Unwanted(_)),
-            fact @ (F::Prepared | F::PrepareFailed(_) | F::Exited { .. } | F::Emptied),
-        )
-        | (
-            state @ S::Running,
-            fact
-            @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_) | F::Emptied),
-        )
-        | (
-            state @ S::Ending(_),
-            fact @ (F::Prepared | F::PrepareFailed(_) | F::Spawned | F::SpawnFailed(_)),
-        )
-        | (
-            state @ S::Done,
-            fact @ (F::Prepared
+            F::Prepared
             | F::PrepareFailed(_)
             | F::Spawned
             | F::SpawnFailed(_)
-            | F::Exited { .. }
-            | F::Emptied),
-        ) => return Err(Impossible { state: Box::new(state), fact: Box::new(fact) }),
-    })
+            | F::Uploaded
+            | F::UploadFailed(_),
+            _,
+        ) => None,
+    }
+}
+
+fn while_uploading(exit_code: i32, fact: &Fact) -> Option<Next> {
+    use {Effect as E, Fact as F, State as S};
+    let reported = |end| Some((S::Done, vec![E::Report(end)]));
+    match fact {
+        F::Uploaded => reported(Outcome::Exited { exit_code }),
+        F::UploadFailed(failure) => {
+            reported(Outcome::UploadFailed { exit_code, failure: failure.clone() })
+        }
+        // Its time was for its process.
+        F::Deadline => Some((S::Uploading { exit_code }, vec![])),
+        F::Stop => Some((S::Done, vec![E::AbandonUpload, E::Report(Outcome::Stopped)])),
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Spawned
+        | F::SpawnFailed(_)
+        | F::Exited { .. }
+        | F::Emptied => None,
+    }
+}
+
+fn when_done(fact: &Fact) -> Option<Next> {
+    use Fact as F;
+    match fact {
+        F::Deadline | F::Stop => Some((State::Done, vec![])),
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Spawned
+        | F::SpawnFailed(_)
+        | F::Exited { .. }
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => None,
+    }
+}
+
+fn not_started(failure: &FailureInfo) -> Next {
+    (State::Done, vec![Effect::Report(Outcome::NotStarted { failure: failure.clone() })])
 }
 
 #[cfg(test)]
@@ -171,6 +268,8 @@ mod tests {
             "deadline" => Fact::Deadline,
             "stop" => Fact::Stop,
             "emptied" => Fact::Emptied,
+            "uploaded" => Fact::Uploaded,
+            "no-container" => Fact::UploadFailed(FailureInfo::user_error("NoContainer", "")),
             name => panic!("no fact `{name}`"),
         }
     }
@@ -188,6 +287,11 @@ mod tests {
                         super::Effect::AbandonPreparation => "abandon".to_owned(),
                         super::Effect::Spawn => "spawn".to_owned(),
                         super::Effect::Empty => "empty".to_owned(),
+                        super::Effect::Upload { exit_code } => format!("upload {exit_code}"),
+                        super::Effect::AbandonUpload => "abandon upload".to_owned(),
+                        super::Effect::Report(Outcome::UploadFailed { exit_code, failure }) => {
+                            format!("report {exit_code} {}", failure.code)
+                        }
                         super::Effect::Report(Outcome::Exited { exit_code }) => {
                             format!("report {exit_code}")
                         }
@@ -209,8 +313,8 @@ mod tests {
 
     #[test]
     fn lives_of_an_attempt() {
-        check("prepared spawned exit0 emptied", "spawn, empty, report 0");
-        check("prepared spawned exit3 stop emptied", "spawn, empty, report 3");
+        check("prepared spawned exit0 emptied uploaded", "spawn, empty, upload 0, report 0");
+        check("prepared spawned exit3 stop emptied uploaded", "spawn, empty, upload 3, report 3");
         check("no-files", "report BlobNotFound");
         check("prepared no-program", "spawn, report BlobNotFound");
         check("stop", "abandon, report stopped");
@@ -222,7 +326,17 @@ mod tests {
     }
 
     #[test]
+    fn only_a_process_that_ended_by_itself_uploads() {
+        let upload = "prepared spawned exit3 emptied";
+        check(&format!("{upload} no-container"), "spawn, empty, upload 3, report 3 NoContainer");
+        check(&format!("{upload} deadline uploaded"), "spawn, empty, upload 3, report 3");
+        check(&format!("{upload} stop"), "spawn, empty, upload 3, abandon upload, report stopped");
+        check("prepared spawned stop exit0 emptied", "spawn, empty, report stopped");
+    }
+
+    #[test]
     fn what_can_not_happen() {
+        check("uploaded", "impossible Uploaded");
         check("spawned", "impossible Spawned");
         check("prepared exit0", "spawn, impossible Exited { exit_code: 0 }");
         check("prepared spawned emptied", "spawn, impossible Emptied");

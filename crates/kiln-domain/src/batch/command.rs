@@ -20,6 +20,82 @@ pub struct ResourceFile {
     pub file_mode: Option<String>,
 }
 
+/// Files that are kept in a container once a command has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFile {
+    /// Which files: a path or a pattern, from the working directory on.
+    pub file_pattern: String,
+    /// Where they are kept.
+    pub destination: OutputFileDestination,
+    /// When they are kept.
+    pub upload_options: OutputFileUploadOptions,
+}
+
+/// Where output files are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFileDestination {
+    /// A container of blobs.
+    pub container: Option<OutputFileContainer>,
+}
+
+/// A container in which output files are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFileContainer {
+    /// Its URL, with a signature that allows writing.
+    pub container_url: String,
+    /// Name of the blob or, when the pattern has wildcards, what comes before the names.
+    pub path: Option<String>,
+    /// Headers of the request that makes a blob.
+    #[serde(default)]
+    pub upload_headers: Vec<UploadHeader>,
+}
+
+/// A header of the request that makes a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadHeader {
+    /// Its name.
+    pub name: String,
+    /// Its value; empty when absent.
+    #[serde(default)]
+    pub value: Option<String>,
+}
+
+/// When output files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputFileUploadOptions {
+    /// After which ends of the command.
+    pub upload_condition: UploadCondition,
+}
+
+/// Ends of a command after which output files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UploadCondition {
+    /// Exit code 0.
+    #[serde(rename = "tasksuccess")]
+    Success,
+    /// Any other exit code.
+    #[serde(rename = "taskfailure")]
+    Failure,
+    /// All exit codes.
+    #[serde(rename = "taskcompletion")]
+    Completion,
+}
+
+impl UploadCondition {
+    /// Whether files are kept after this exit code.
+    pub fn holds_for(self, exit_code: i32) -> bool {
+        match self {
+            Self::Success => exit_code == 0,
+            Self::Failure => exit_code != 0,
+            Self::Completion => true,
+        }
+    }
+}
+
 /// A variable for the process of a task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentSetting {

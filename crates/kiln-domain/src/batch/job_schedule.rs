@@ -67,6 +67,9 @@ pub struct JobScheduleLife {
     pub jobs_made: u32,
     /// The job it made last.
     pub recent: Option<RecentJob>,
+    /// Whether its jobs end without waiting for nodes, once it ends.
+    #[serde(default)]
+    pub is_forced: bool,
 }
 
 /// The job that a schedule made last; all earlier ones have completed.
@@ -92,11 +95,17 @@ pub enum JobScheduleFact {
     /// It made a job.
     Made(RecentJob),
     /// A client ends it.
-    Terminated,
+    Terminated {
+        /// Whether its job is not to wait for nodes.
+        is_forced: bool,
+    },
     /// It has no more job to make, and none that runs.
     Finished,
     /// A client removes it.
-    Deleted,
+    Deleted {
+        /// Whether its jobs are not to wait for nodes.
+        is_forced: bool,
+    },
 }
 
 /// What a job schedule is to do.
@@ -124,6 +133,7 @@ impl JobScheduleLife {
             ended_at: None,
             jobs_made: 0,
             recent: None,
+            is_forced: false,
         }
     }
 
@@ -207,12 +217,21 @@ pub fn step(
             recent: Some(recent),
             ..life
         }),
-        (S::Active | S::Disabled, F::Terminated) => Ok(life.moved(S::Terminating, now)),
+        (S::Active | S::Disabled, F::Terminated { is_forced }) => {
+            Ok(JobScheduleLife { is_forced, ..life.moved(S::Terminating, now) })
+        }
         (S::Active | S::Terminating, F::Finished) => {
             Ok(JobScheduleLife { ended_at: Some(now), ..life.moved(S::Completed, now) })
         }
-        (S::Active | S::Completed | S::Disabled | S::Terminating, F::Deleted) => {
-            Ok(life.moved(S::Deleting, now))
+        (S::Active | S::Completed | S::Disabled | S::Terminating, F::Deleted { is_forced }) => {
+            Ok(JobScheduleLife { is_forced, ..life.moved(S::Deleting, now) })
+        }
+        // Asked for once more, and now it is not to wait.
+        (S::Terminating, F::Terminated { is_forced: true })
+        | (S::Deleting, F::Deleted { is_forced: true })
+            if !life.is_forced =>
+        {
+            Ok(JobScheduleLife { is_forced: true, modified_at: now, ..life })
         }
         // Seen too late: it makes no job where it stands, and is not at its end.
         (S::Completed | S::Disabled | S::Terminating | S::Deleting, F::Made(_))
@@ -220,15 +239,16 @@ pub fn step(
         (S::Disabled, F::Disabled) => {
             Err(Rejection::JobScheduleDisabled { schedule: schedule.id.clone() })
         }
-        (S::Completed, F::Changed | F::Disabled | F::Enabled | F::Terminated) => {
+        (S::Completed, F::Changed | F::Disabled | F::Enabled | F::Terminated { .. }) => {
             Err(Rejection::JobScheduleCompleted { schedule: schedule.id.clone() })
         }
-        (S::Terminating, F::Changed | F::Disabled | F::Enabled | F::Terminated) => {
+        (S::Terminating, F::Changed | F::Disabled | F::Enabled | F::Terminated { .. }) => {
             Err(Rejection::JobScheduleBeingTerminated { schedule: schedule.id.clone() })
         }
-        (S::Deleting, F::Changed | F::Disabled | F::Enabled | F::Terminated | F::Deleted) => {
-            Err(Rejection::JobScheduleBeingDeleted { schedule: schedule.id.clone() })
-        }
+        (
+            S::Deleting,
+            F::Changed | F::Disabled | F::Enabled | F::Terminated { .. } | F::Deleted { .. },
+        ) => Err(Rejection::JobScheduleBeingDeleted { schedule: schedule.id.clone() }),
     }
 }
 
@@ -258,6 +278,14 @@ mod tests {
 
     fn made(minute: i64) -> F {
         F::Made(RecentJob { key: 1, id: job_id("s", 1), due_at: at(minute) })
+    }
+
+    fn ends(is_forced: bool) -> F {
+        F::Terminated { is_forced }
+    }
+
+    fn goes(is_forced: bool) -> F {
+        F::Deleted { is_forced }
     }
 
     fn after(facts: &[F]) -> (JobSchedule, String) {
@@ -290,23 +318,32 @@ mod tests {
         );
         let refused = "job schedule `s` is completed";
         check(
-            &[F::Finished, F::Changed, F::Disabled, F::Enabled, F::Terminated, F::Deleted],
+            &[F::Finished, F::Changed, F::Disabled, F::Enabled, ends(false), goes(false)],
             &format!("Completed @1, {refused}, {refused}, {refused}, {refused}, Deleting @6"),
         );
         let refused = "job schedule `s` is being terminated";
         check(
-            &[F::Terminated, F::Changed, F::Disabled, F::Enabled, F::Terminated, F::Finished],
+            &[ends(false), F::Changed, F::Disabled, F::Enabled, ends(false), F::Finished],
             &format!("Terminating @1, {refused}, {refused}, {refused}, {refused}, Completed @6"),
         );
         let refused = "job schedule `s` is being deleted";
         check(
-            &[F::Deleted, F::Changed, F::Disabled, F::Enabled, F::Terminated, F::Deleted],
+            &[goes(false), F::Changed, F::Disabled, F::Enabled, ends(false), goes(false)],
             &format!("Deleting @1, {refused}, {refused}, {refused}, {refused}, {refused}"),
         );
         check(
-            &[F::Disabled, F::Changed, F::Finished, made(0), F::Terminated, made(0), F::Deleted],
+            &[F::Disabled, F::Changed, F::Finished, made(0), ends(false), made(0), goes(false)],
             "Disabled @1, Disabled @2, Disabled @2, Disabled @2, Terminating @5, Terminating @5, \
              Deleting @7",
+        );
+    }
+
+    #[test]
+    fn an_end_can_be_forced_once_it_takes_too_long() {
+        check(
+            &[ends(false), ends(true), ends(true), goes(false), goes(true), goes(true)],
+            "Terminating @1, Terminating @2, job schedule `s` is being terminated, Deleting @4, \
+             Deleting @5, job schedule `s` is being deleted",
         );
     }
 
@@ -336,10 +373,10 @@ mod tests {
             (vec![made(0), made(60)], ending, false, 95, Next::Finish),
             (vec![F::Disabled], hourly, false, 65, Next::Wait(None)),
             (vec![F::Disabled, F::Enabled], hourly, false, 65, Next::Make(at(60))),
-            (vec![made(0), F::Terminated], hourly, true, 65, Next::Wait(None)),
-            (vec![made(0), F::Terminated], hourly, false, 65, Next::Finish),
+            (vec![made(0), ends(false)], hourly, true, 65, Next::Wait(None)),
+            (vec![made(0), ends(false)], hourly, false, 65, Next::Finish),
             (vec![F::Finished], hourly, false, 65, Next::Wait(None)),
-            (vec![F::Deleted], hourly, true, 65, Next::Remove),
+            (vec![goes(false)], hourly, true, 65, Next::Remove),
         ] {
             let life = after(&facts).0.life;
             let found = next(&life, &recurrence, is_running, at(minute));
@@ -357,9 +394,9 @@ mod tests {
             // Due since then, and waiting for the end of the last job.
             (vec![made(0)], 70, Some(at(60))),
             (vec![made(0), F::Disabled], 70, Some(at(60))),
-            (vec![made(0), F::Terminated], 70, None),
+            (vec![made(0), ends(false)], 70, None),
             (vec![made(0), F::Finished], 70, None),
-            (vec![made(0), F::Deleted], 70, None),
+            (vec![made(0), goes(false)], 70, None),
         ] {
             let life = after(&facts).0.life;
             assert_eq!(life.next_run_at(&hourly, at(minute)), expected, "{facts:?}");

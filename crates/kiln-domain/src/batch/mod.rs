@@ -5,10 +5,10 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+pub mod application;
 pub mod attempt;
 pub mod change;
 pub mod command;
-pub mod deallocation;
 pub mod image;
 pub mod job;
 pub mod job_change;
@@ -20,6 +20,7 @@ pub mod pool;
 pub mod preparation;
 pub mod recurrence;
 pub mod scaling;
+pub mod sizing;
 pub mod start_task;
 pub mod task;
 pub mod usage;

@@ -1,10 +1,12 @@
-//! Pool and its two states; resize, delete.
+//! Pool and its two states; resize, its stop, change, delete.
 
 use serde::{Deserialize, Serialize};
 
 use super::command::StartTaskSpec;
+use super::node::Treatment;
 use super::scaling::Scaling;
 use super::task::NameValue;
+use super::vm_size;
 use crate::autoscale::Wish;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -32,6 +34,12 @@ pub struct PoolSpec {
     /// How tasks are spread over nodes.
     #[serde(default)]
     pub task_scheduling_policy: TaskSchedulingPolicy,
+    /// Azure's name of a machine size.
+    #[serde(default)]
+    pub vm_size: String,
+    /// Whether its nodes communicate with each other.
+    #[serde(default)]
+    pub enable_inter_node_communication: bool,
     /// Runs on each node before its tasks.
     pub start_task: Option<StartTaskSpec>,
 }
@@ -132,6 +140,8 @@ pub struct PoolLife {
     pub targets: Targets,
     /// Time after which the resize under way is given up.
     pub resize_timeout: Span,
+    /// What becomes of the tasks on nodes that this resize takes away.
+    pub treatment: Treatment,
     /// Why the last resize missed its targets.
     pub resize_errors: Vec<ResizeError>,
     /// Nodes it ever had: numbers the next one.
@@ -162,6 +172,13 @@ pub struct ResizeError {
     pub values: Vec<NameValue>,
 }
 
+impl ResizeError {
+    /// An error with nothing more about it.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), values: Vec::new() }
+    }
+}
+
 /// What can happen to a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolFact {
@@ -171,13 +188,19 @@ pub enum PoolFact {
         targets: Targets,
         /// Time after which the resize is given up.
         timeout: Option<Span>,
+        /// What becomes of the tasks on nodes that it takes away.
+        treatment: Treatment,
     },
     /// Its formula says how large it wants to be.
     Scaled(Wish),
+    /// A client wants no more of the resize under way.
+    ResizeStopped,
     /// It has as many nodes as it is to have.
     SizeReached,
     /// The resize ended without reaching its targets.
     ResizeFailed(Vec<ResizeError>),
+    /// A client changed its specification.
+    Updated,
     /// A client removes it.
     Deleted,
 }
@@ -197,6 +220,7 @@ impl PoolLife {
                 low_priority: spec.target_low_priority_nodes,
             },
             resize_timeout: spec.resize_timeout,
+            treatment: Treatment::Requeue,
             resize_errors: Vec::new(),
             nodes_made: 0,
             scaling: Scaling::default(),
@@ -209,6 +233,17 @@ impl PoolLife {
             PoolState::Deleting => 0,
             PoolState::Active if is_dedicated => self.targets.dedicated,
             PoolState::Active => self.targets.low_priority,
+        }
+    }
+
+    /// When the resize under way is given up; `None` when there is none.
+    pub fn resize_deadline(&self) -> Option<Timestamp> {
+        match (self.state, self.allocation) {
+            (PoolState::Active, AllocationState::Resizing) => {
+                Some(self.allocation_at.plus(self.resize_timeout))
+            }
+            (PoolState::Active, AllocationState::Steady | AllocationState::Stopping)
+            | (PoolState::Deleting, _) => None,
         }
     }
 
@@ -225,17 +260,19 @@ impl PoolLife {
 /// When a member breaks a rule.
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
-    if !(1..=limits::TASK_SLOTS_PER_NODE_MAX).contains(&i64::from(spec.task_slots_per_node)) {
-        return Err(Rejection::InvalidProperty {
-            name: "taskSlotsPerNode".to_owned(),
-            value: spec.task_slots_per_node.to_string(),
-            reason: format!(
-                "A node has at least 1 and at most {} task slots",
-                limits::TASK_SLOTS_PER_NODE_MAX
-            ),
-        });
-    }
+    check_slots(spec)?;
     check_timeout(spec.resize_timeout)
+}
+
+fn check_slots(spec: &PoolSpec) -> Result<(), Rejection> {
+    let by_cores = vm_size::cores(&spec.vm_size)
+        .map_or(i64::MAX, |cores| i64::from(cores).saturating_mul(limits::TASK_SLOTS_PER_CORE_MAX));
+    let slots_max = limits::TASK_SLOTS_PER_NODE_MAX.min(by_cores);
+    if (1..=slots_max).contains(&i64::from(spec.task_slots_per_node)) {
+        return Ok(());
+    }
+    let reason = format!("A node of this size has at least 1 and at most {slots_max} task slots");
+    Err(Rejection::property("taskSlotsPerNode", spec.task_slots_per_node, reason))
 }
 
 /// Whether a resize may be given this time.
@@ -264,9 +301,10 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
     use {AllocationState as A, PoolFact as F, PoolState as S};
     let life = pool.life.clone();
     match (life.state, life.allocation, fact) {
-        (S::Active, A::Steady, F::Resized { targets, timeout }) => Ok(PoolLife {
+        (S::Active, A::Steady, F::Resized { targets, timeout, treatment }) => Ok(PoolLife {
             targets,
             resize_timeout: timeout.unwrap_or(life.resize_timeout),
+            treatment,
             resize_errors: Vec::new(),
             modified_at: now,
             ..life.allocating(A::Resizing, now)
@@ -280,33 +318,43 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
         (S::Active, A::Steady | A::Resizing, F::Scaled(wish)) if wish.targets != life.targets => {
             Ok(PoolLife {
                 targets: wish.targets,
+                treatment: wish.treatment,
                 resize_errors: Vec::new(),
                 ..life.allocating(A::Resizing, now)
             })
         }
         (S::Active, A::Steady | A::Resizing, F::Scaled(_)) => Ok(life),
+        // Its tag stays: what it should be has not changed.
+        (S::Active, A::Resizing, F::ResizeStopped) => Ok(life.allocating(A::Stopping, now)),
         (S::Active, A::Resizing | A::Stopping, F::SizeReached) => {
             Ok(life.allocating(A::Steady, now))
         }
         (S::Active, A::Resizing | A::Stopping, F::ResizeFailed(resize_errors)) => {
             Ok(PoolLife { resize_errors, ..life.allocating(A::Steady, now) })
         }
-        (S::Active, A::Steady, F::SizeReached | F::ResizeFailed(_))
+        // What takes minutes in the service may be over here before the client says stop.
+        (S::Active, A::Steady | A::Stopping, F::ResizeStopped)
+        | (S::Active, A::Steady, F::SizeReached | F::ResizeFailed(_))
         | (
             S::Deleting,
             A::Steady | A::Resizing | A::Stopping,
             F::SizeReached | F::ResizeFailed(_),
         ) => Ok(life),
+        (S::Active, A::Steady | A::Resizing | A::Stopping, F::Updated) => {
+            Ok(PoolLife { modified_at: now, ..life })
+        }
         (S::Active, A::Steady | A::Resizing | A::Stopping, F::Deleted) => Ok(PoolLife {
             state: S::Deleting,
             state_at: now,
             modified_at: now,
+            treatment: Treatment::Requeue,
+            resize_errors: Vec::new(),
             ..life.allocating(A::Resizing, now)
         }),
         (
             S::Deleting,
             A::Steady | A::Resizing | A::Stopping,
-            F::Resized { .. } | F::Scaled(_) | F::Deleted,
+            F::Resized { .. } | F::Scaled(_) | F::ResizeStopped | F::Updated | F::Deleted,
         ) => Err(Rejection::PoolBeingDeleted { pool: pool.id.clone() }),
     }
 }
@@ -314,8 +362,10 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
 #[cfg(test)]
 mod tests {
     use super::{
-        Pool, PoolFact, PoolLife, PoolSpec, ResizeError, Targets, admit, check_timeout, step,
+        AllocationState, Pool, PoolFact, PoolLife, PoolSpec, PoolState, ResizeError, Targets,
+        admit, check_timeout, step,
     };
+    use crate::batch::node::Treatment;
     use crate::span::Span;
     use crate::time::Timestamp;
 
@@ -327,6 +377,8 @@ mod tests {
             resize_timeout: Span::minutes(15),
             task_slots_per_node: 1,
             task_scheduling_policy: super::TaskSchedulingPolicy::default(),
+            vm_size: "standard_d64s_v3".to_owned(),
+            enable_inter_node_communication: false,
             start_task: None,
         }
     }
@@ -343,7 +395,7 @@ mod tests {
 
     fn resized(dedicated: u32) -> PoolFact {
         let targets = Targets { dedicated, low_priority: 0 };
-        PoolFact::Resized { targets, timeout: None }
+        PoolFact::Resized { targets, timeout: None, treatment: Treatment::TaskCompletion }
     }
 
     fn failed() -> PoolFact {
@@ -407,6 +459,85 @@ mod tests {
     }
 
     #[test]
+    fn a_stopped_resize_keeps_its_targets_and_its_tag() {
+        use PoolFact as F;
+        check(
+            &[F::ResizeStopped, resized(9), F::ResizeStopped, F::SizeReached, F::ResizeStopped],
+            "Active/Stopping 2+1 @0, pool `p` is being resized, Active/Stopping 2+1 @0, \
+             Active/Steady 2+1 @0, Active/Steady 2+1 @0",
+        );
+        check(
+            &[F::Deleted, F::ResizeStopped],
+            "Deleting/Resizing 0+0 @1, pool `p` is being deleted",
+        );
+    }
+
+    #[test]
+    fn a_change_moves_the_tag_alone() {
+        use PoolFact as F;
+        check(
+            &[F::Updated, F::SizeReached, F::Updated],
+            "Active/Resizing 2+1 @1, Active/Steady 2+1 @1, Active/Steady 2+1 @3",
+        );
+        check(&[F::Deleted, F::Updated], "Deleting/Resizing 0+0 @1, pool `p` is being deleted");
+    }
+
+    #[test]
+    fn a_resize_is_given_up_after_its_time() {
+        let mut pool = pool();
+        let quarter = Timestamp(0).plus(Span::minutes(15));
+        assert_eq!(pool.life.resize_deadline(), Some(quarter));
+        pool.life = step(&pool, PoolFact::SizeReached, Timestamp(1)).expect("resizing");
+        assert_eq!(pool.life.resize_deadline(), None);
+        pool.life = step(&pool, resized(3), Timestamp(2)).expect("steady");
+        assert_eq!(pool.life.treatment, Treatment::TaskCompletion);
+        pool.life = step(&pool, PoolFact::ResizeStopped, Timestamp(3)).expect("resizing");
+        assert_eq!(pool.life.resize_deadline(), None);
+    }
+
+    /// What holds after every fact, however the pool came there.
+    #[track_caller]
+    fn check_sound(before: &PoolLife, fact: &PoolFact, after: &PoolLife) {
+        let seen = format!("{fact:?}: {before:#?} to {after:#?}");
+        let allocation_moved = after.allocation != before.allocation;
+        let state_moved = after.state != before.state;
+        assert!(!allocation_moved || after.allocation_at != before.allocation_at, "{seen}");
+        assert_eq!(state_moved, after.state_at != before.state_at, "{seen}");
+        assert!(before.state == PoolState::Active || after == before, "{seen}");
+        let is_clients =
+            matches!(fact, PoolFact::Resized { .. } | PoolFact::Updated | PoolFact::Deleted);
+        assert_eq!(is_clients, after.modified_at != before.modified_at, "{seen}");
+        let is_steady = after.allocation == AllocationState::Steady;
+        assert!(is_steady || after.resize_errors.is_empty(), "{seen}");
+        assert_eq!(
+            is_steady,
+            after.resize_deadline().is_none()
+                && after.allocation != AllocationState::Stopping
+                && after.state == PoolState::Active,
+            "{seen}"
+        );
+    }
+
+    #[test]
+    fn every_walk_of_a_pool_is_sound() {
+        use PoolFact as F;
+        let facts =
+            [resized(1), F::ResizeStopped, F::SizeReached, failed(), F::Updated, F::Deleted];
+        let mut walked = vec![(pool(), 0)];
+        let mut second = 0;
+        while let Some((pool, depth)) = walked.pop() {
+            for fact in &facts {
+                second += 1;
+                let Ok(life) = step(&pool, fact.clone(), Timestamp(second)) else { continue };
+                check_sound(&pool.life, fact, &life);
+                if depth < 5 {
+                    walked.push((Pool { life, ..pool.clone() }, depth + 1));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_times_of_a_resize() {
         let mut pool = pool();
         pool.life = step(&pool, PoolFact::SizeReached, Timestamp(1)).expect("resizing");
@@ -415,7 +546,7 @@ mod tests {
         assert_eq!(kept.resize_timeout, Span::minutes(15));
         let targets = Targets { dedicated: 1, low_priority: 1 };
         let timeout = Some(Span::minutes(30));
-        let fact = PoolFact::Resized { targets, timeout };
+        let fact = PoolFact::Resized { targets, timeout, treatment: Treatment::Requeue };
         let changed = step(&pool, fact, Timestamp(2)).expect("steady");
         assert_eq!(changed.resize_timeout, Span::minutes(30));
         assert_eq!(changed.allocation_at, Timestamp(2));
@@ -433,6 +564,11 @@ mod tests {
             assert!(refused.contains("taskSlotsPerNode"), "{refused}");
         }
         assert_eq!(said(PoolSpec { task_slots_per_node: 256, ..spec() }), "yes");
+        let small = PoolSpec { vm_size: "STANDARD_A1".to_owned(), ..spec() };
+        assert_eq!(said(PoolSpec { task_slots_per_node: 4, ..small.clone() }), "yes");
+        assert!(said(PoolSpec { task_slots_per_node: 5, ..small }).contains("at most 4"));
+        let strange = PoolSpec { vm_size: "mine".to_owned(), ..spec() };
+        assert_eq!(said(PoolSpec { task_slots_per_node: 256, ..strange }), "yes");
         assert!(said(PoolSpec { id: "a b".to_owned(), ..spec() }).contains("id"));
         assert!(check_timeout(Span::minutes(4)).is_err());
         assert!(check_timeout(Span::minutes(5)).is_ok());

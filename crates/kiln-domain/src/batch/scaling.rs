@@ -201,7 +201,7 @@ mod tests {
         may_resize, next_evaluation,
     };
     use crate::autoscale::{Run, Wish};
-    use crate::batch::deallocation::NodeDeallocationOption;
+    use crate::batch::node::Treatment;
     use crate::batch::pool::{self, AllocationState, Pool, PoolFact, PoolLife, PoolSpec, Targets};
     use crate::rejection::Rejection;
     use crate::span::Span;
@@ -236,7 +236,7 @@ mod tests {
 
     fn wish(dedicated: u32) -> Wish {
         let targets = Targets { dedicated, low_priority: 0 };
-        Wish { targets, deallocation: NodeDeallocationOption::Requeue }
+        Wish { targets, treatment: Treatment::Requeue }
     }
 
     fn run(seconds: i64) -> Run {

@@ -95,6 +95,7 @@ pub fn step(state: State, fact: Fact, retry_count_max: i32) -> Result<(State, Ef
 fn may_retry(end: &Outcome, retry_count: u32, retry_count_max: i32) -> bool {
     match end {
         Outcome::Exited { exit_code: 0 }
+        | Outcome::UploadFailed { .. }
         | Outcome::TimedOut
         | Outcome::Stopped
         | Outcome::NotStarted { .. } => false,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{EnvironmentSetting, ResourceFile, UserIdentity};
+use super::command::{EnvironmentSetting, OutputFile, ResourceFile, UserIdentity};
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
 use crate::id;
@@ -21,6 +21,9 @@ pub struct TaskSpec {
     /// Files fetched before the command.
     #[serde(default)]
     pub resource_files: Vec<ResourceFile>,
+    /// Files kept in a container after the command.
+    #[serde(default)]
+    pub output_files: Vec<OutputFile>,
     /// Variables of the command, on top of the job's.
     #[serde(default)]
     pub environment_settings: Vec<EnvironmentSetting>,
@@ -66,6 +69,13 @@ pub enum Outcome {
         /// Its exit code.
         exit_code: i32,
     },
+    /// The process ended by itself, but not all of its output files could be uploaded.
+    UploadFailed {
+        /// Its exit code.
+        exit_code: i32,
+        /// Why.
+        failure: FailureInfo,
+    },
     /// It ran longer than its `maxWallClockTime` and was killed.
     TimedOut,
     /// The server asked for its end.
@@ -81,7 +91,7 @@ impl Outcome {
     /// The exit code, if the process ended by itself.
     pub fn exit_code(&self) -> Option<i32> {
         match self {
-            Self::Exited { exit_code } => Some(*exit_code),
+            Self::Exited { exit_code } | Self::UploadFailed { exit_code, .. } => Some(*exit_code),
             Self::TimedOut | Self::Stopped | Self::NotStarted { .. } => None,
         }
     }
@@ -93,7 +103,9 @@ impl Outcome {
             Self::Exited { .. } => Some(FailureInfo::exit_code()),
             Self::TimedOut => Some(FailureInfo::timed_out()),
             Self::Stopped => Some(FailureInfo::ended_by_user()),
-            Self::NotStarted { failure } => Some(failure.clone()),
+            Self::UploadFailed { failure, .. } | Self::NotStarted { failure } => {
+                Some(failure.clone())
+            }
         }
     }
 }
@@ -216,7 +228,8 @@ impl TaskLife {
         self.state == TaskState::Completed && self.failure.is_none()
     }
 
-    fn allows_retry(&self) -> bool {
+    /// Whether it runs again if the current run fails.
+    pub fn allows_retry(&self) -> bool {
         self.retries_max < 0 || i64::from(self.retry_count) < i64::from(self.retries_max)
     }
 
@@ -348,6 +361,10 @@ fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
         },
         Outcome::Exited { exit_code } => {
             life.completed(now, Some(exit_code), Some(FailureInfo::exit_code()))
+        }
+        // Only the last run uploads, so no retry is left.
+        Outcome::UploadFailed { exit_code, failure } => {
+            life.completed(now, Some(exit_code), Some(failure))
         }
         // Not retried: a run that took too long once would do so again.
         Outcome::TimedOut => life.completed(now, None, Some(FailureInfo::timed_out())),

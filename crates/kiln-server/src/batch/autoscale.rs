@@ -31,10 +31,8 @@ struct Given {
 pub(super) async fn enable(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let given: ScalingSpec =
         spec::read(&call.lift(Shape::PoolEnableAutoScale)?, "autoscale setting")?;
-    let given = Given {
-        formula: given.auto_scale_formula,
-        interval: given.auto_scale_evaluation_interval,
-    };
+    let given =
+        Given { formula: given.auto_scale_formula, interval: given.auto_scale_evaluation_interval };
     if given.formula.is_none() && given.interval.is_none() {
         return Err(Refusal::missing_property("autoScaleFormula"));
     }

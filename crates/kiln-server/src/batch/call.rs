@@ -10,6 +10,7 @@ use kiln_wire::api_version::ApiVersion;
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::{Gates, Operation, Shape, lift, operation_of};
 use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::warn;
 
@@ -81,6 +82,15 @@ impl Call {
     /// The body as a document of the newest api-version.
     pub(super) fn lift(&self, shape: Shape) -> Result<Value, Refusal> {
         lift(self.version, shape, &self.body)
+    }
+
+    /// The body of one of Kiln's own operations; one that is empty says nothing.
+    pub(super) fn own_body<T: DeserializeOwned + Default>(&self) -> Result<T, Refusal> {
+        if self.body.is_empty() {
+            return Ok(T::default());
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|cause| Refusal::body_unreadable(cause.to_string()))
     }
 
     /// The first value of a query parameter, its name compared without case.

@@ -36,6 +36,18 @@ pub(crate) struct NewJob {
     pub(crate) schedule_key: Option<i64>,
 }
 
+impl NewJob {
+    /// A job that a schedule makes, whose specification was admitted with the schedule's.
+    pub(crate) fn of_schedule(
+        document: Value,
+        schedule_key: i64,
+    ) -> Result<Self, serde_json::Error> {
+        let spec = JobSpec::deserialize(&document)?;
+        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
+        Ok(Self { spec, document, pool_id, schedule_key: Some(schedule_key) })
+    }
+}
+
 /// The body of `POST /jobs/J/disable`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -207,7 +219,7 @@ async fn take(call: &Call, job_id: &str, fact: JobFact) -> Result<Timestamp, Ref
 }
 
 /// Whether the client wants an end that waits for no node.
-fn is_forced(call: &Call) -> bool {
+pub(super) fn is_forced(call: &Call) -> bool {
     Gates::of(call.version).jobs_end_by_force && call.flag("force")
 }
 
@@ -241,6 +253,9 @@ pub(crate) fn insert(
 }
 
 fn refuse_existing(view: &View<'_>, account: &str, job_id: &str) -> Result<(), OpError> {
+    if let Some(schedule) = view.job_schedule(account, job_id)? {
+        return Err(Rejection::JobScheduleWithSameIdExists { id: schedule.id }.into());
+    }
     match view.job(account, job_id)? {
         None => Ok(()),
         Some(job) if job.life.state == JobState::Deleting => {

@@ -1,7 +1,9 @@
 //! The Batch endpoint: one function for each operation.
 
 mod answer;
+mod application;
 mod authenticate;
+mod autoscale;
 mod call;
 mod conditions;
 mod error;
@@ -9,8 +11,10 @@ mod file;
 mod image;
 mod job;
 mod job_life;
+mod job_schedule;
 mod node;
 mod outbox;
+mod package;
 mod page;
 mod pool;
 mod spec;
@@ -26,6 +30,7 @@ use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
 use call::Call;
+pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
@@ -82,6 +87,9 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("HEAD", ["pools", pool]) => pool::exists(call, pool),
         ("DELETE", ["pools", pool]) => pool::delete(call, pool).await,
         ("POST", ["pools", pool, "resize"]) => pool::resize(call, pool).await,
+        ("POST", ["pools", pool, "enableautoscale"]) => autoscale::enable(call, pool).await,
+        ("POST", ["pools", pool, "disableautoscale"]) => autoscale::disable(call, pool).await,
+        ("POST", ["pools", pool, "evaluateautoscale"]) => autoscale::evaluate(call, pool),
 
         ("GET", ["pools", pool, "nodes"]) => node::list(call, pool),
         ("GET", ["pools", pool, "nodes", node]) => node::get(call, pool, node),
@@ -104,6 +112,29 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
 
+        ("GET", ["applications"]) => application::list(call),
+        ("GET", ["applications", id]) => application::get(call, id),
+
+        ("POST", ["jobschedules"]) => job_schedule::add(call).await,
+        ("GET", ["jobschedules"]) => job_schedule::list(call),
+        ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
+        ("HEAD", ["jobschedules", schedule]) => job_schedule::exists(call, schedule),
+        ("PATCH", ["jobschedules", schedule]) => job_schedule::patch(call, schedule).await,
+        ("PUT", ["jobschedules", schedule]) => job_schedule::update(call, schedule).await,
+        ("DELETE", ["jobschedules", schedule]) => job_schedule::delete(call, schedule).await,
+        ("POST", ["jobschedules", schedule, "disable"]) => {
+            job_schedule::disable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "enable"]) => {
+            job_schedule::enable(call, schedule).await
+        }
+        ("POST", ["jobschedules", schedule, "terminate"]) => {
+            job_schedule::terminate(call, schedule).await
+        }
+        ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
+
+        (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
+
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
@@ -119,6 +150,25 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
             file::of_task(call, verb, job, task, path).await
         }
 
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Kiln's own operations: what Azure does in its management plane.
+async fn own(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("GET", ["applications"]) => package::applications(call),
+        ("PUT", ["applications", id]) => package::put_application(call, id).await,
+        ("PATCH", ["applications", id]) => package::update_application(call, id).await,
+        ("DELETE", ["applications", id]) => package::delete_application(call, id).await,
+        ("PUT", ["applications", id, "versions", version]) => package::put(call, id, version).await,
+        ("GET", ["applications", id, "versions", version]) => package::get(call, id, version),
+        ("DELETE", ["applications", id, "versions", version]) => {
+            package::delete(call, id, version).await
+        }
+        ("POST", ["applications", id, "versions", version, "activate"]) => {
+            package::activate(call, id, version).await
+        }
         _ => Err(call.not_offered()),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::Job;
-use kiln_domain::batch::node;
+use kiln_domain::batch::node::{self, NodeFact};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
@@ -105,7 +105,7 @@ pub(super) fn leave_node(
         return Ok(());
     };
     if let Some(node) = tx.node(&place.node_id)? {
-        let life = node::step(&node.life, reports::left(task, life), now);
+        let life = node::step(&node.life, NodeFact::left(task, life), now);
         reports::keep_node(tx, &node, &life)?;
     }
     outbox.add(&place.node_id, ToAgent::Stop { attempt: AttemptId::of(task) });

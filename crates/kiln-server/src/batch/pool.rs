@@ -1,9 +1,12 @@
 //! Pools: add, get, list, resize, delete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::node::Treatment;
 use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, Targets};
+use kiln_domain::batch::scaling;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::span::Span;
 use kiln_store::View;
@@ -20,6 +23,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::spec;
 use super::unoffered;
+use crate::kept;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
 /// one of the same name at once then succeed.
@@ -31,21 +35,26 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     unoffered::check_pool(&document)?;
     let spec: PoolSpec = spec::read(&document, "pool specification")?;
     pool::admit(&spec)?;
+    scaling::admit(&spec::read(&document, "autoscale setting")?)?;
     let life = PoolLife::new(&spec, call.now);
-    let (account, pool_id) = (call.account.clone(), spec.id.clone());
+    let (account, pool_id, now) = (call.account.clone(), spec.id.clone(), call.now);
     let modified_at = life.modified_at;
+    let server = Arc::clone(&call.server);
     call.server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &spec.id)?;
-            let pool_key = tx.insert_pool(&account, &spec.id, &document.to_string(), &life)?;
+            let document = document.to_string();
+            let key = tx.insert_pool(&account, &spec.id, &document, &life)?;
+            let pool = Pool { key, account, id: spec.id, document, life };
+            crate::scaling::begin(&server, tx, &pool, now)?;
             tx.announce(Change::Pool {
-                pool_key,
-                account,
-                pool_id: spec.id,
+                pool_key: key,
+                account: pool.account,
+                pool_id: pool.id,
                 policy: spec.task_scheduling_policy,
             });
-            tx.announce(Change::PoolSize { pool_key });
+            tx.announce(Change::PoolSize { pool_key: key });
             Ok::<_, OpError>(())
         })
         .await?;
@@ -109,11 +118,16 @@ pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal
         .write(move |tx| {
             let pool = find(tx, &account, &pool_id)?;
             conditions.check(pool.life.modified_at)?;
+            scaling::may_resize(&pool, &kept::scaling_spec(&pool)?)?;
             let targets = Targets {
                 dedicated: dedicated.unwrap_or(pool.life.targets.dedicated),
                 low_priority: low_priority.unwrap_or(pool.life.targets.low_priority),
             };
-            let life = pool::step(&pool, PoolFact::Resized { targets, timeout }, now)?;
+            let life = pool::step(
+                &pool,
+                PoolFact::Resized { targets, timeout, treatment: Treatment::Requeue },
+                now,
+            )?;
             tx.update_pool(pool.key, &life)?;
             tx.announce(Change::PoolSize { pool_key: pool.key });
             Ok::<_, OpError>(life.modified_at)

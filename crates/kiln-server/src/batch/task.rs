@@ -34,12 +34,11 @@ struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
     document: Value,
-    sequence: i64,
 }
 
 /// `POST /jobs/J/tasks`.
 pub(super) async fn add(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
-    let new = new_task(call, call.lift(Shape::TaskAdd)?)?;
+    let new = new_task(call.lift(Shape::TaskAdd)?)?;
     let task_id = new.spec.id.clone();
     let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
     let job_id = call
@@ -68,7 +67,7 @@ pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, 
         .into_iter()
         .map(|document| {
             let id = document.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            (id, new_task(call, document))
+            (id, new_task(document))
         })
         .collect();
     let (account, job, now) = (call.account.clone(), job_id.to_owned(), call.now);
@@ -223,12 +222,12 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
     Ok((job, spec))
 }
 
-fn new_task(call: &Call, document: Value) -> Result<NewTask, OpError> {
+fn new_task(document: Value) -> Result<NewTask, OpError> {
     unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
-    Ok(NewTask { spec, needs, document, sequence: call.server.next_task_sequence() })
+    Ok(NewTask { spec, needs, document })
 }
 
 /// Adds a task to an open job.
@@ -239,21 +238,21 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
-    let NewTask { spec, needs, mut document, sequence } = new;
+    let NewTask { spec, needs, mut document } = new;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
     if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
         constraints.insert("maxTaskRetryCount".to_owned(), retries_max.into());
     }
-    let task = Task {
+    let mut task = Task {
         job_key: job.key,
         id: spec.id,
-        sequence,
+        sequence: 0,
         needs,
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };
-    match tx.insert_task(&task) {
+    match tx.insert_task(&mut task) {
         Ok(()) => {}
         Err(cause) if cause.is_duplicate() => {
             return Err(Rejection::TaskExists { task: task.id }.into());

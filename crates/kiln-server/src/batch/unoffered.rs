@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/autoScaleFormula",
     "/applicationPackageReferences",
     "/certificateReferences",
     "/mountConfiguration",
@@ -33,7 +32,6 @@ const OF_TASKS: &[&str] = &[
     "/dependsOn",
     "/exitConditions",
     "/multiInstanceSettings",
-    "/outputFiles",
     "/userIdentity/username",
 ];
 
@@ -65,6 +63,7 @@ pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
 /// Refuses a task that asks for what is not there.
 pub(super) fn check_task(document: &Value) -> Result<(), Rejection> {
     check(document, OF_TASKS)?;
+    check_output_files(document)?;
     check_resource_files(Some(document), "")
 }
 
@@ -82,6 +81,16 @@ fn check_resource_files(task: Option<&Value>, prefix: &str) -> Result<(), Reject
         if files.into_iter().flatten().any(|file| file.get(member).is_some_and(asks)) {
             return Err(Rejection::NotOffered { name: format!("{prefix}resourceFiles.{member}") });
         }
+    }
+    Ok(())
+}
+
+/// The identities of containers of output files.
+fn check_output_files(task: &Value) -> Result<(), Rejection> {
+    let files = task.get("outputFiles").and_then(Value::as_array);
+    let identity = "/destination/container/identityReference";
+    if files.into_iter().flatten().any(|file| file.pointer(identity).is_some_and(asks)) {
+        return Err(not_offered(&format!("/outputFiles{identity}")));
     }
     Ok(())
 }

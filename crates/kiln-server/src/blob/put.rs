@@ -210,7 +210,7 @@ pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
 
 impl BlobService {
     /// Removes files that a commit freed.
-    pub(super) async fn remove_files(&self, files: Vec<u64>) {
+    pub(crate) async fn remove_files(&self, files: Vec<u64>) {
         self.extents.remove(files.into_iter().map(FileId).collect()).await;
     }
 }

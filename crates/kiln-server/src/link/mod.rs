@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use files::{FileError, FileStream, open as open_file};
+pub use session::prepare;
 
 use crate::server::Server;
 

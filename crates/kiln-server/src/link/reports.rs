@@ -1,8 +1,9 @@
 //! What agents report becomes state: many reports, one commit.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife};
-use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
+use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, Treatment};
+use kiln_domain::batch::pool::Pool;
+use kiln_domain::batch::task::{self, TaskFact, TaskState};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
@@ -11,6 +12,7 @@ use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
 use tracing::warn;
 
 use crate::dispatch::task_change;
+use crate::kept;
 
 /// Takes in reports of a node's agent, in order.
 pub fn take(
@@ -26,17 +28,23 @@ pub fn take(
             Report::Booted { boot, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::Booted, now);
             }
+            Report::BootBegan { boot, .. } if boot == life.boot => {
+                life = node::step(&life, NodeFact::BootBegan, now);
+            }
             Report::BootFailed { boot, message } if boot == life.boot => {
                 warn!(node_id, message, "a node could not be made ready");
-                let error =
-                    NodeError { code: "NodeBootFailed".to_owned(), message, details: Vec::new() };
-                life = node::step(&life, NodeFact::BootFailed(error), now);
+                let error = NodeError::new("NodeBootFailed", message);
+                life = node::step(&life, NodeFact::Failed(error), now);
             }
             Report::StartTask { boot, info } if boot == life.boot => {
                 life = node::step(&life, NodeFact::StartTask(info), now);
             }
             // About a boot that is over.
-            Report::Booted { .. } | Report::BootFailed { .. } | Report::StartTask { .. } => {}
+            Report::BootBegan { .. }
+            | Report::Booted { .. }
+            | Report::BootFailed { .. }
+            | Report::StartTask { .. } => {}
+            Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
             // Running since it was assigned.
             Report::Started { .. } => {}
             Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
@@ -59,7 +67,9 @@ fn end_attempt(
     (outcome, usage): (Outcome, Option<Usage>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(task) = tx.task(attempt.job_key, &attempt.task_id)? else { return Ok(()) };
+    let task = tx.task(attempt.job_key, &attempt.task_id)?;
+    let task = task.filter(|task| task.sequence == attempt.sequence);
+    let Some(task) = task else { return Ok(()) };
     let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == node_id);
     let is_open = matches!(task.life.state, TaskState::Preparing | TaskState::Running);
     if task.life.attempt != attempt.attempt || !is_here || !is_open {
@@ -71,17 +81,11 @@ fn end_attempt(
     let length = || task.life.started_at.map_or(Span::ZERO, |started| now.span_since(started));
     let usage = usage.unwrap_or_else(|| Usage::of_length(length()));
     let life = life.with_usage(attempt.attempt, usage, now).unwrap_or(life);
-    *node_life = node::step(node_life, left(&task, &life), now);
+    *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
     tx.update_task(&task, &life)?;
     tx.announce(task_change(&task, &life));
     tx.announce(Change::JobEnd { job_key: task.job_key });
     Ok(())
-}
-
-/// What it means for its node that a task now has `life`.
-pub fn left(task: &Task, life: &TaskLife) -> NodeFact {
-    let has_succeeded = (life.state == TaskState::Completed).then(|| life.exit_code == Some(0));
-    NodeFact::TaskLeft { slots: task.needs.slots, has_succeeded }
 }
 
 /// The agent of a node is gone, and with it what ran there: its tasks wait again.
@@ -91,39 +95,78 @@ pub fn lose_tasks(
     node_life: &mut NodeLife,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    take_tasks_off(tx, node_id, node_life, &TaskFact::NodeLost, now)
+    take_tasks_off(tx, node_id, node_life, &TaskFact::NodeLost, now).map(drop)
 }
 
-/// Takes all tasks off a node, by the same fact.
+/// Does with the tasks of a node what an operation asks for; gives the runs that this ends.
+pub fn treat_tasks(
+    tx: &mut Tx<'_>,
+    node_id: &str,
+    node_life: &mut NodeLife,
+    treatment: Treatment,
+    now: Timestamp,
+) -> Result<Vec<AttemptId>, StoreError> {
+    let fact = match treatment {
+        Treatment::Requeue => TaskFact::Requeued,
+        Treatment::Terminate => TaskFact::Terminated,
+        Treatment::TaskCompletion | Treatment::RetainedData => return Ok(Vec::new()),
+    };
+    take_tasks_off(tx, node_id, node_life, &fact, now)
+}
+
+/// Takes all tasks off a node, by the same fact; gives the runs that this ends.
 pub fn take_tasks_off(
     tx: &mut Tx<'_>,
     node_id: &str,
     node_life: &mut NodeLife,
     fact: &TaskFact,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Vec<AttemptId>, StoreError> {
+    let mut ended = Vec::new();
     for task in tx.tasks_of_node(node_id)? {
         let Ok(life) = task::step(&task, fact.clone(), now) else { continue };
-        *node_life = node::step(node_life, left(&task, &life), now);
+        *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
         tx.update_task(&task, &life)?;
         tx.announce(task_change(&task, &life));
+        if life.state == TaskState::Completed {
+            tx.announce(Change::JobEnd { job_key: task.job_key });
+        }
+        ended.push(AttemptId::of(&task));
     }
-    Ok(())
+    Ok(ended)
 }
 
-/// Keeps what has become of a node, and lets dispatch hear of it.
+/// A node begins a boot, told by the fact that `fact` makes, with the start task that its pool
+/// has now.
+pub fn begin_boot(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    pool: &Pool,
+    life: &NodeLife,
+    fact: impl Fn(bool) -> NodeFact,
+    now: Timestamp,
+) -> Result<NodeLife, StoreError> {
+    let (start_task, must_succeed) = kept::start_task_of(pool)?;
+    let after = node::step(life, fact(must_succeed), now);
+    if after.boot != life.boot {
+        tx.update_node_start_task(&node.id, start_task.as_deref())?;
+    }
+    Ok(after)
+}
+
+/// Keeps what has become of a node, and lets those hear of it who act on it.
 pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), StoreError> {
     if *life == node.life {
         return Ok(());
     }
     tx.update_node(&node.id, life)?;
-    if life.open_slots() != node.life.open_slots() {
-        tx.announce(Change::Node {
-            pool_key: node.pool_key,
-            node_id: node.id.clone(),
-            slots: life.open_slots(),
-            is_dedicated: life.is_dedicated,
-        });
+    let (pool_key, slots) = (node.pool_key, life.open_slots());
+    if slots != node.life.open_slots() {
+        let (node_id, is_dedicated) = (node.id.clone(), life.is_dedicated);
+        tx.announce(Change::Node { pool_key, node_id, slots, is_dedicated });
+    }
+    if life.pending != node.life.pending || life.wants_agent() != node.life.wants_agent() {
+        tx.announce(Change::PoolSize { pool_key });
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::batch::node::{self, NodeFact};
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::node::{Node, NodeFact, Pending};
+use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
@@ -16,7 +18,7 @@ use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::server::Server;
-use crate::{clock, kept, reconcile};
+use crate::{clock, kept};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,12 +74,7 @@ pub(super) async fn serve(
         Err(LinkError::Silent) => Duration::ZERO,
         _ => server.config.heartbeat_deadline,
     };
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = clock::pause(patience) => {
-            reconcile::end_unheard(server, &node_id, &hello.incarnation)?;
-        }
-    }
+    server.unheard.expect(&node_id, Some(hello.incarnation), clock::now(), patience);
     ended
 }
 
@@ -123,12 +120,22 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<(), LinkError> {
                 return Err(LinkError::Unknown(hello.node_id));
             };
             let now = clock::now();
+            let pool = tx.pool_by_key(node.pool_key)?;
+            let Some(pool) = pool else { return Err(LinkError::Unknown(hello.node_id)) };
             let mut life = node.life.clone();
             if life.incarnation.as_ref() != Some(&hello.incarnation) {
                 reports::lose_tasks(tx, &node.id, &mut life, now)?;
-                life.incarnation = Some(hello.incarnation);
-                life.agent_version = Some(hello.agent_version);
-                life = node::step(&life, NodeFact::AgentArrived, now);
+                let arrived =
+                    |waits_for_start_task| NodeFact::AgentArrived { waits_for_start_task };
+                life = reports::begin_boot(tx, &node, &pool, &life, arrived, now)?;
+                if life.boot != node.life.boot {
+                    life.incarnation = Some(hello.incarnation);
+                    life.agent_version = Some(hello.agent_version);
+                }
+            }
+            if life.pending == Some(Pending::Turn) {
+                // An operation that only waited for the agent.
+                tx.announce(Change::PoolSize { pool_key: pool.key });
             }
             Ok(reports::keep_node(tx, &node, &life)?)
         })
@@ -140,17 +147,13 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
     server.store.read(|view| {
         let Some(node) = view.node(&hello.node_id)? else { return Ok(Vec::new()) };
         let Some(pool) = view.pool_by_key(node.pool_key)? else { return Ok(Vec::new()) };
-        let life = node.life;
-        if life.state == node::NodeState::LeavingPool {
+        if !node.life.wants_agent() {
             return Ok(vec![ToAgent::Leave]);
         }
-        let mut messages = vec![ToAgent::Prepare(Box::new(Prepare {
-            boot: life.boot,
-            start_task: life.start_task,
-            environment: server.environment_of(&pool.account),
-            is_dedicated: life.is_dedicated,
-            task_slots: life.slots,
-        }))];
+        let mut messages = vec![prepare(server, &pool, &node)?];
+        if node.life.pending == Some(Pending::RetainedData) {
+            messages.push(ToAgent::AwaitRetention);
+        }
         let tasks = view.tasks_of_node(&node.id)?;
         for attempt in &hello.running {
             if !tasks.iter().any(|task| is_current(task, attempt)) {
@@ -162,6 +165,17 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
         }
         Ok(messages)
     })
+}
+
+/// The order to make a node ready for its latest boot.
+pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, StoreError> {
+    Ok(ToAgent::Prepare(Box::new(Prepare {
+        boot: node.life.boot,
+        start_task: kept::start_task_spec(node)?,
+        environment: server.environment_of(&pool.account),
+        is_dedicated: node.life.is_dedicated,
+        task_slots: node.life.slots,
+    })))
 }
 
 /// The command of a task's current run once more: an agent that has it ignores it.

@@ -6,10 +6,14 @@
 mod autoscale;
 mod deadlines;
 mod job_end;
+mod job_schedule;
 mod nodes;
 mod pool_size;
+mod unheard;
 
 pub use autoscale::run as autoscale;
 pub use job_end::run as job_end;
-pub use nodes::{end_unheard, recover, run as nodes};
+pub use job_schedule::run as job_schedule;
+pub use nodes::{recover, run as nodes};
 pub use pool_size::run as pool_size;
+pub use unheard::{Unheard, run as unheard};

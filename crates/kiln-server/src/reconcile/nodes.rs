@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeState};
+use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, NodeState, Pending};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::time::{TICKS_PER_SECOND, Timestamp};
 use kiln_provision::Exit;
 use kiln_store::{StoreError, Tx};
+use kiln_wire::node::ToAgent;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
 use crate::clock;
-use crate::link::reports;
+use crate::link::{self, reports};
 use crate::server::Server;
 
 /// An agent that ends sooner than this after its start is not started again.
@@ -39,6 +40,9 @@ pub async fn recover(server: &Arc<Server>) -> Result<(), StoreError> {
         for node in server.store.read(|view| view.nodes_of_pool(pool.key))? {
             if server.provisioner.adopt(&node.id) {
                 info!(node_id = node.id, "the agent lives on");
+                let (incarnation, within) =
+                    (node.life.incarnation, server.config.heartbeat_deadline);
+                server.unheard.expect(&node.id, incarnation, clock::now(), within);
             } else {
                 check(server, &node.id, End::Found).await?;
             }
@@ -55,23 +59,85 @@ pub async fn recover(server: &Arc<Server>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Ends the agent of a node that lives but has no link, and did not come back in time: its
-/// end is seen then, and the node is started again.
-///
-/// # Errors
-/// When the store fails.
-pub fn end_unheard(server: &Server, node_id: &str, incarnation: &str) -> Result<(), StoreError> {
-    if server.links.is_up(node_id) {
-        return Ok(());
+/// Does what is left to do for a node where it stands: starts its agent, ends it, or tells it
+/// to boot once more.
+pub(super) async fn settle(
+    server: &Arc<Server>,
+    node: &Node,
+    pool: &Pool,
+) -> Result<(), StoreError> {
+    match wanted(&node.life) {
+        Wanted::Nothing => Ok(()),
+        Wanted::Agent if server.provisioner.is_alive(&node.id) => Ok(()),
+        Wanted::Agent => start(server, node, pool).await,
+        Wanted::End if !server.provisioner.is_alive(&node.id) => {
+            check(server, &node.id, End::Found).await
+        }
+        Wanted::End if server.links.is_up(&node.id) => {
+            server.links.send(&node.id, [ToAgent::Leave]);
+            Ok(())
+        }
+        Wanted::End | Wanted::NoAgent => {
+            server.provisioner.kill(&node.id);
+            Ok(())
+        }
+        Wanted::Boot if server.links.is_up(&node.id) => boot_again(server, &node.id).await,
+        // It is told when it links.
+        Wanted::Boot => Ok(()),
+        Wanted::WordOfRetention => {
+            server.links.send(&node.id, [ToAgent::AwaitRetention]);
+            Ok(())
+        }
     }
-    let node = server.store.read(|view| view.node(node_id))?;
-    let is_same = node.is_some_and(|node| {
-        node.life.state != NodeState::Unknown
-            && node.life.incarnation.as_deref() == Some(incarnation)
-    });
-    if is_same {
-        warn!(node_id, "the agent of a node is not heard of; it is ended");
-        server.provisioner.kill(node_id);
+}
+
+/// What is left to do for a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    /// An agent, which it does not have yet.
+    Agent,
+    /// The end of the agent it had, so that its operation goes on.
+    End,
+    /// No agent: its machine is gone, without a word.
+    NoAgent,
+    /// One more boot by the agent it has.
+    Boot,
+    /// Word that the files of its tasks were kept for long enough.
+    WordOfRetention,
+}
+
+fn wanted(life: &NodeLife) -> Wanted {
+    match (life.state, life.pending) {
+        (NodeState::Preempted | NodeState::Deallocated, _) => Wanted::NoAgent,
+        _ if !life.wants_agent() => Wanted::End,
+        // One that had an agent is seen to when that one ends.
+        (NodeState::Creating | NodeState::Starting, _) if life.incarnation.is_none() => {
+            Wanted::Agent
+        }
+        (NodeState::Rebooting, Some(Pending::Turn)) => Wanted::Boot,
+        (_, Some(Pending::RetainedData)) => Wanted::WordOfRetention,
+        (_, _) => Wanted::Nothing,
+    }
+}
+
+/// Tells the living agent of a node to boot once more.
+async fn boot_again(server: &Arc<Server>, node_id: &str) -> Result<(), StoreError> {
+    let (id, now) = (node_id.to_owned(), clock::now());
+    let ordered = server
+        .store
+        .write(move |tx| {
+            let Some(node) = tx.node(&id)? else { return Ok(None) };
+            let Some(pool) = tx.pool_by_key(node.pool_key)? else { return Ok(None) };
+            let ordered = |waits_for_start_task| NodeFact::BootOrdered { waits_for_start_task };
+            let life = reports::begin_boot(tx, &node, &pool, &node.life, ordered, now)?;
+            reports::keep_node(tx, &node, &life)?;
+            let node = tx.node(&id)?;
+            Ok::<_, StoreError>(node.map(|node| (pool, node)))
+        })
+        .await?;
+    if let Some((pool, node)) = ordered {
+        server.links.send(node_id, [link::prepare(server, &pool, &node)?]);
     }
     Ok(())
 }
@@ -85,8 +151,17 @@ pub(super) enum End {
     Found,
 }
 
-/// The agent of a node does not live: a leaving node is gone, any other is started again.
+/// The agent of a node does not live: what follows depends on where the node stands.
 pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Result<(), StoreError> {
+    if server.provisioner.is_alive(node_id) {
+        // The end of an earlier one; another lives already.
+        return Ok(());
+    }
+    let is_reimaged = |node: &Node| node.life.state == NodeState::Reimaging;
+    if server.store.read(|view| view.node(node_id))?.as_ref().is_some_and(is_reimaged) {
+        // Before it is written that it begins anew: it does so only without its files.
+        remove_directory(server, node_id);
+    }
     let id = node_id.to_owned();
     let now = clock::now();
     let lost = server.store.write(move |tx| lose(tx, &id, end, now)).await?;
@@ -94,7 +169,7 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Resu
         Lost::Unknown => {}
         Lost::Gone => remove_directory(server, node_id),
         Lost::Again(node, pool) => {
-            warn!(node_id, "the agent of a node was lost; it is started again");
+            info!(node_id, "the agent of a node ended; another one is started");
             start(server, &node, &pool).await?;
         }
         Lost::Hopeless => {
@@ -108,42 +183,61 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Resu
 }
 
 enum Lost {
+    /// There is no such node.
     Unknown,
+    /// It left its pool, or has no machine.
     Gone,
+    /// It begins anew.
     Again(Box<Node>, Box<Pool>),
+    /// It would only end again.
     Hopeless,
 }
 
 fn lose(tx: &mut Tx<'_>, node_id: &str, end: End, now: Timestamp) -> Result<Lost, StoreError> {
     let Some(node) = tx.node(node_id)? else { return Ok(Lost::Unknown) };
     let Some(pool) = tx.pool_by_key(node.pool_key)? else { return Ok(Lost::Unknown) };
-    if node.life.state == NodeState::LeavingPool {
-        tx.delete_node(node_id)?;
-        tx.announce(Change::PoolSize { pool_key: node.pool_key });
-        return Ok(Lost::Gone);
-    }
     let mut life = node.life.clone();
     reports::lose_tasks(tx, node_id, &mut life, now)?;
-    // Asked of the time before this loss is written.
-    let is_hopeless = life.state != NodeState::Idle
-        && life.state != NodeState::Running
-        && now.0.saturating_sub(life.state_at.0) < LIFE_MIN_TICKS
-        && (end == End::Seen || life.incarnation.is_some());
-    life = if is_hopeless {
-        let error = NodeError {
-            code: "AgentFailed".to_owned(),
-            message: "The agent of the node ended as soon as it was started.".to_owned(),
-            details: Vec::new(),
-        };
-        node::step(&life, NodeFact::BootFailed(error), now)
-    } else {
-        node::step(&life, NodeFact::AgentLost, now)
-    };
-    reports::keep_node(tx, &node, &life)?;
-    if is_hopeless {
-        return Ok(Lost::Hopeless);
+    if node.life.state == NodeState::LeavingPool {
+        let pool_key = node.pool_key;
+        tx.delete_node(node_id)?;
+        tx.announce(Change::NodeGone { pool_key, node_id: node.id });
+        tx.announce(Change::PoolSize { pool_key });
+        return Ok(Lost::Gone);
     }
-    Ok(Lost::Again(Box::new(Node { life, ..node }), Box::new(pool)))
+    let is_hopeless = ends_at_once(&life, end, now);
+    let fact = if is_hopeless {
+        let message = "The agent of the node ended as soon as it was started.";
+        NodeFact::Failed(NodeError::new("AgentFailed", message))
+    } else {
+        NodeFact::AgentLost
+    };
+    life = node::step(&life, fact, now);
+    reports::keep_node(tx, &node, &life)?;
+    Ok(if is_hopeless {
+        Lost::Hopeless
+    } else if life.wants_agent() {
+        Lost::Again(Box::new(Node { life, ..node }), Box::new(pool))
+    } else {
+        Lost::Gone
+    })
+}
+
+/// Whether an agent that ended would do so again and again: it did nothing yet, and that for
+/// a moment only.
+fn ends_at_once(life: &NodeLife, end: End, now: Timestamp) -> bool {
+    let is_young = now.0.saturating_sub(life.state_at.0) < LIFE_MIN_TICKS;
+    let was_there = end == End::Seen || life.incarnation.is_some();
+    let is_booting = matches!(
+        life.state,
+        NodeState::Creating
+            | NodeState::Starting
+            | NodeState::WaitingForStartTask
+            | NodeState::StartTaskFailed
+            | NodeState::Unusable
+            | NodeState::Unknown
+    );
+    is_booting && is_young && was_there
 }
 
 /// Starts the agent of a node.
@@ -155,9 +249,14 @@ pub(super) async fn start(
     let config = server.node_config(node, pool);
     let config = serde_json::to_vec(&config).expect("settings of a node are always JSON");
     let Err(cause) = server.provisioner.start(&node.id, &config).await else {
-        // It may have left its pool while its agent was being started.
-        if server.store.read(|view| view.node(&node.id))?.is_none() {
-            server.provisioner.kill(&node.id);
+        // It may have been told to go while its agent was being started.
+        match server.store.read(|view| view.node(&node.id))? {
+            Some(now) if now.life.wants_agent() => {
+                let incarnation = now.life.incarnation;
+                let within = server.config.hello_deadline;
+                server.unheard.expect(&node.id, incarnation, clock::now(), within);
+            }
+            Some(_) | None => server.provisioner.kill(&node.id),
         }
         return Ok(());
     };
@@ -168,9 +267,8 @@ pub(super) async fn start(
         .store
         .write(move |tx| {
             let Some(node) = tx.node(&id)? else { return Ok(()) };
-            let code = "NodeStartFailed".to_owned();
-            let error = NodeError { code, message, details: Vec::new() };
-            let life = node::step(&node.life, NodeFact::BootFailed(error), now);
+            let error = NodeError::new("NodeStartFailed", message);
+            let life = node::step(&node.life, NodeFact::Failed(error), now);
             reports::keep_node(tx, &node, &life)
         })
         .await

@@ -1,108 +1,218 @@
 //! Gives each pool the nodes that it is to have.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::node::{self, Node, NodeFact, NodeLife, NodeState};
-use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, PoolState};
-use kiln_domain::batch::task::TaskFact;
+use kiln_domain::batch::node::{self, Node, NodeFact, NodeLife, NodeState, Pending, Treatment};
+use kiln_domain::batch::pool::{
+    self, AllocationState, Pool, PoolFact, PoolLife, PoolSpec, PoolState, ResizeError, Targets,
+};
+use kiln_domain::batch::sizing::{self, Room};
+use kiln_domain::batch::vm_size;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
-use kiln_wire::node::ToAgent;
 use tracing::{error, info};
 
-use super::nodes::End;
+use super::deadlines::Deadlines;
+use crate::config::Quotas;
 use crate::link::reports;
 use crate::server::Server;
 use crate::{clock, kept, secrets};
 
 /// Looks at pools until it is dropped.
 pub async fn run(server: Arc<Server>) {
+    let mut deadlines = Deadlines::default();
     loop {
-        for pool_key in server.signals.pools().take().await {
-            if let Err(cause) = settle(&server, pool_key).await {
-                error!(error = %crate::chain(&cause), pool_key, "a pool could not be sized");
-                clock::pause(clock::AFTER_FAILURE).await;
-                server.signals.pools().mark(pool_key);
+        let keys = tokio::select! {
+            keys = server.signals.pools().take() => keys,
+            () = deadlines.next() => deadlines.take_due(clock::now()),
+        };
+        for pool_key in keys {
+            match settle(&server, pool_key).await {
+                Ok(at) => deadlines.set(pool_key, at),
+                Err(cause) => {
+                    error!(error = %crate::chain(&cause), pool_key, "a pool could not be sized");
+                    clock::pause(clock::AFTER_FAILURE).await;
+                    server.signals.pools().mark(pool_key);
+                }
             }
         }
     }
 }
 
-/// What is left to do after a commit.
-#[derive(Debug, Default)]
-struct Todo {
-    start: Vec<Node>,
-    leave: Vec<String>,
+/// Looks at a pool and its nodes; gives the time of the next look, if nothing else asks for it.
+async fn settle(server: &Arc<Server>, pool_key: i64) -> Result<Option<Timestamp>, StoreError> {
+    let (quotas, returns_after) = (server.config.quotas, server.config.spot.returns_after);
+    let looked = server
+        .store
+        .write(move |tx| look(tx, pool_key, quotas, returns_after, clock::now()))
+        .await?;
+    let Some(Looked { pool, nodes, next_at }) = looked else { return Ok(None) };
+    for node in nodes {
+        super::nodes::settle(server, &node, &pool).await?;
+    }
+    Ok(next_at)
 }
 
-async fn settle(server: &Arc<Server>, pool_key: i64) -> Result<(), StoreError> {
-    let looked = server.store.write(move |tx| look(tx, pool_key, clock::now())).await?;
-    let Some((pool, todo)) = looked else { return Ok(()) };
-    for node_id in todo.leave {
-        if server.links.is_up(&node_id) {
-            server.links.send(&node_id, [ToAgent::Leave]);
-        } else {
-            server.provisioner.kill(&node_id);
-            super::nodes::check(server, &node_id, End::Found).await?;
-        }
-    }
-    for node in todo.start {
-        super::nodes::start(server, &node, &pool).await?;
-    }
-    Ok(())
+/// What a look at a pool found and left.
+struct Looked {
+    pool: Pool,
+    nodes: Vec<Node>,
+    next_at: Option<Timestamp>,
 }
 
 fn look(
     tx: &mut Tx<'_>,
     pool_key: i64,
+    quotas: Quotas,
+    returns_after: Duration,
     now: Timestamp,
-) -> Result<Option<(Pool, Todo)>, StoreError> {
+) -> Result<Option<Looked>, StoreError> {
     let Some(pool) = tx.pool_by_key(pool_key)? else { return Ok(None) };
     let nodes = tx.nodes_of_pool(pool_key)?;
-    let mut life = pool.life.clone();
-    let mut todo = Todo::default();
-    for is_dedicated in [true, false] {
-        let mut staying: Vec<&Node> = nodes
-            .iter()
-            .filter(|node| node.life.is_dedicated == is_dedicated)
-            .filter(|node| node.life.state != NodeState::LeavingPool)
-            .collect();
-        let wanted = usize::try_from(life.wanted(is_dedicated)).unwrap_or(usize::MAX);
-        if staying.len() < wanted {
-            let spec = kept::pool_spec(&pool)?;
-            for _ in staying.len()..wanted {
-                let node = new_node(pool_key, &spec, &mut life, is_dedicated, now);
-                tx.insert_node(&node)?;
-                todo.start.push(node);
+    let life = match (pool.life.state, pool.life.allocation) {
+        (PoolState::Deleting, _) if nodes.is_empty() => {
+            tx.delete_pool(pool_key)?;
+            tx.announce(Change::PoolGone { pool_key });
+            info!(pool = pool.id, "pool deleted");
+            return Ok(None);
+        }
+        (PoolState::Deleting, _) => {
+            for node in &nodes {
+                retire(tx, node, Treatment::Requeue, now)?;
             }
+            pool.life.clone()
         }
-        // Those with least to lose go first, the newest of them before the oldest.
-        staying.sort_by_key(|node| (node.life.tasks_running, std::cmp::Reverse(node.life.number)));
-        for node in staying.iter().take(staying.len().saturating_sub(wanted)) {
-            retire(tx, node, now)?;
-            todo.leave.push(node.id.clone());
-        }
-    }
-    // Repeated for nodes that leave already: the command may have been lost.
-    let leaving = nodes.iter().filter(|node| node.life.state == NodeState::LeavingPool);
-    todo.leave.extend(leaving.map(|node| node.id.clone()));
-    if pool.life.state == PoolState::Deleting && nodes.is_empty() {
-        tx.delete_pool(pool_key)?;
-        tx.announce(Change::PoolGone { pool_key });
-        info!(pool = pool.id, "pool deleted");
-        return Ok(None);
-    }
-    if todo.leave.is_empty()
-        && let Ok(steady) =
-            pool::step(&Pool { life: life.clone(), ..pool.clone() }, PoolFact::SizeReached, now)
-    {
-        life = steady;
-    }
+        (PoolState::Active, AllocationState::Resizing) => resize(tx, &pool, &nodes, quotas, now)?,
+        (PoolState::Active, AllocationState::Stopping) => stop(tx, &pool, &nodes, now)?,
+        (PoolState::Active, AllocationState::Steady) => pool.life.clone(),
+    };
     if life != pool.life {
         tx.update_pool(pool_key, &life)?;
     }
-    Ok(Some((pool, todo)))
+    let pool = Pool { life, ..pool };
+    let returning_at = return_capacity(tx, pool_key, returns_after, now)?;
+    let next_at = pool.life.resize_deadline().into_iter().chain(returning_at).min();
+    Ok(Some(Looked { nodes: tx.nodes_of_pool(pool_key)?, pool, next_at }))
+}
+
+/// Goes on with a resize: adds what is missing, lets go what is too much, and ends it when
+/// neither is left to do or its time is over.
+fn resize(
+    tx: &mut Tx<'_>,
+    pool: &Pool,
+    nodes: &[Node],
+    quotas: Quotas,
+    now: Timestamp,
+) -> Result<PoolLife, StoreError> {
+    let spec = kept::pool_spec(pool)?;
+    let room = room(tx, pool, &spec, quotas)?;
+    let sizing = sizing::size(&pool.life, nodes, &with_managers(tx, nodes)?, room);
+    let mut life = pool.life.clone();
+    let added = [(true, sizing.add.dedicated), (false, sizing.add.low_priority)];
+    for (is_dedicated, count) in added {
+        for _ in 0..count {
+            tx.insert_node(&new_node(pool.key, &spec, &mut life, is_dedicated, now))?;
+        }
+    }
+    for node in nodes.iter().filter(|node| sizing.remove.contains(&node.id)) {
+        retire(tx, node, life.treatment, now)?;
+    }
+    let is_leaving = |node: &Node| node.life.state == NodeState::LeavingPool;
+    let fact = if !tx.nodes_of_pool(pool.key)?.iter().any(is_leaving) {
+        finished(sizing.errors)
+    } else if life.resize_deadline().is_some_and(|at| at <= now) {
+        keep_waiting_nodes(tx, nodes, now)?;
+        let message = "The resize did not come to its end within its time";
+        PoolFact::ResizeFailed(vec![ResizeError::new("AllocationTimedOut", message)])
+    } else {
+        return Ok(life);
+    };
+    Ok(after(pool, life, fact, now))
+}
+
+/// Winds down a resize that was called off: what waits to go stays, what goes is gone.
+fn stop(
+    tx: &mut Tx<'_>,
+    pool: &Pool,
+    nodes: &[Node],
+    now: Timestamp,
+) -> Result<PoolLife, StoreError> {
+    keep_waiting_nodes(tx, nodes, now)?;
+    let nodes = tx.nodes_of_pool(pool.key)?;
+    if nodes.iter().any(|node| node.life.state == NodeState::LeavingPool) {
+        return Ok(pool.life.clone());
+    }
+    let count = |is_dedicated| {
+        let own = nodes.iter().filter(|node| node.life.is_dedicated == is_dedicated);
+        u32::try_from(own.count()).unwrap_or(u32::MAX)
+    };
+    let present = Targets { dedicated: count(true), low_priority: count(false) };
+    let errors = if present == pool.life.targets {
+        Vec::new()
+    } else {
+        vec![ResizeError::new("ResizeStopped", "The resize was stopped by a client")]
+    };
+    Ok(after(pool, pool.life.clone(), finished(errors), now))
+}
+
+fn finished(errors: Vec<ResizeError>) -> PoolFact {
+    if errors.is_empty() { PoolFact::SizeReached } else { PoolFact::ResizeFailed(errors) }
+}
+
+/// The end of a resize is refused to nobody.
+fn after(pool: &Pool, life: PoolLife, fact: PoolFact, now: Timestamp) -> PoolLife {
+    let pool = Pool { life, ..pool.clone() };
+    pool::step(&pool, fact, now).unwrap_or(pool.life)
+}
+
+/// Nodes that wait for their tasks before they go need not go.
+fn keep_waiting_nodes(tx: &mut Tx<'_>, nodes: &[Node], now: Timestamp) -> Result<(), StoreError> {
+    for node in nodes.iter().filter(|node| node.life.pending != Some(Pending::Turn)) {
+        let Some(node) = tx.node(&node.id)? else { continue };
+        let life = node::step(&node.life, NodeFact::Stay, now);
+        reports::keep_node(tx, &node, &life)?;
+    }
+    Ok(())
+}
+
+/// What the account of a pool may still have, and what a node of the pool takes of it.
+fn room(tx: &Tx<'_>, pool: &Pool, spec: &PoolSpec, quotas: Quotas) -> Result<Room, StoreError> {
+    let (mut dedicated, mut low_priority) = (0, 0);
+    for other in tx.pools_after(&pool.account, "", usize::MAX)? {
+        let cores = u64::from(cores_of(&kept::pool_spec(&other)?));
+        for node in tx.nodes_of_pool(other.key)? {
+            *(if node.life.is_dedicated { &mut dedicated } else { &mut low_priority }) += cores;
+        }
+    }
+    Ok(Room {
+        dedicated_cores: quotas.dedicated_cores.saturating_sub(dedicated),
+        low_priority_cores: quotas.low_priority_cores.saturating_sub(low_priority),
+        cores_per_node: cores_of(spec),
+        is_connected: spec.enable_inter_node_communication,
+    })
+}
+
+/// A machine whose size says nothing of its cores counts for one.
+fn cores_of(spec: &PoolSpec) -> u32 {
+    vm_size::cores(&spec.vm_size).unwrap_or(1)
+}
+
+/// The nodes on which a job manager runs: they go last.
+fn with_managers(tx: &Tx<'_>, nodes: &[Node]) -> Result<BTreeSet<String>, StoreError> {
+    let mut found = BTreeSet::new();
+    for node in nodes.iter().filter(|node| node.life.tasks_running > 0) {
+        for task in tx.tasks_of_node(&node.id)? {
+            let job = tx.job_by_key(task.job_key)?;
+            if job.is_some_and(|job| kept::is_job_manager(&job, &task.id)) {
+                found.insert(node.id.clone());
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn new_node(
@@ -114,23 +224,49 @@ fn new_node(
 ) -> Node {
     pool_life.nodes_made = pool_life.nodes_made.saturating_add(1);
     let number = pool_life.nodes_made;
-    let mut life = NodeLife::new(number, is_dedicated, spec.task_slots_per_node, now);
-    life.start_task.clone_from(&spec.start_task);
     let kind = if is_dedicated { 'd' } else { 'p' };
     Node {
         id: format!("tvmps_{}_{kind}", secrets::hex_id()),
         pool_key,
         secret: secrets::key(),
-        life,
+        start_task: None,
+        life: NodeLife::new(number, is_dedicated, spec.task_slots_per_node, now),
     }
 }
 
-/// A node begins to leave: its tasks wait again.
-fn retire(tx: &mut Tx<'_>, node: &Node, now: Timestamp) -> Result<(), StoreError> {
+/// A node begins to leave, or to wait for what it has to wait for first.
+fn retire(
+    tx: &mut Tx<'_>,
+    node: &Node,
+    treatment: Treatment,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut life = node.life.clone();
-    reports::take_tasks_off(tx, &node.id, &mut life, &TaskFact::Requeued, now)?;
-    life = node::step(&life, NodeFact::Leave, now);
-    tx.update_node(&node.id, &life)?;
-    tx.announce(Change::NodeGone { pool_key: node.pool_key, node_id: node.id.clone() });
-    Ok(())
+    reports::treat_tasks(tx, &node.id, &mut life, treatment, now)?;
+    life = node::step(&life, NodeFact::Leave(treatment.pending()), now);
+    reports::keep_node(tx, node, &life)
+}
+
+/// Gives preempted nodes a machine again when their time has come; gives the time at which
+/// the next one has its turn.
+fn return_capacity(
+    tx: &mut Tx<'_>,
+    pool_key: i64,
+    returns_after: Duration,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut next_at = None;
+    for node in tx.nodes_of_pool(pool_key)? {
+        if node.life.state != NodeState::Preempted {
+            continue;
+        }
+        let at = node.life.state_at.plus(Span::from_std(returns_after));
+        if at <= now {
+            let life = node::step(&node.life, NodeFact::CapacityReturned, now);
+            reports::keep_node(tx, &node, &life)?;
+        } else {
+            next_at = next_at.into_iter().chain([at]).min();
+        }
+    }
+    Ok(next_at)
 }

@@ -1,7 +1,6 @@
 //! The board of the dispatch loop, built once from what is kept.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::JobState;
 use kiln_domain::batch::pool::TaskSchedulingPolicy;
 use kiln_store::{Store, StoreError};
 
@@ -11,9 +10,8 @@ use crate::{dispatch, kept};
 /// Open tasks of one job that are read at once.
 const REBUILD_TASKS: usize = 10_000;
 
-/// Builds the board from what is kept; gives the highest sequence of a waiting task.
-pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreError> {
-    let mut last_sequence = 0;
+/// Builds the board from what is kept of all that has not completed.
+pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError> {
     store.read(|view| {
         for pool in view.all_pools()? {
             let policy = kept::pool_spec(&pool).map_or_else(
@@ -31,11 +29,10 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
             }
             signals.observe(changes);
         }
-        for job in view.all_jobs()? {
-            // A job that has ended takes no part any more, whatever waits in it.
-            if job.life.state == JobState::Completed {
-                continue;
-            }
+        for schedule_key in view.all_job_schedule_keys()? {
+            signals.observe(vec![Change::JobSchedule { schedule_key }]);
+        }
+        for job in view.open_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![
                 crate::batch::job_change(&job, &spec),
@@ -46,12 +43,11 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<i64, StoreErro
                 let tasks = view.open_tasks_after(job.key, after, REBUILD_TASKS)?;
                 let Some(last) = tasks.last() else { break };
                 after = last.sequence;
-                last_sequence = last_sequence.max(after);
                 let changes =
                     tasks.iter().map(|task| dispatch::task_change(task, &task.life)).collect();
                 signals.observe(changes);
             }
         }
-        Ok(last_sequence)
+        Ok(())
     })
 }

@@ -6,7 +6,6 @@ mod running;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, OnceLock};
 
 use kiln_extents::Extents;
@@ -27,6 +26,7 @@ use crate::config::Config;
 use crate::http::{Handler, Listener, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
+use crate::linked_storage::BlobLinks;
 use crate::samples::Samples;
 use crate::server::Server;
 use crate::signals::Signals;
@@ -43,8 +43,6 @@ struct State {
     /// The accounts at the start.
     named: Vec<Account>,
     signals: Arc<Signals>,
-    /// The highest sequence of a waiting task.
-    last_sequence: i64,
 }
 
 /// The addresses that are served.
@@ -84,13 +82,15 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         accounts: state.accounts,
         signals: state.signals,
         links: Links::default(),
+        unheard: reconcile::Unheard::default(),
         provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
         hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
-        task_sequence: AtomicI64::new(state.last_sequence),
         samples: Samples::new(config.autoscale.sample_period),
+        blobs: blob.clone(),
+        blob_links: BlobLinks::new(blob_url.clone()),
         config,
     });
     let batch = BatchService::new(Arc::clone(&server));
@@ -108,6 +108,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(dispatch::run(Arc::clone(&server)));
     loops.spawn(reconcile::pool_size(Arc::clone(&server)));
     loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::unheard(Arc::clone(&server)));
+    loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
     loops.spawn(reconcile::autoscale(Arc::clone(&server)));
     loops.spawn(samples::run(Arc::clone(&server)));
@@ -138,9 +140,9 @@ async fn open_state(config: &Config) -> Result<State, StartError> {
     let accounts = Accounts::new(Arc::clone(&store));
     let named = accounts.all()?;
     refuse_well_known_keys(config, &named)?;
-    let last_sequence = board::rebuild(&store, &signals)?;
+    board::rebuild(&store, &signals)?;
     let extents = Extents::open(&config.data.join("extents"))?;
-    Ok(State { store, extents, accounts, named, signals, last_sequence })
+    Ok(State { store, extents, accounts, named, signals })
 }
 
 async fn bind(config: &Config) -> Result<Bound, StartError> {

@@ -36,6 +36,8 @@ async fn each_operation_has_its_status_and_headers() {
     let task = json!({ "id": "t", "commandLine": "true" });
     let resize = json!({ "targetDedicatedNodes": 0 });
     let nothing = json!({});
+    let schedule = schedule_body();
+    let schedule_patch = json!({ "schedule": { "doNotRunUntil": "2098-12-25" } });
     for (ask, status, expected) in [
         (rig.post("/pools", &pool_body("p", 0)), 201, made),
         (rig.post("/jobs", &job), 201, made),
@@ -50,6 +52,17 @@ async fn each_operation_has_its_status_and_headers() {
         (rig.get("/jobs/j/tasks/t"), 200, said),
         (rig.get("/jobs/j/taskcounts"), 200, "content-type"),
         (rig.get("/supportedimages"), 200, "content-type"),
+        (rig.post("/jobschedules", &schedule), 201, made),
+        (rig.get("/jobschedules"), 200, "content-type"),
+        (rig.get("/jobschedules/s/jobs"), 200, "content-type"),
+        (rig.head("/jobschedules/s"), 200, "etag last-modified"),
+        (rig.get("/jobschedules/s"), 200, said),
+        (rig.put("/jobschedules/s", &schedule), 200, acted),
+        (rig.patch("/jobschedules/s", &schedule_patch), 200, acted),
+        (rig.post("/jobschedules/s/disable", &nothing), 204, acted),
+        (rig.post("/jobschedules/s/enable", &nothing), 204, acted),
+        (rig.post("/jobschedules/s/terminate", &nothing), 202, acted),
+        (rig.delete("/jobschedules/s"), 202, ""),
         (rig.post("/jobs/j/tasks/t/terminate", &nothing), 204, acted),
         (rig.delete("/jobs/j/tasks/t"), 200, ""),
         (rig.post("/jobs/j/terminate", &nothing), 202, acted),
@@ -69,6 +82,54 @@ async fn each_operation_has_its_status_and_headers() {
             assert!(url.starts_with(rig.url()) && !url.contains('?'), "{url}");
         }
     }
+}
+
+/// As the recorded client adds it.
+fn schedule_body() -> Value {
+    json!({
+        "id": "s",
+        "schedule": { "doNotRunUntil": "2097-12-25T00:00:00Z", "startWindow": "PT6M" },
+        "jobSpecification": { "poolInfo": { "poolId": "nodesdktestpool1" } },
+    })
+}
+
+#[tokio::test]
+async fn a_schedule_is_shown_as_each_version_recorded_it() {
+    let rig = Rig::start().await;
+    let shown = |version| rig.get("/jobschedules/s").version(version);
+    rig.post("/jobschedules", &schedule_body()).version(OLD).send().await.expect(201);
+    let old = shown(OLD).send().await.expect(200).body;
+    let at = &old["creationTime"];
+    let mut expected = json!({
+        "odata.metadata": format!("{}/$metadata#jobschedules/@Element", rig.url()),
+        "id": "s",
+        "url": format!("{}/jobschedules/s", rig.url()),
+        "eTag": old["eTag"],
+        "lastModified": at,
+        "creationTime": at,
+        "state": "active",
+        "stateTransitionTime": at,
+        "schedule": { "doNotRunUntil": "2097-12-25T00:00:00Z", "startWindow": "PT6M" },
+        "jobSpecification": {
+            "priority": 0,
+            "usesTaskDependencies": false,
+            "constraints": {
+                "maxWallClockTime": "P10675199DT2H48M5.4775807S", "maxTaskRetryCount": 0,
+            },
+            "poolInfo": { "poolId": "nodesdktestpool1" },
+        },
+        "executionInfo": { "nextRunTime": "2097-12-25T00:00:00Z" },
+    });
+    assert_eq!(old, expected);
+    expected["jobSpecification"]["onAllTasksComplete"] = json!("noaction");
+    expected["jobSpecification"]["onTaskFailure"] = json!("noaction");
+    assert_eq!(shown(LATER).send().await.expect(200).body, expected);
+    expected["jobSpecification"]["maxParallelTasks"] = json!(-1);
+    expected["jobSpecification"]["allowTaskPreemption"] = json!(false);
+    let newest = shown(NEWEST).send().await.expect(200).body;
+    assert_eq!(newest, expected);
+    // The newest clients send back all that they read.
+    rig.put("/jobschedules/s", &newest).send().await.expect(200);
 }
 
 #[tokio::test]

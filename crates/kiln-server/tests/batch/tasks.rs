@@ -173,7 +173,12 @@ async fn a_deleted_task_is_stopped_and_its_files_are_removed() {
     assert_eq!(agent.run().await.attempt.task_id, "c");
     // The name is free again, and what is said of the old task is not about the new one.
     rig.task("j", "a", json!({})).await;
+    rig.delete("/jobs/j/tasks/c").send().await.expect(200);
+    let new = agent.run().await;
+    assert_eq!((&*new.attempt.task_id, new.attempt.attempt), ("a", 1));
+    assert_ne!(new.attempt, run.attempt);
     agent.end(&run.attempt, Outcome::Exited { exit_code: 0 }).await;
+    rig.task("j", "b", json!({})).await;
     let counts = rig.get("/jobs/j/taskcounts").send().await.expect(200).body;
     let expected =
         json!({ "active": 1, "running": 1, "completed": 0, "succeeded": 0, "failed": 0 });

@@ -22,7 +22,9 @@ CREATE TABLE node (
     id       TEXT NOT NULL PRIMARY KEY,
     pool_key INTEGER NOT NULL REFERENCES pool (key),
     life     TEXT NOT NULL,
-    secret   TEXT NOT NULL
+    secret   TEXT NOT NULL,
+    -- The start task of its latest boot, as its pool had it then.
+    start_task TEXT
 ) WITHOUT ROWID;
 
 CREATE INDEX node_of_pool ON node (pool_key, id);
@@ -44,8 +46,12 @@ CREATE TABLE job (
     life     TEXT NOT NULL,
     -- The schedule that made it.
     schedule_key INTEGER REFERENCES job_schedule (key),
+    is_over  INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, id)
 );
+
+-- Jobs that have not completed: what a start reads.
+CREATE INDEX job_open ON job (key) WHERE is_over = 0;
 
 CREATE INDEX job_of_schedule ON job (schedule_key, id) WHERE schedule_key IS NOT NULL;
 
@@ -75,6 +81,8 @@ CREATE TABLE task_count (
     bucket  INTEGER NOT NULL,
     tasks   INTEGER NOT NULL,
     slots   INTEGER NOT NULL,
+    -- Of the first bucket: numbers the tasks that were ever added, those that are gone too.
+    last_sequence INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (job_key, bucket)
 ) WITHOUT ROWID;
 

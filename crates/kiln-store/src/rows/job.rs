@@ -1,6 +1,6 @@
 //! Jobs.
 
-use kiln_domain::batch::job::{Job, JobLife};
+use kiln_domain::batch::job::{Job, JobLife, JobState};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
@@ -67,9 +67,10 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// The jobs of all accounts, by key.
-    pub fn all_jobs(&self) -> Result<Vec<Job>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM job ORDER BY key");
+    /// The jobs of all accounts that have not completed, by key.
+    pub fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM job INDEXED BY job_open WHERE is_over = 0 ORDER BY key");
         let mut statement = self.statement(&sql)?;
         Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
     }
@@ -87,8 +88,9 @@ impl Tx<'_> {
 
     /// Keeps what has become of a job.
     pub fn update_job(&mut self, key: i64, life: &JobLife) -> Result<(), StoreError> {
-        let sql = "UPDATE job SET life = ?2 WHERE key = ?1";
-        self.statement(sql)?.execute(params![key, Json(life)])?;
+        let sql = "UPDATE job SET life = ?2, is_over = ?3 WHERE key = ?1";
+        let is_over = life.state == JobState::Completed;
+        self.statement(sql)?.execute(params![key, Json(life), is_over])?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! One file for each resource: its rows and the SQL that reads and writes them.
 
 pub(crate) mod account;
+mod application;
 mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;

@@ -6,16 +6,24 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::life::Json;
 use crate::{StoreError, Tx, View};
 
+const COLUMNS: &str = "id, pool_key, life, secret, start_task";
+
 fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
     let Json(life) = row.get(2)?;
-    Ok(Node { id: row.get(0)?, pool_key: row.get(1)?, life, secret: row.get(3)? })
+    Ok(Node {
+        id: row.get(0)?,
+        pool_key: row.get(1)?,
+        life,
+        secret: row.get(3)?,
+        start_task: row.get(4)?,
+    })
 }
 
 impl View<'_> {
     /// A node by its id.
     pub fn node(&self, id: &str) -> Result<Option<Node>, StoreError> {
-        let sql = "SELECT id, pool_key, life, secret FROM node WHERE id = ?1";
-        Ok(self.statement(sql)?.query_row(params![id], from_row).optional()?)
+        let sql = format!("SELECT {COLUMNS} FROM node WHERE id = ?1");
+        Ok(self.statement(&sql)?.query_row(params![id], from_row).optional()?)
     }
 
     /// Nodes of a pool in id order: at most `limit` whose id comes after `after`.
@@ -25,9 +33,10 @@ impl View<'_> {
         after: &str,
         limit: usize,
     ) -> Result<Vec<Node>, StoreError> {
-        let sql = "SELECT id, pool_key, life, secret FROM node
-                   WHERE pool_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-        let mut statement = self.statement(sql)?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM node WHERE pool_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        );
+        let mut statement = self.statement(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let nodes = statement.query_map(params![pool_key, after, limit], from_row)?;
         Ok(nodes.collect::<Result<_, _>>()?)
@@ -42,9 +51,10 @@ impl View<'_> {
 impl Tx<'_> {
     /// Keeps a new node.
     pub fn insert_node(&mut self, node: &Node) -> Result<(), StoreError> {
-        let sql = "INSERT INTO node (id, pool_key, life, secret) VALUES (?1, ?2, ?3, ?4)";
-        let values = params![node.id, node.pool_key, Json(&node.life), node.secret];
-        self.statement(sql)?.execute(values)?;
+        let sql = format!("INSERT INTO node ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5)");
+        let life = Json(&node.life);
+        let values = params![node.id, node.pool_key, life, node.secret, node.start_task];
+        self.statement(&sql)?.execute(values)?;
         Ok(())
     }
 
@@ -52,6 +62,17 @@ impl Tx<'_> {
     pub fn update_node(&mut self, id: &str, life: &NodeLife) -> Result<(), StoreError> {
         let sql = "UPDATE node SET life = ?2 WHERE id = ?1";
         self.statement(sql)?.execute(params![id, Json(life)])?;
+        Ok(())
+    }
+
+    /// Keeps the start task of a node's latest boot.
+    pub fn update_node_start_task(
+        &mut self,
+        id: &str,
+        document: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE node SET start_task = ?2 WHERE id = ?1";
+        self.statement(sql)?.execute(params![id, document])?;
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
+use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
@@ -25,7 +26,7 @@ use crate::{
 /// Tables that are read whole, by intent: at the start, or because they stay small.
 const READ_WHOLE: [&str; 5] = [
     "SCAN account",
-    "SCAN job",
+    "SCAN job USING INDEX job_open",
     "SCAN job_schedule",
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
@@ -52,6 +53,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     let connection = database();
     let mut tx = Tx::new(&connection);
     accounts(&mut tx).expect("accounts");
+    applications(&mut tx).expect("applications");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
     job_schedules(&mut tx).expect("job schedules");
@@ -101,6 +103,7 @@ fn plan_of(connection: &Connection, sql: &str) -> Vec<String> {
 fn n_statements_in_the_source() -> usize {
     [
         include_str!("account.rs"),
+        include_str!("application.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
         include_str!("extent.rs"),
@@ -129,6 +132,21 @@ fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+fn applications(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = ApplicationLife::new(Timestamp(0));
+    let key = tx.insert_application("a", "app", &life)?;
+    tx.application("a", "APP")?;
+    tx.applications_after("a", "", 9)?;
+    tx.update_application(key, &life)?;
+    let (account, container, name) = ("s".to_owned(), "c".to_owned(), "1".to_owned());
+    let life = PackageLife::new(PackageBlob { account, container, name }, Timestamp(0));
+    tx.put_package(key, "1", &life)?;
+    tx.packages(key)?;
+    let package = tx.package(key, "1")?.ok_or(StoreError::Closed)?;
+    tx.delete_package(&package)?;
+    tx.delete_application(key)
+}
+
 fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#)
         .map_err(|cause| StoreError::Damaged { what: "specification", cause })?;
@@ -139,12 +157,15 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.pools_after("a", "", 9)?;
     tx.all_pools()?;
     tx.update_pool(key, &life)?;
+    tx.update_pool_spec(key, "{}")?;
     let life = NodeLife::new(1, true, 1, Timestamp(0));
-    let node = Node { id: "n".to_owned(), pool_key: key, secret: String::new(), life };
+    let node =
+        Node { id: "n".to_owned(), pool_key: key, secret: String::new(), start_task: None, life };
     tx.insert_node(&node)?;
     tx.node("n")?;
     tx.nodes_of_pool(key)?;
     tx.update_node("n", &node.life)?;
+    tx.update_node_start_task("n", Some("{}"))?;
     tx.delete_node("n")?;
     tx.delete_pool(key)
 }
@@ -163,10 +184,10 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.job("a", "J")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
-    tx.all_jobs()?;
+    tx.open_jobs()?;
     tx.update_job(key, &life)?;
     tx.update_job_spec(key, "{}")?;
-    let task = Task {
+    let mut task = Task {
         job_key: key,
         id: "t".to_owned(),
         sequence: 1,
@@ -174,7 +195,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
-    tx.insert_task(&task)?;
+    tx.insert_task(&mut task)?;
     tx.task(key, "T")?;
     tx.tasks_in(key, &TaskRange::ALL, 9)?;
     let after = std::ops::Bound::Excluded("t");

@@ -77,6 +77,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps another specification of a pool.
+    pub fn update_pool_spec(&mut self, key: i64, document: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE pool SET spec = ?2 WHERE key = ?1";
+        self.statement(sql)?.execute(params![key, document])?;
+        Ok(())
+    }
+
     /// Removes a pool, whose nodes must be gone.
     pub fn delete_pool(&mut self, key: i64) -> Result<(), StoreError> {
         self.statement("DELETE FROM pool WHERE key = ?1")?.execute(params![key])?;

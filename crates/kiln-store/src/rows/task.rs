@@ -224,8 +224,18 @@ impl View<'_> {
 }
 
 impl Tx<'_> {
-    /// Keeps a new task; one of the same id in the job is a duplicate.
-    pub fn insert_task(&mut self, task: &Task) -> Result<(), StoreError> {
+    /// Keeps a new task, which waits, and numbers it with the next sequence of its job; one of
+    /// the same id in the job is a duplicate.
+    pub fn insert_task(&mut self, task: &mut Task) -> Result<(), StoreError> {
+        task.sequence = self.count_new_task(task.job_key, task.needs.slots)?;
+        let inserted = self.insert_task_row(task);
+        if inserted.is_err() {
+            self.count_task(task.job_key, Bucket::Active, -1, task.needs.slots)?;
+        }
+        inserted
+    }
+
+    fn insert_task_row(&mut self, task: &Task) -> Result<(), StoreError> {
         let sql =
             "INSERT INTO task (job_key, id, sequence, state, node_id, slots, needs, spec, life)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
@@ -241,7 +251,7 @@ impl Tx<'_> {
             task.document,
             Json(&task.life),
         ])?;
-        self.count_task(task.job_key, Bucket::of(&task.life), 1, task.needs.slots)
+        Ok(())
     }
 
     /// Keeps what has become of a task; `task.life` is how it was kept before.
@@ -274,6 +284,17 @@ impl Tx<'_> {
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
         self.count_task(task.job_key, Bucket::of(&task.life), -1, task.needs.slots)
+    }
+
+    fn count_new_task(&mut self, job_key: i64, slots: u32) -> Result<i64, StoreError> {
+        let sql = "INSERT INTO task_count (job_key, bucket, tasks, slots, last_sequence)
+                   VALUES (?1, ?2, 1, ?3, 1)
+                   ON CONFLICT (job_key, bucket)
+                   DO UPDATE SET tasks = tasks + 1, slots = slots + ?3,
+                                 last_sequence = last_sequence + 1
+                   RETURNING last_sequence";
+        let values = params![job_key, Bucket::Active.number(), slots];
+        Ok(self.statement(sql)?.query_row(values, |row| row.get(0))?)
     }
 
     fn count_task(

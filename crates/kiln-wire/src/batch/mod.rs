@@ -5,6 +5,7 @@
 //! know (`certificateReferences`, `resourceTags`): those pass through for the clients that
 //! know them and are hidden from the others.
 
+pub mod application;
 pub mod autoscale;
 mod casing;
 mod changes;

@@ -44,7 +44,8 @@ pub fn tree(
     tree.set("runningTasksCount", life.tasks_running);
     tree.set("runningTaskSlotsCount", life.slots_running);
     tree.set("totalTasksSucceeded", life.tasks_succeeded);
-    tree.set_some("startTask", pool.get("startTask").cloned());
+    let start_task = node.start_task.as_deref().map(serde_json::from_str::<Value>);
+    tree.set_some("startTask", start_task.and_then(Result::ok));
     tree.set_some("startTaskInfo", life.start_task_run.as_ref().map(start_task_info));
     tree.set_list("errors", life.errors.iter().map(node_error).collect());
     tree.set("isDedicated", life.is_dedicated);

@@ -35,6 +35,9 @@ pub struct AttemptId {
     /// What it is a run of.
     #[serde(default)]
     pub kind: AttemptKind,
+    /// Tells a task from one of the same id that was deleted before it.
+    #[serde(default)]
+    pub sequence: i64,
 }
 
 impl AttemptId {
@@ -45,10 +48,12 @@ impl AttemptId {
             task_id: task.id.clone(),
             attempt: task.life.attempt,
             kind: AttemptKind::Task,
+            sequence: task.sequence,
         }
     }
 
-    /// Whether both are runs of the same thing.
+    /// Whether both run in the same directory: they are of the same task, or of one that has
+    /// the name of a task that was deleted.
     pub fn is_same_task(&self, other: &Self) -> bool {
         self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
     }
@@ -117,6 +122,9 @@ pub enum ToAgent {
         /// Which.
         stream: u64,
     },
+    /// Answer with [`Report::RetentionOver`] once nothing runs and the directory of no task is
+    /// kept any more. Repeats are ignored.
+    AwaitRetention,
     /// All reports up to this number are durable: forget them.
     Acknowledge {
         /// Number of the last report that is kept.
@@ -155,6 +163,9 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// Whether a failed run is followed by another, to which output files are left.
+    #[serde(default)]
+    pub may_run_again: bool,
 }
 
 /// A question about files below the node's root.
@@ -305,6 +316,13 @@ pub struct Hello {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Report {
+    /// What ran before a boot that is not the first has ended; the node is being made.
+    BootBegan {
+        /// Which boot.
+        boot: u32,
+        /// When.
+        at: Timestamp,
+    },
     /// The view and directories stand; the start task, if any, begins.
     Booted {
         /// Which boot.
@@ -326,6 +344,9 @@ pub enum Report {
         /// How it stands.
         info: StartTaskInfo,
     },
+    /// The directories of all tasks were kept for long enough: the answer to
+    /// [`ToAgent::AwaitRetention`].
+    RetentionOver,
     /// An attempt began: its files are being fetched.
     Started {
         /// Which.

@@ -345,8 +345,17 @@ pub fn may_release(node: NodeState) -> bool {
         | NodeState::StartTaskFailed
         | NodeState::Idle
         | NodeState::Running
+        | NodeState::Offline
+        | NodeState::Rebooting
+        | NodeState::UpgradingOs
         | NodeState::Unknown => true,
-        NodeState::LeavingPool | NodeState::Unusable => false,
+        // What there was to release is gone, or goes.
+        NodeState::Reimaging
+        | NodeState::LeavingPool
+        | NodeState::Preempted
+        | NodeState::Unusable
+        | NodeState::Deallocating
+        | NodeState::Deallocated => false,
     }
 }
 
@@ -366,7 +375,10 @@ fn after_run(
         Outcome::Exited { .. } if life.may_retry(rules) => {
             (life.retried(now), vec![Effect::RunPreparation])
         }
-        Outcome::Exited { .. } | Outcome::TimedOut | Outcome::NotStarted { .. } => {
+        Outcome::Exited { .. }
+        | Outcome::UploadFailed { .. }
+        | Outcome::TimedOut
+        | Outcome::NotStarted { .. } => {
             if rules.waits {
                 (life.moved(State::Failed), vec![Effect::Return, Effect::Exclude])
             } else {

@@ -144,6 +144,19 @@ impl Ask {
     }
 }
 
+/// Asks for the blob at a URL that opens it; makes it when there are bytes.
+pub(crate) async fn blob(url: &str, bytes: Option<&[u8]>) -> Reply {
+    let slash = url.match_indices('/').nth(2).map_or(url.len(), |(at, _)| at);
+    let (endpoint, path) = url.split_at(slash);
+    let body = bytes.map(Bytes::copy_from_slice).unwrap_or_default();
+    let method = if bytes.is_some() { "PUT" } else { "GET" };
+    let ask = Ask::new(endpoint, method, path)
+        .header("x-ms-blob-type", "BlockBlob")
+        .header("x-ms-version", "2021-12-02")
+        .header("content-length", &body.len().to_string());
+    ask.exchange(format!("{method} {path}"), body).await
+}
+
 impl Reply {
     /// The answer, which must have this status.
     #[track_caller]

@@ -11,7 +11,7 @@ use kiln_server::config::Config;
 use serde_json::{Value, json};
 
 pub(crate) use agent::Agent;
-pub(crate) use ask::{Ask, Reply};
+pub(crate) use ask::{Ask, Reply, blob};
 
 /// Time after which something that must happen is given up.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -131,6 +131,13 @@ impl Code {
         code(404, "PathNotFound", "The specified path does not exist.");
     pub(super) const APPLICATION_NOT_FOUND: Self =
         code(404, "ApplicationNotFound", "The specified application does not exist.");
+    pub(super) const PACKAGE_NOT_FOUND: Self = code(
+        404,
+        "ApplicationPackageNotFound",
+        "The specified application package does not exist.",
+    );
+    pub(super) const STORAGE_ACCOUNT_NOT_FOUND: Self =
+        code(404, "StorageAccountNotFound", "The Batch account has no storage account.");
     pub(super) const CERTIFICATE_NOT_FOUND: Self =
         code(404, "CertificateNotFound", "The specified certificate does not exist.");
     pub(super) const UNSUPPORTED_HTTP_VERB: Self =
@@ -155,6 +162,41 @@ impl Code {
         code(409, "PoolBeingResized", "The specified pool has an ongoing resize operation.");
     pub(super) const POOL_QUOTA_REACHED: Self =
         code(409, "PoolQuotaReached", "The pool quota for the account has been reached.");
+    pub(super) const PACKAGE_BLOB_NOT_FOUND: Self = code(
+        409,
+        "ApplicationPackageBlobNotFound",
+        "The file of the application package was not found in the storage account.",
+    );
+    pub(super) const PACKAGE_UPDATES_OFF: Self = code(
+        409,
+        "ApplicationUpdatesNotAllowed",
+        "The application does not allow updates of its packages.",
+    );
+    pub(super) const PACKAGE_IS_DEFAULT: Self = code(
+        409,
+        "ApplicationPackageIsDefaultVersion",
+        "The application package is the default version of its application.",
+    );
+    pub(super) const DEFAULT_VERSION_NOT_ACTIVE: Self = code(
+        409,
+        "RequestedDefaultVersionNotActive",
+        "The requested default version is not an active package of the application.",
+    );
+    pub(super) const APPLICATION_NOT_EMPTY: Self = code(
+        409,
+        "ApplicationPackagesNotEmpty",
+        "The application still has packages; remove them first.",
+    );
+    pub(super) const APPLICATION_QUOTA_REACHED: Self = code(
+        409,
+        "ApplicationQuotaReached",
+        "The Batch account has reached its quota of applications.",
+    );
+    pub(super) const PACKAGE_QUOTA_REACHED: Self = code(
+        409,
+        "ApplicationPackageQuotaReached",
+        "The application has reached its quota of packages.",
+    );
     pub(super) const INVALID_APPLICATION_PACKAGES: Self = code(
         409,
         "InvalidApplicationPackageReferences",

@@ -46,6 +46,17 @@ impl From<Rejection> for Refusal {
             R::ApplicationPackageNotFound { .. } => {
                 C::INVALID_APPLICATION_PACKAGES.refusal().because(rejection.to_string())
             }
+            R::PackageNotFound { .. } => C::PACKAGE_NOT_FOUND.refusal(),
+            R::PackageNotUploaded { .. } => C::PACKAGE_BLOB_NOT_FOUND.refusal(),
+            R::PackageUpdatesOff { .. } => C::PACKAGE_UPDATES_OFF.refusal(),
+            R::PackageIsDefault { .. } => C::PACKAGE_IS_DEFAULT.refusal(),
+            R::DefaultVersionNotActive { .. } => C::DEFAULT_VERSION_NOT_ACTIVE.refusal(),
+            R::ApplicationNotEmpty { .. } => C::APPLICATION_NOT_EMPTY.refusal(),
+            R::ApplicationQuotaReached { .. } => C::APPLICATION_QUOTA_REACHED.refusal(),
+            R::PackageQuotaReached { .. } => C::PACKAGE_QUOTA_REACHED.refusal(),
+            R::NoLinkedStorage => {
+                C::STORAGE_ACCOUNT_NOT_FOUND.refusal().because(rejection.to_string())
+            }
             R::NodeNotFound { .. } => C::NODE_NOT_FOUND.refusal(),
             R::NodeBeingCreated { .. } => C::NODE_BEING_CREATED.refusal(),
             R::NodeBeingStarted { .. } => C::NODE_BEING_STARTED.refusal(),

@@ -61,6 +61,13 @@ impl Parts {
         with_query(&format!("{}{path}/{name}", self.origin), &self.query)
     }
 
+    /// An operation on the blob `name`, with more in the query.
+    pub(crate) fn with_query(&self, name: &str, more: &str) -> String {
+        let address = self.blob(name);
+        let separator = if self.query.is_empty() { '?' } else { '&' };
+        format!("{address}{separator}{more}")
+    }
+
     /// A page of the list of blobs in the container that this is the URL of.
     pub(crate) fn list(&self, prefix: &str, marker: &str) -> String {
         let path = self.path.trim_end_matches('/');
@@ -130,6 +137,12 @@ mod tests {
     fn names_within_a_container() {
         let container = Parts::parse("https://h/c?sv=1&sig=a%2Fb").expect("a URL");
         assert_eq!(container.blob("d/a b%+"), "https://h/c/d/a%20b%25%2B?sv=1&sig=a%2Fb");
+        assert_eq!(
+            container.with_query("a", "comp=block"),
+            "https://h/c/a?sv=1&sig=a%2Fb&comp=block"
+        );
+        let open = Parts::parse("https://h/c/").expect("a URL");
+        assert_eq!(open.with_query("a", "comp=block"), "https://h/c/a?comp=block");
         assert_eq!(
             container.list("d/", "m 1"),
             "https://h/c?restype=container&comp=list&prefix=d%2F&marker=m%201&sv=1&sig=a%2Fb"

@@ -42,6 +42,8 @@ pub(crate) struct Rig {
     pub(crate) hello: Hello,
     pub(crate) reports: Vec<(u64, Report)>,
     pub(crate) acknowledges: bool,
+    /// What runs are told about later ones.
+    pub(crate) may_run_again: bool,
     next_stream: u64,
     /// Messages that came in one frame with earlier ones.
     waiting: VecDeque<FromAgent>,
@@ -96,6 +98,7 @@ impl Rig {
             hello,
             reports: Vec::new(),
             acknowledges: true,
+            may_run_again: false,
             next_stream: 1,
             waiting: VecDeque::new(),
         }
@@ -247,13 +250,14 @@ impl Rig {
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
         let kind = AttemptKind::Task;
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind };
+        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
         let run = Run {
             attempt: id.clone(),
             job_id: "job".to_owned(),
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
+            may_run_again: self.may_run_again,
         };
         self.send(ToAgent::Run(Box::new(run))).await;
         id
@@ -449,6 +453,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         id: id.to_owned(),
         command_line: command_line.to_owned(),
         resource_files: vec![],
+        output_files: vec![],
         environment_settings: vec![],
         user_identity: None,
         constraints: TaskConstraints::default(),

@@ -1,13 +1,10 @@
 //! What a node and a task cost here; run with `--nocapture` to see the figures.
 
-#[expect(dead_code, reason = "these tests need less of it")]
-mod rig;
-
 use std::fs;
 use std::time::Instant;
 
+use crate::rig::{Rig, command};
 use kiln_wire::node::{Outcome, Report};
-use rig::{Rig, command};
 
 /// Tasks that are run for a figure.
 const TASKS: usize = 300;
@@ -69,9 +66,11 @@ async fn wait_for_ends(rig: &mut Rig, seen: &mut usize, count: usize) {
             }
             Some((
                 _,
-                Report::Booted { .. }
+                Report::BootBegan { .. }
+                | Report::Booted { .. }
                 | Report::BootFailed { .. }
                 | Report::StartTask { .. }
+                | Report::RetentionOver
                 | Report::Started { .. },
             ))
             | None => {}

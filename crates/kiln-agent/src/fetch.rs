@@ -1,32 +1,21 @@
 //! Brings the resource files of a command to its working directory.
 
-mod url;
-
 use std::io::Write as _;
-use std::sync::OnceLock;
-use std::time::Duration;
+use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile};
+use kiln_domain::batch::command::ResourceFile;
 use kiln_domain::batch::task::FailureInfo;
 use kiln_wire::blob::xml::{BlobPage, blob_page};
 use reqwest::StatusCode;
 
-use self::url::Parts;
-use crate::clock;
 use crate::directory::{Directory, is_below};
 use crate::node_init::message::UserId;
+use crate::transfer::{Fault, Transfer, again, with_causes, without_query};
+use crate::url::Parts;
 
 /// Files fetched at once for one command.
 const FILES_AT_ONCE_MAX: usize = 8;
-/// Tries for one file or page.
-const TRIES_MAX: u32 = 5;
-/// Pause after the first failed try, in milliseconds; doubled by each further one.
-const PAUSE_MS: u64 = 200;
-/// Time to connect, in seconds.
-const CONNECT_SECONDS_MAX: u64 = 10;
-/// Time without a byte, in seconds.
-const SILENCE_SECONDS_MAX: u64 = 60;
 /// Blobs of one container.
 const BLOBS_MAX: usize = 100_000;
 /// Bytes of one page of a list.
@@ -36,11 +25,10 @@ const FILE_MODE: u32 = 0o770;
 /// Permission bits of a directory made for one.
 const DIRECTORY_MODE: u32 = 0o770;
 
-/// Fetches over HTTP, as the node's variables say.
-#[derive(Debug, Default)]
+/// Fetches what resource files stand for.
+#[derive(Debug)]
 pub(crate) struct Fetcher {
-    settings: Vec<EnvironmentSetting>,
-    client: OnceLock<reqwest::Client>,
+    transfer: Arc<Transfer>,
 }
 
 /// One file to fetch.
@@ -50,18 +38,10 @@ struct Wanted {
     mode: u32,
 }
 
-/// Why one try brought nothing.
-enum Fault {
-    /// Another try may bring it.
-    Passing(FailureInfo),
-    /// No try will.
-    Lasting(FailureInfo),
-}
-
 impl Fetcher {
-    /// Goes through the proxy and trusts the certificates that `settings` name.
-    pub(crate) fn new(settings: Vec<EnvironmentSetting>) -> Self {
-        Self { settings, client: OnceLock::new() }
+    /// Fetches by `transfer`.
+    pub(crate) fn new(transfer: Arc<Transfer>) -> Self {
+        Self { transfer }
     }
 
     /// Fetches `files` into `directory`.
@@ -189,7 +169,7 @@ impl Fetcher {
     }
 
     async fn get(&self, url: &str) -> Result<reqwest::Response, Fault> {
-        let client = self.client().map_err(|error| {
+        let client = self.transfer.client().map_err(|error| {
             let message = "The settings for downloads make no sense";
             Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(&error)))
         })?;
@@ -223,63 +203,6 @@ impl Fetcher {
             }
         })
     }
-
-    fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
-        }
-        let client = build_client(&self.settings)?;
-        Ok(self.client.get_or_init(|| client))
-    }
-}
-
-/// A client that knows nothing of the agent's own environment.
-fn build_client(settings: &[EnvironmentSetting]) -> Result<reqwest::Client, reqwest::Error> {
-    let value = |names: [&str; 2]| {
-        let mut found = names.iter().filter_map(|name| {
-            settings.iter().rev().find(|setting| setting.name == *name && !setting.value.is_empty())
-        });
-        found.next().map(|setting| setting.value.as_str())
-    };
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .user_agent(concat!("kiln/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(Duration::from_secs(CONNECT_SECONDS_MAX))
-        .read_timeout(Duration::from_secs(SILENCE_SECONDS_MAX));
-    let direct = value(["NO_PROXY", "no_proxy"]).and_then(reqwest::NoProxy::from_string);
-    if let Some(proxy) = value(["HTTPS_PROXY", "https_proxy"]) {
-        builder = builder.proxy(reqwest::Proxy::https(proxy)?.no_proxy(direct.clone()));
-    }
-    if let Some(proxy) = value(["HTTP_PROXY", "http_proxy"]) {
-        builder = builder.proxy(reqwest::Proxy::http(proxy)?.no_proxy(direct));
-    }
-    let bundle = value(["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"]);
-    if let Some(pem) = bundle.and_then(|path| std::fs::read(path).ok()) {
-        builder = builder.tls_built_in_root_certs(false);
-        for certificate in reqwest::Certificate::from_pem_bundle(&pem)? {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build()
-}
-
-/// Tries until it succeeds, can not succeed, or was tried often enough.
-async fn again<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, FailureInfo>
-where
-    F: Future<Output = Result<T, Fault>>,
-{
-    let mut n_tries = 1;
-    loop {
-        match attempt().await {
-            Ok(value) => return Ok(value),
-            Err(Fault::Lasting(failure)) => return Err(failure),
-            Err(Fault::Passing(failure)) if n_tries == TRIES_MAX => return Err(failure),
-            Err(Fault::Passing(_)) => {
-                clock::sleep(Duration::from_millis(PAUSE_MS << (n_tries - 1))).await;
-                n_tries += 1;
-            }
-        }
-    }
 }
 
 fn parse(url: &str) -> Result<Parts, FailureInfo> {
@@ -291,23 +214,6 @@ fn broken(url: &str, error: &reqwest::Error) -> Fault {
     let code = if error.is_timeout() { "BlobDownloadTimedOut" } else { "BlobDownloadMiscError" };
     let detail = format!("{}: {}", without_query(url), with_causes(error));
     Fault::Passing(failure(code, "A resource file can not be downloaded", &detail))
-}
-
-/// A URL without its signature.
-fn without_query(url: &str) -> &str {
-    url.split_once('?').map_or(url, |(address, _)| address)
-}
-
-/// What an error and its causes say, without URLs: they may hold a signature.
-fn with_causes(error: &reqwest::Error) -> String {
-    use std::error::Error as _;
-    let mut texts = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        texts.push(error.to_string());
-        cause = error.source();
-    }
-    if texts.is_empty() { "no answer".to_owned() } else { texts.join(": ") }
 }
 
 fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {

@@ -1,10 +1,7 @@
-//! A real agent on a real kernel: what a node does, kept apart and plain.
+//! What a node does, kept apart and plain.
 //!
 //! As root the nodes are those of root, as another user those of an ordinary user, and what
 //! is promised differs: each test says how.
-#![expect(clippy::panic, clippy::indexing_slicing, reason = "a test may")]
-
-mod rig;
 
 use std::fs;
 use std::path::Path;
@@ -14,21 +11,11 @@ use kiln_domain::batch::task::{TaskConstraints, TaskSpec};
 use kiln_domain::span::Span;
 use kiln_wire::node::{FileAnswer, FileRefusal, FileRequest, Outcome, Report, ToAgent};
 
+use crate::rig::web::Web;
+use crate::rig::{
+    FIRST_UID, Rig, command, failure_of, file_at, pause, setting, start_task, task, until,
+};
 use ElevationLevel::{Admin, NonAdmin};
-use rig::web::Web;
-use rig::{FIRST_UID, Rig, command, failure_of, file_at, pause, setting, start_task, task, until};
-
-/// Runs each test once for a node kept apart and once for a plain one.
-macro_rules! on_each_kind {
-    ($($name:ident),+ $(,)?) => {
-        mod namespaces {
-            $(#[tokio::test] async fn $name() { Box::pin(super::$name("namespaces")).await; })+
-        }
-        mod plain {
-            $(#[tokio::test] async fn $name() { Box::pin(super::$name("plain")).await; })+
-        }
-    };
-}
 
 on_each_kind!(
     says_hello_and_boots,
@@ -345,7 +332,13 @@ async fn stops_a_task_with_all_it_started(kind: &str) {
         rig.processes().into_iter().filter(|line| line.contains("mark-")).collect();
     assert_eq!(left, Vec::<String>::new());
     let kind = kiln_wire::node::AttemptKind::Task;
-    let unknown = kiln_wire::node::AttemptId { job_key: 1, task_id: "x".into(), attempt: 3, kind };
+    let unknown = kiln_wire::node::AttemptId {
+        job_key: 1,
+        task_id: "x".into(),
+        attempt: 3,
+        kind,
+        sequence: 1,
+    };
     rig.send(ToAgent::Stop { attempt: unknown.clone() }).await;
     assert_eq!(rig.outcome(&unknown).await, Outcome::Stopped);
     rig.leave().await;
