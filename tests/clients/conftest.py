@@ -1,5 +1,6 @@
 """What the tests share: one Kiln for the session, and the environments of the clients."""
 
+import base64
 import itertools
 import os
 import pathlib
@@ -11,6 +12,8 @@ from kiln_process import Kiln, is_reachable_by_others
 HERE = pathlib.Path(__file__).resolve().parent
 CLIENTS = pathlib.Path(os.environ.get("KILN_CLIENTS", HERE.parents[1] / "target/clients"))
 PROGRAMS = HERE / "programs"
+# A certificate that certifies nothing, in its binary form.
+CERTIFICATE = base64.b64decode((HERE / "certificate.txt").read_text())
 AZURE_BATCH_URL = "https://{}.westeurope.batch.azure.com"
 AZURE_BLOB_URL = "https://{}.blob.core.windows.net"
 

@@ -186,3 +186,12 @@ class Blob:
         if body is not None:
             sent["Content-Length"] = str(len(body))
         return send("{}{}?{}".format(self.url, path, text), method, sent, body)
+
+
+def container_url(kiln, name):
+    """The URL of a new container, with the right to write to it and to list it."""
+    account = kiln.storage()
+    blob = Blob(account.account, account.key, account.url)
+    assert blob.request("PUT", "/" + name, query={"restype": "container"}).status == 201
+    token = blob.sas("c", "rwl", "2099-01-01T00:00:00Z", "/" + name)
+    return "{}/{}?{}".format(blob.url, name, urllib.parse.urlencode(token))

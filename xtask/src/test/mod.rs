@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn words_choose_steps() {
-        check("", "fmt clippy tidy rust doc clients");
-        check("--setup", "fmt clippy tidy rust doc clients");
+        check("", "fmt clippy tidy rust doc fuzz clients");
+        check("--setup", "fmt clippy tidy rust doc fuzz clients");
         check("fmt tidy", "fmt tidy");
         check("resize", "rust clients");
         check("rust resize", "rust");

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::EnvironmentSetting;
+use super::job_manager::JobManagerSpec;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
 use super::task::FailureInfo;
 use crate::rejection::Rejection;
@@ -36,6 +37,8 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// The task that is added with it.
+    pub job_manager_task: Option<JobManagerSpec>,
     /// What prepares a node for its tasks.
     pub job_preparation_task: Option<PreparationSpec>,
     /// What clears away what its tasks leave behind on a node.
@@ -319,16 +322,19 @@ pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejecti
     }
 }
 
-/// Whether a job of this specification may be added; gives the pool that runs it.
+/// Whether a job of this specification may be added.
 ///
 /// # Errors
 /// When a member breaks a rule.
-pub fn admit(spec: &JobSpec) -> Result<String, Rejection> {
+pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_numbers(spec)?;
     preparation::admit(spec)?;
+    if let Some(manager) = &spec.job_manager_task {
+        preparation::admit_task_id(spec, &manager.id)?;
+    }
     match &spec.pool_info.pool_id {
-        Some(pool_id) => Ok(pool_id.clone()),
+        Some(_) => Ok(()),
         None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
     }
 }

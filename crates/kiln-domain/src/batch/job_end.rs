@@ -14,17 +14,19 @@ pub enum OwnEnd {
     Later(Option<Timestamp>),
 }
 
-/// How many tasks a job has.
+/// How far the tasks of a job are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TaskTotals {
-    /// All of them.
+pub struct Progress {
+    /// All tasks.
     pub all: i64,
     /// Those that have not completed.
     pub open: i64,
+    /// Whether it has a manager that has completed and ends it with that.
+    pub is_managed_to_end: bool,
 }
 
 /// Whether a job ends by itself now, and when to ask again.
-pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> OwnEnd {
+pub fn own_end(job: &Job, spec: &JobSpec, tasks: Progress, now: Timestamp) -> OwnEnd {
     if !job.life.is_lasting() {
         return OwnEnd::Later(None);
     }
@@ -32,6 +34,9 @@ pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> 
     let deadline = limit.map(|limit| job.life.created_at.plus(limit));
     if deadline.is_some_and(|at| at <= now) {
         return OwnEnd::Now("MaxWallClockTimeExpiry");
+    }
+    if tasks.is_managed_to_end {
+        return OwnEnd::Now("JMComplete");
     }
     let ends_with_tasks = spec.on_all_tasks_complete == OnAllTasksComplete::TerminateJob;
     // A job that rests may be waiting for its client to reactivate tasks or to add some.
@@ -49,7 +54,7 @@ pub fn own_end(job: &Job, spec: &JobSpec, tasks: TaskTotals, now: Timestamp) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{OwnEnd, TaskTotals, own_end};
+    use super::{OwnEnd, Progress, own_end};
     use crate::batch::job::{DisableTasks, Job, JobFact, JobLife, JobSpec, step};
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -71,10 +76,12 @@ mod tests {
                 "constraints":{"maxWallClockTime":"PT1S"}}"#,
         );
         let (soon, late) = (Timestamp(1), Timestamp(0).plus(Span::seconds(1)));
-        let tasks = |all, open| TaskTotals { all, open };
+        let tasks = |all, open| Progress { all, open, is_managed_to_end: false };
+        let managed = Progress { is_managed_to_end: true, ..tasks(3, 1) };
         assert_eq!(own_end(&job, &plain, tasks(3, 0), late), OwnEnd::Later(None));
         assert_eq!(own_end(&job, &ending, tasks(3, 3), soon), OwnEnd::Later(Some(late)));
         assert_eq!(own_end(&job, &ending, tasks(3, 0), soon), OwnEnd::Now("AllTasksCompleted"));
+        assert_eq!(own_end(&job, &plain, managed, soon), OwnEnd::Now("JMComplete"));
         let over = OwnEnd::Now("MaxWallClockTimeExpiry");
         assert_eq!(own_end(&job, &ending, tasks(3, 3), late), over);
         assert_eq!(own_end(&job, &ending, tasks(0, 0), soon), OwnEnd::Later(Some(late)));

@@ -13,6 +13,7 @@ pub mod image;
 pub mod job;
 pub mod job_change;
 pub mod job_end;
+pub mod job_manager;
 pub mod job_schedule;
 pub mod needs;
 pub mod node;

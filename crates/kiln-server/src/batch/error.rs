@@ -23,6 +23,16 @@ pub(super) enum OpError {
     },
 }
 
+impl OpError {
+    /// The same of a body that is the member `parent` of another.
+    pub(super) fn within(self, parent: &str) -> Self {
+        match self {
+            Self::Rejected(rejection) => Self::Rejected(rejection.within(parent)),
+            Self::Store(_) | Self::Damaged { .. } => self,
+        }
+    }
+}
+
 impl From<OpError> for Refusal {
     fn from(failed: OpError) -> Self {
         match failed {

@@ -21,30 +21,56 @@ use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
 use super::statistics;
+use super::task::{self, NewTask};
 use super::unoffered;
 use crate::kept;
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
     /// What the rules read of `document`.
-    pub(crate) spec: JobSpec,
+    spec: JobSpec,
     /// Its specification in the newest shape, with its id and every default.
-    pub(crate) document: Value,
+    document: Value,
     /// The pool that runs it.
-    pub(crate) pool_id: String,
+    pool_id: String,
+    /// The task that is added with it.
+    manager: Option<NewTask>,
     /// The job schedule that makes it.
-    pub(crate) schedule_key: Option<i64>,
+    schedule_key: Option<i64>,
 }
 
 impl NewJob {
+    /// A job that a client adds, now or by a schedule.
+    pub(super) fn admit(document: Value) -> Result<Self, OpError> {
+        unoffered::check_job(&document)?;
+        let new = Self::read(document, None)?;
+        job::admit(&new.spec)?;
+        Ok(new)
+    }
+
     /// A job that a schedule makes, whose specification was admitted with the schedule's.
-    pub(crate) fn of_schedule(
-        document: Value,
-        schedule_key: i64,
-    ) -> Result<Self, serde_json::Error> {
-        let spec = JobSpec::deserialize(&document)?;
+    pub(crate) fn of_schedule(document: Value, schedule_key: i64) -> Result<Self, StoreError> {
+        Self::read(document, Some(schedule_key)).map_err(|failed| match failed {
+            OpError::Store(cause) => cause,
+            OpError::Damaged { what, cause } => StoreError::Damaged { what, cause },
+            OpError::Rejected(rejection) => {
+                let cause = serde::de::Error::custom(rejection);
+                StoreError::Damaged { what: "job schedule specification", cause }
+            }
+        })
+    }
+
+    fn read(mut document: Value, schedule_key: Option<i64>) -> Result<Self, OpError> {
+        let spec: JobSpec = spec::read(&document, "job specification")?;
+        let manager = task::manager_of(&document, &spec)?;
+        // The job shows its manager with the retries that it has, whatever becomes of its own.
+        let limits = document.pointer_mut("/jobManagerTask/constraints");
+        if let Some(limits) = limits.and_then(Value::as_object_mut) {
+            let retries = spec.constraints.max_task_retry_count;
+            limits.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
+        }
         let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
-        Ok(Self { spec, document, pool_id, schedule_key: Some(schedule_key) })
+        Ok(Self { spec, document, pool_id, manager, schedule_key })
     }
 }
 
@@ -60,11 +86,7 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 
 /// `POST /jobs`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
-    let document = call.lift(Shape::JobAdd)?;
-    unoffered::check_job(&document)?;
-    let spec: JobSpec = spec::read(&document, "job specification")?;
-    let pool_id = job::admit(&spec)?;
-    let new = NewJob { spec, document, pool_id, schedule_key: None };
+    let new = NewJob::admit(call.lift(Shape::JobAdd)?)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
     let job = call
         .server
@@ -229,14 +251,14 @@ pub(super) fn find(view: &View<'_>, account: &str, job_id: &str) -> Result<Job, 
     Ok(view.job(account, job_id)?.ok_or_else(not_found)?)
 }
 
-/// Adds a job whose id is free: the one way in which a job comes to be.
+/// Adds a job whose id is free, with its manager: the one way in which a job comes to be.
 pub(crate) fn insert(
     tx: &mut Tx<'_>,
     account: &str,
     new: NewJob,
     now: Timestamp,
 ) -> Result<Job, StoreError> {
-    let NewJob { spec, document, pool_id, schedule_key } = new;
+    let NewJob { spec, document, pool_id, manager, schedule_key } = new;
     let job = Job {
         key: 0,
         account: account.to_owned(),
@@ -247,6 +269,9 @@ pub(crate) fn insert(
     };
     let job = Job { key: tx.insert_job(&job)?, ..job };
     tx.announce(job_life::change(&job, &spec));
+    if let Some(manager) = manager {
+        task::keep_new(tx, &job, &spec, manager, now)?;
+    }
     // Its time may run out, or it may have to end as soon as it has no tasks.
     tx.announce(Change::JobEnd { job_key: job.key });
     Ok(job)

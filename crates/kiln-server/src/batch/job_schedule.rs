@@ -2,7 +2,7 @@
 //! and the jobs they made.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{self, Job, JobFact, JobSpec};
+use kiln_domain::batch::job::{Job, JobFact};
 use kiln_domain::batch::job_schedule::{
     self, JobSchedule, JobScheduleFact, JobScheduleLife, JobScheduleSpec, JobScheduleState,
 };
@@ -19,9 +19,10 @@ use super::answer::Answer;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
+use super::job::{self as jobs, NewJob};
+use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
-use super::{job as jobs, job_life, unoffered};
 use crate::kept;
 
 /// Why the job of a schedule ends that is terminated.
@@ -198,9 +199,7 @@ fn admit(document: &Value) -> Result<JobScheduleSpec, OpError> {
     let spec: JobScheduleSpec = spec::read(document, "job schedule specification")?;
     job_schedule::admit(&spec)?;
     let of_job = kept::document_of_job(document, &spec.id);
-    let within = |rejection: Rejection| rejection.within("jobSpecification");
-    unoffered::check_job(&of_job).map_err(within)?;
-    job::admit(&spec::read::<JobSpec>(&of_job, "job specification")?).map_err(within)?;
+    NewJob::admit(of_job).map_err(|failed| failed.within("jobSpecification"))?;
     Ok(spec)
 }
 

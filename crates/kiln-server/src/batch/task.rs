@@ -9,8 +9,9 @@ use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Bucket, TaskRange, Tx, View};
+use kiln_store::{Bucket, StoreError, TaskRange, Tx, View};
 use kiln_wire::batch::error::Refusal;
+use kiln_wire::batch::job::manager;
 use kiln_wire::batch::odata::{Filter, List};
 use kiln_wire::batch::task::{directory, tree, url};
 use kiln_wire::batch::{Shape, metadata};
@@ -30,7 +31,7 @@ use crate::dispatch::task_change;
 use crate::kept;
 
 /// A task that is about to be added.
-struct NewTask {
+pub(super) struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
     document: Value,
@@ -230,6 +231,19 @@ fn new_task(document: Value) -> Result<NewTask, OpError> {
     Ok(NewTask { spec, needs, document })
 }
 
+/// The manager of a job that is about to be added, if it is to have one.
+pub(super) fn manager_of(
+    job_document: &Value,
+    job_spec: &JobSpec,
+) -> Result<Option<NewTask>, OpError> {
+    let (Some(document), Some(manager)) = (manager(job_document), &job_spec.job_manager_task)
+    else {
+        return Ok(None);
+    };
+    let new = new_task(document).map_err(|failed| failed.within("jobManagerTask"))?;
+    Ok(Some(NewTask { needs: manager.needs(new.needs), ..new }))
+}
+
 /// Adds a task to an open job.
 fn insert(
     tx: &mut Tx<'_>,
@@ -238,6 +252,22 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
+    let task_id = new.spec.id.clone();
+    match keep_new(tx, job, job_spec, new, now) {
+        Ok(()) => Ok(()),
+        Err(cause) if cause.is_duplicate() => Err(Rejection::TaskExists { task: task_id }.into()),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// Keeps a task that was admitted to its job.
+pub(super) fn keep_new(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    job_spec: &JobSpec,
+    new: NewTask,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let NewTask { spec, needs, mut document } = new;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
@@ -252,13 +282,7 @@ fn insert(
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };
-    match tx.insert_task(&mut task) {
-        Ok(()) => {}
-        Err(cause) if cause.is_duplicate() => {
-            return Err(Rejection::TaskExists { task: task.id }.into());
-        }
-        Err(cause) => return Err(cause.into()),
-    }
+    tx.insert_task(&mut task)?;
     tx.announce(task_change(&task, &task.life));
     Ok(())
 }

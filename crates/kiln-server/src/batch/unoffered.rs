@@ -17,7 +17,6 @@ const OF_POOLS: &[&str] = &[
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
-    "/jobManagerTask",
     "/jobPreparationTask",
     "/jobReleaseTask",
     "/poolInfo/autoPoolSpecification",

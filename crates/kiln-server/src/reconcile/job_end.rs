@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{DisableTasks, Job, JobFact, JobState};
-use kiln_domain::batch::job_end::{self, OwnEnd, TaskTotals};
+use kiln_domain::batch::job_end::{self, OwnEnd, Progress};
 use kiln_domain::batch::task::TaskFact;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, TaskRange, Tx, View};
@@ -85,7 +85,12 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
     let open = counts.active.tasks + counts.running.tasks;
     let all = open + counts.succeeded.tasks + counts.failed.tasks;
     let spec = kept::job_spec(job)?;
-    let rest = match job_end::own_end(job, &spec, TaskTotals { all, open }, now) {
+    let is_managed_to_end = match &spec.job_manager_task {
+        Some(it) => view.task(job.key, &it.id)?.is_some_and(|task| it.ends_job(&task)),
+        None => false,
+    };
+    let tasks = Progress { all, open, is_managed_to_end };
+    let rest = match job_end::own_end(job, &spec, tasks, now) {
         OwnEnd::Now(reason) => return Ok(Step::End(reason)),
         OwnEnd::Later(at) => Step::Rest(at),
     };

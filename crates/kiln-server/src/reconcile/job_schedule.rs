@@ -103,10 +103,9 @@ fn make_job(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = job_id(&schedule.id, schedule.life.jobs_made.saturating_add(1));
-    let damaged = |cause| StoreError::Damaged { what: "job schedule specification", cause };
     let of_schedule = kept::document(&schedule.document, "job schedule specification")?;
     let document = kept::document_of_job(&of_schedule, &id);
-    let new = NewJob::of_schedule(document, schedule.key).map_err(damaged)?;
+    let new = NewJob::of_schedule(document, schedule.key)?;
     let job = insert_job(tx, &schedule.account, new, now)?;
     info!(schedule = schedule.id, job = job.id, "job made");
     let recent = RecentJob { key: job.key, id, due_at };

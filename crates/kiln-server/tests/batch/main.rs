@@ -8,6 +8,7 @@
 mod counts;
 mod files;
 mod job_changes;
+mod job_manager;
 mod job_schedules;
 mod job_states;
 mod jobs;

@@ -22,6 +22,16 @@ pub fn whole_directory(job_id: &str) -> String {
     format!("workitems/{}", job_id.replace(':', "/"))
 }
 
+/// The manager of a job that is about to be added, as the task that is added with it.
+pub fn manager(job: &Value) -> Option<Value> {
+    let mut task = job.get("jobManagerTask")?.clone();
+    let members = task.as_object_mut()?;
+    for of_managers in ["killJobOnCompletion", "runExclusive", "allowLowPriorityNode"] {
+        members.remove(of_managers);
+    }
+    Some(task)
+}
+
 /// A job as `GET` shows it.
 pub fn tree(job: &Job, base_url: &str) -> Value {
     let life = &job.life;
