@@ -8,9 +8,10 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 9] = [
+const ROWS: [(&str, &str); 10] = [
     ("image", "images"),
     ("pool", "pools"),
+    ("autoscale", "autoscale"),
     ("node", "nodes"),
     ("job", "jobs"),
     ("job_schedule", "job schedules"),

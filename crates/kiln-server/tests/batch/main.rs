@@ -5,6 +5,7 @@
     reason = "a member that is not there is null, and a wrong index fails the test it is in"
 )]
 
+mod autoscale;
 mod counts;
 mod files;
 mod job_changes;

@@ -23,6 +23,8 @@ pub(crate) struct Rig {
     server: Option<Running>,
     data: tempfile::TempDir,
     heartbeat_deadline: Duration,
+    /// Settings that a test wants otherwise.
+    adjust: fn(&mut Config),
     /// Lives of agents that a test already plays.
     taken: Vec<PathBuf>,
 }
@@ -34,8 +36,17 @@ impl Rig {
 
     /// A server that gives up on agents that are silent for so long.
     pub(crate) async fn start_with(heartbeat_deadline: Duration) -> Self {
+        Self::start_as(heartbeat_deadline, |_settings| {}).await
+    }
+
+    /// A server with other settings.
+    pub(crate) async fn start_adjusted(adjust: fn(&mut Config)) -> Self {
+        Self::start_as(Duration::from_secs(60), adjust).await
+    }
+
+    async fn start_as(heartbeat_deadline: Duration, adjust: fn(&mut Config)) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let mut rig = Self { server: None, data, heartbeat_deadline, taken: Vec::new() };
+        let mut rig = Self { server: None, data, heartbeat_deadline, adjust, taken: Vec::new() };
         rig.start_server().await;
         rig
     }
@@ -44,12 +55,13 @@ impl Rig {
     pub(crate) async fn start_server(&mut self) {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/batch/agent.sh");
         let free = "127.0.0.1:0".parse().expect("an address");
-        let config = Config {
+        let mut config = Config {
             batch_listen: free,
             blob_listen: free,
             heartbeat_deadline: self.heartbeat_deadline,
             ..Config::new(self.data.path().to_owned(), program)
         };
+        (self.adjust)(&mut config);
         self.server = Some(kiln_server::start(config).await.expect("the server starts"));
     }
 
