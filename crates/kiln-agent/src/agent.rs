@@ -36,6 +36,8 @@ pub(crate) struct Agent {
     config: NodeConfig,
     program: PathBuf,
     incarnation: String,
+    /// Whether the node has no files of an earlier boot.
+    is_fresh: bool,
     node: Result<(Arc<Node>, Running), SetupError>,
     /// The start of the node that counts, once there is one.
     boot: Option<Arc<Boot>>,
@@ -78,9 +80,11 @@ impl Agent {
     /// Makes the node; whether that worked is told to the server later.
     pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
         let kinds = node::kinds(&config.isolation);
+        let is_fresh = !node::has_files(&config);
         let node = Node::start(&config, &options.program, &kinds).await;
         Self {
             incarnation: options.incarnation,
+            is_fresh,
             program: options.program,
             node,
             boot: None,
@@ -308,7 +312,8 @@ impl Agent {
             }
         };
         self.boot = Some(Arc::clone(&boot));
-        self.report(Report::Booted { boot: boot.number, at: clock::now() });
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        self.report(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
         for run in std::mem::take(&mut self.waiting) {
             self.on_run(run);
         }
@@ -352,13 +357,16 @@ impl Agent {
         if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
             return;
         }
-        let earlier = self.attempts.iter().find(|(known, _)| known.is_same_task(id));
-        if let Some((_, earlier)) = earlier {
+        let mut waits = false;
+        for (_, earlier) in self.attempts.iter().filter(|(known, _)| id.comes_after(known)) {
             earlier.stop.send_replace(true);
-            self.waiting.push(run);
-            return;
+            waits = true;
         }
-        self.begin(run);
+        if waits {
+            self.waiting.push(run);
+        } else {
+            self.begin(run);
+        }
     }
 
     fn begin(&mut self, run: Run) {
@@ -406,15 +414,17 @@ impl Agent {
     }
 
     fn on_ended(&mut self, id: AttemptId, end: End) {
-        let next = self.waiting.iter().position(|run| run.attempt.is_same_task(&id));
+        let (next, waiting) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition::<Vec<_>, _>(|run| run.attempt.comes_after(&id));
+        self.waiting = waiting;
         if self.ended.len() == ENDED_MAX {
             self.ended.pop_front();
         }
         self.ended.push_back(id.clone());
         let End { outcome, usage } = end;
         self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage });
-        if let Some(next) = next {
-            let run = self.waiting.swap_remove(next);
+        for run in next {
             self.on_run(run);
         }
     }

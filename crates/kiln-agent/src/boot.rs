@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
-use kiln_wire::node::{NodeConfig, Prepare, Run};
+use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
 use crate::command::Command;
 use crate::environment::{CommandFacts, NodeFacts, variables};
@@ -74,7 +74,7 @@ impl Boot {
         Ok(Self {
             number: prepare.boot,
             node,
-            fetcher: Fetcher::new(Arc::clone(&transfer)),
+            fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
         })
@@ -88,6 +88,7 @@ impl Boot {
             directory: START_TASK_DIRECTORY,
             user: &account.name,
             identity: account.identity,
+            preparation_directory: None,
             given: [&[], &spec.environment_settings],
         };
         Ok(Command {
@@ -112,12 +113,17 @@ impl Boot {
             directory: &run.directory,
             user: &account.name,
             identity: account.identity,
+            preparation_directory: run.preparation_directory.as_deref(),
             given: [&run.job_environment, &spec.environment_settings],
         };
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
             directory: run.directory.clone(),
-            directory_mode: TASK_MODE,
+            directory_mode: match run.attempt.kind {
+                // What it brought is there for the tasks of the job, whoever runs them.
+                AttemptKind::Preparation => READABLE_MODE,
+                AttemptKind::Task | AttemptKind::Release | AttemptKind::Subtask { .. } => TASK_MODE,
+            },
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
             output_files: spec.output_files.clone(),

@@ -229,7 +229,7 @@ impl Hands<'_> {
             return Err(launch_failed("the task has no directory"));
         };
         let output = |name: &str| {
-            directory.create(name, command.account.owner, OUTPUT_MODE).map(OwnedFd::from)
+            directory.create_log(name, command.account.owner, OUTPUT_MODE).map(OwnedFd::from)
         };
         let (stdout, stderr) =
             (output("stdout.txt").map_err(failed)?, output("stderr.txt").map_err(failed)?);

@@ -99,12 +99,32 @@ impl Directory {
     /// Makes an empty file in place of what file or link lies at `path`, whose directory
     /// exists.
     pub(crate) fn create(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<File> {
+        self.create_with(path, OFlags::empty(), owner, mode)
+    }
+
+    /// [`Directory::create`], for a file that several write to its end.
+    pub(crate) fn create_log(
+        &self,
+        path: &str,
+        owner: Option<UserId>,
+        mode: u32,
+    ) -> io::Result<File> {
+        self.create_with(path, OFlags::APPEND, owner, mode)
+    }
+
+    fn create_with(
+        &self,
+        path: &str,
+        flags: OFlags,
+        owner: Option<UserId>,
+        mode: u32,
+    ) -> io::Result<File> {
         let (directory, name) = self.parent(path)?;
         match unlinkat(&directory.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(error.into()),
         }
-        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::EXCL;
+        let flags = flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
         let file = directory.open_new(name, flags, Mode::from_raw_mode(0o600), Links::Refused)?;
         give(&file, owner, mode)?;
         Ok(File::from(file))

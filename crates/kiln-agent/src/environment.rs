@@ -35,6 +35,8 @@ pub(crate) struct CommandFacts<'a> {
     pub(crate) user: &'a str,
     /// `PoolNonAdmin` and its like.
     pub(crate) identity: &'a str,
+    /// Directory of the job's preparation task below the node's root.
+    pub(crate) preparation_directory: Option<&'a str>,
     /// Variables of the job, then of the task.
     pub(crate) given: [&'a [EnvironmentSetting]; 2],
 }
@@ -78,6 +80,10 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
         set("AZ_BATCH_JOB_ID", job);
         set("AZ_BATCH_TASK_ID", task);
     }
+    if let Some(directory) = command.preparation_directory {
+        set("AZ_BATCH_JOB_PREP_DIR", &format!("{root}/{directory}"));
+        set("AZ_BATCH_JOB_PREP_WORKING_DIR", &format!("{root}/{directory}/wd"));
+    }
     for EnvironmentSetting { name, value } in &node.given {
         set(name, value);
     }
@@ -120,6 +126,7 @@ mod tests {
             directory: "workitems/j/job-1/t",
             user: "_azbatch",
             identity: "PoolNonAdmin",
+            preparation_directory: Some("workitems/j/job-1/jobpreparation"),
             given: [&job, &task],
         };
         let all = variables(&node(), &command);
@@ -129,6 +136,12 @@ mod tests {
         assert_eq!(value("AZ_BATCH_JOB_ID"), Some("j"));
         assert_eq!(value("AZ_BATCH_TASK_ID"), Some("t"));
         assert_eq!(value("HOME"), Some("/mnt/batch/tasks/workitems/j/job-1/t/wd"));
+        let preparation = "/mnt/batch/tasks/workitems/j/job-1/jobpreparation";
+        assert_eq!(value("AZ_BATCH_JOB_PREP_DIR"), Some(preparation));
+        assert_eq!(
+            value("AZ_BATCH_JOB_PREP_WORKING_DIR"),
+            Some(format!("{preparation}/wd").as_str())
+        );
         assert_eq!(
             value("PATH"),
             Some("/venv/bin:/bin:/mnt/batch/tasks/shared:/mnt/batch/tasks/workitems/j/job-1/t/wd")
@@ -142,10 +155,12 @@ mod tests {
             directory: "startup",
             user: "root",
             identity: "PoolAdmin",
+            preparation_directory: None,
             given: [&[], &[]],
         };
         let all = variables(&node(), &command);
         assert!(!all.contains_key("AZ_BATCH_JOB_ID"));
+        assert!(!all.contains_key("AZ_BATCH_JOB_PREP_DIR"));
         assert_eq!(
             all.get("AZ_BATCH_TASK_DIR").map(String::as_str),
             Some("/mnt/batch/tasks/startup")

@@ -30,6 +30,8 @@ use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
 
+/// The node's root directory, within its own on this machine.
+const TASKS: &str = "tasks";
 /// Time that a node's first process has to become ready, in seconds.
 const READY_SECONDS_MAX: u64 = 30;
 /// Directories of a node's root, with their permission bits. What anyone puts into `shared`
@@ -125,7 +127,7 @@ impl Node {
         kind: SetupKind,
     ) -> Result<(Arc<Self>, Running), SetupError> {
         let directory = PathBuf::from(&config.directory);
-        let tasks = directory.join("tasks");
+        let tasks = directory.join(TASKS);
         fs::create_dir_all(&tasks)
             .map_err(|error| SetupError::new(format!("make `{}`", tasks.display()), error))?;
         let accounts = accounts(config, kind);
@@ -383,6 +385,11 @@ fn text(path: &Path) -> Result<String, SetupError> {
     let error = || io::Error::from(io::ErrorKind::InvalidFilename);
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| SetupError::new(format!("name `{}`", path.display()), error()))
+}
+
+/// Whether an earlier boot left files on the machine's disk.
+pub(crate) fn has_files(config: &NodeConfig) -> bool {
+    Path::new(&config.directory).join(TASKS).exists()
 }
 
 /// Removes all that a node left on the machine's disk.

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Doctor,
     /// Make, show and remove accounts and their keys
     Account(cmd::account::AccountArgs),
+    /// Upload, show and remove packages of applications
+    Application(cmd::application::ApplicationArgs),
     /// Put and get single blobs by URL
     Blob(cmd::blob::BlobArgs),
 }

@@ -60,6 +60,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Demo(args) => done(cmd::demo::run(&args, &data()?, environment)),
         Command::Doctor => cmd::doctor::run(&data()?, environment),
         Command::Account(args) => done(cmd::account::run(args, &data()?)),
+        Command::Application(args) => done(cmd::application::run(&args, &data()?)),
         Command::Blob(args) => done(cmd::blob::run(&args)),
     }
 }

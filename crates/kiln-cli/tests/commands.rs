@@ -168,6 +168,40 @@ fn accounts_of_a_running_kiln() {
 }
 
 #[test]
+fn packages_of_applications() {
+    let world = World::new();
+    let up = world.up();
+    let file = world.directory.path().join("tool.zip");
+    let file = file.to_str().expect("text");
+    std::fs::write(file, "no zip file").expect("a file");
+    let refused = world.run(&["application", "add", "tool", "1.0", file]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("cannot read `"), "{}", text(&refused.stderr));
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(file).expect("a file"));
+    zip.start_file("bin/tool", zip::write::SimpleFileOptions::default()).expect("a member");
+    std::io::Write::write_all(&mut zip, b"#!/bin/sh").expect("written");
+    zip.finish().expect("a zip file");
+    let said = |arguments: &[&str]| {
+        let output = world.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let added = said(&["application", "add", "tool", "1.0", file, "--default"]);
+    assert_eq!(added, "`tool` 1.0 is active\n");
+    said(&["application", "add", "tool", "2.0", file, "--pending"]);
+    let listed = said(&["application", "list"]);
+    assert!(listed.contains("1.0 (default)  active") && listed.contains("pending"), "{listed}");
+    let stays = world.run(&["application", "remove", "tool", "1.0"]);
+    assert!(text(&stays.stderr).contains("ApplicationPackageIsDefaultVersion"));
+    said(&["application", "activate", "tool", "2.0"]);
+    said(&["application", "default", "tool", "2.0"]);
+    said(&["application", "remove", "tool", "1.0"]);
+    let listed = said(&["application", "list"]);
+    assert!(listed.contains("2.0 (default)") && !listed.contains("1.0"), "{listed}");
+    drop(up);
+}
+
+#[test]
 fn published_keys_stay_on_loopback() {
     let world = World::new();
     let any = ["up", "--batch-listen", "0.0.0.0:0", "--blob-listen", "127.0.0.1:0"];

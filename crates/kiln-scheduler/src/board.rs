@@ -19,11 +19,17 @@ pub struct Board {
     /// The jobs that have a task that may start, by pool.
     queues: HashMap<PoolName, BTreeSet<Turn>>,
     changed: BTreeSet<i64>,
+    /// What waited in jobs that are gone: it may be a million tasks, and freeing them takes time.
+    pub(crate) forgotten: Vec<BTreeMap<i64, Waiting>>,
 }
+
+/// Tasks of jobs that are gone that are freed with each change.
+const FREED_PER_CHANGE: usize = 32;
 
 impl Board {
     /// Takes over a committed change.
     pub fn apply(&mut self, change: Change) {
+        self.free_some();
         match change {
             Change::Pool { pool_key, account, pool_id, policy } => {
                 self.put_pool(pool_key, (account, pool_id.to_ascii_lowercase()), policy);
@@ -144,6 +150,16 @@ impl Board {
         let Some(job) = self.jobs.remove(&job_key) else { return };
         for placed in job.placed() {
             self.free(&job.pool, placed);
+        }
+        self.forgotten.extend(job.waiting.into_values());
+    }
+
+    fn free_some(&mut self) {
+        for _ in 0..FREED_PER_CHANGE {
+            let Some(tasks) = self.forgotten.last_mut() else { return };
+            if tasks.pop_first().is_none() {
+                self.forgotten.pop();
+            }
         }
     }
 

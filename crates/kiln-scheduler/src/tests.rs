@@ -1,5 +1,7 @@
 //! Boards built of changes, and what is planned on them.
 
+use std::collections::BTreeMap;
+
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::pool::{JobDefaultOrder, NodeFillType, TaskSchedulingPolicy};
@@ -316,4 +318,21 @@ fn the_load_of_a_pool_counts_instances_and_leaves_closed_jobs_out() {
     });
     assert_eq!(load(&board, "p"), (5, 1, vec![1, 2]));
     assert_eq!((board.pool_of_job(2), board.pool_of_job(9)), (Some(1), None));
+}
+
+#[test]
+fn a_large_job_leaves_the_memory_a_few_tasks_at_a_time() {
+    let mut board = board(false, &[("a", 1)]);
+    job(&mut board, 1, 0, None, &[1; 100]);
+    board.apply(Change::JobGone { job_key: 1 });
+    check(&board, "");
+    let left = |board: &Board| board.forgotten.iter().map(BTreeMap::len).sum::<usize>();
+    let mut before = left(&board);
+    assert_eq!(before, 100);
+    while before > 0 {
+        board.apply(Change::JobGone { job_key: 1 });
+        let now = left(&board);
+        assert!(now < before && before - now <= 32, "{before} {now}");
+        before = now;
+    }
 }

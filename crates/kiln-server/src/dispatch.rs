@@ -9,7 +9,8 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
-use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife};
+use kiln_domain::batch::preparation::Admission;
+use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
@@ -17,6 +18,8 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, Run, ToAgent};
 use tracing::{error, warn};
 
+use crate::batch::Outbox;
+use crate::preparation::{self, Steps};
 use crate::server::Server;
 use crate::{clock, kept};
 
@@ -42,11 +45,7 @@ pub async fn run(server: Arc<Server>) {
             let committed =
                 server.store.write(move |tx| commit(tx, assignments, clock::now())).await;
             match committed {
-                Ok(runs) => {
-                    for (node_id, messages) in runs {
-                        server.links.send(&node_id, messages);
-                    }
-                }
+                Ok(outbox) => outbox.send(&server),
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), "assignments could not be committed");
                     clock::pause(clock::AFTER_FAILURE).await;
@@ -57,20 +56,20 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-type Runs = BTreeMap<String, Vec<ToAgent>>;
-
 /// Commits the assignments that still hold, and says what to send to which node.
 fn commit(
     tx: &mut Tx<'_>,
     assignments: Vec<Assignment>,
     now: Timestamp,
-) -> Result<Runs, StoreError> {
-    let mut round =
-        Round { tx, now, jobs: HashMap::new(), nodes: BTreeMap::new(), runs: Runs::new() };
+) -> Result<Outbox, StoreError> {
+    let mut outbox = Outbox::default();
+    let (jobs, nodes) = (HashMap::new(), BTreeMap::new());
+    let mut round = Round { tx, now, jobs, nodes, outbox: &mut outbox };
     for assignment in assignments {
         round.place(&assignment)?;
     }
-    round.finish()
+    round.finish()?;
+    Ok(outbox)
 }
 
 /// One commit of assignments, with the jobs and nodes that it has looked at.
@@ -79,7 +78,7 @@ struct Round<'r, 't> {
     now: Timestamp,
     jobs: HashMap<i64, Option<Arc<(Job, JobSpec)>>>,
     nodes: BTreeMap<String, (Node, NodeLife)>,
-    runs: Runs,
+    outbox: &'r mut Outbox,
 }
 
 impl Round<'_, '_> {
@@ -90,11 +89,18 @@ impl Round<'_, '_> {
         let Some(node_id) = assignment.node_ids.first() else { return Ok(()) };
         let Some(task) = self.tx.task(job.key, &assignment.task_id)? else { return Ok(()) };
         // That a task is alone on its node is not asked again: none but this loop places tasks.
-        if self.free_slots(node_id)? < task.needs.slots {
+        if task.life.state != TaskState::Active || self.free_slots(node_id)? < task.needs.slots {
             return Ok(());
         }
         let place = Place { pool_id: job.life.pool_id.clone(), node_id: node_id.clone() };
-        let assigned = task::step(&task, TaskFact::Assigned(place), self.now);
+        let boot = self.nodes.get(node_id).map_or(0, |(_, life)| life.boot);
+        let mut steps = Steps::new(self.tx, self.now, self.outbox);
+        let assigned = match steps.want(job, job_spec, node_id, boot)? {
+            Admission::Now => TaskFact::Assigned(place),
+            Admission::Later => TaskFact::AssignedUnprepared(place),
+            Admission::No => return Ok(()),
+        };
+        let assigned = task::step(&task, assigned, self.now);
         let Some(life) = assigned.ok().filter(|life| *life != task.life) else { return Ok(()) };
         self.tx.update_task(&task, &life)?;
         self.tx.announce(task_change(&task, &life));
@@ -102,7 +108,7 @@ impl Round<'_, '_> {
             *life = node::step(life, NodeFact::placed(&task), self.now);
         }
         if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
-            self.runs.entry(node_id.clone()).or_default().push(message);
+            self.outbox.add(node_id, message);
         }
         Ok(())
     }
@@ -130,13 +136,13 @@ impl Round<'_, '_> {
         Ok(life.map_or(0, |life| life.open_slots().saturating_sub(life.slots_running)))
     }
 
-    fn finish(self) -> Result<Runs, StoreError> {
+    fn finish(self) -> Result<(), StoreError> {
         for (id, (node, life)) in self.nodes {
             if life != node.life {
                 self.tx.update_node(&id, &life)?;
             }
         }
-        Ok(self.runs)
+        Ok(())
     }
 }
 
@@ -146,9 +152,13 @@ fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreEr
     Ok(Some((job, spec)))
 }
 
-/// The command that runs the current attempt of a task; `None` when its document is damaged,
-/// which is logged and leaves the task waiting for its node's next look.
+/// The command that runs the current attempt of a task; `None` when its node must be prepared
+/// first, or when its document is damaged, which is logged and leaves the task waiting for its
+/// node's next look.
 pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent> {
+    if task.life.state == TaskState::Preparing {
+        return None;
+    }
     let spec = match kept::task_spec(task) {
         Ok(spec) => spec,
         Err(cause) => {
@@ -163,6 +173,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
+        preparation_directory: preparation::directory_of(job, job_spec),
         may_run_again: task.life.allows_retry(),
     })))
 }

@@ -55,6 +55,14 @@ pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
 }
 
+/// The task of a job at this JSON pointer of its specification, as a node runs it.
+pub(crate) fn task_of_job(job: &Job, pointer: &str) -> Result<TaskSpec, StoreError> {
+    let what = "job specification";
+    let mut document: Value = read(&job.document, what)?;
+    let task = document.pointer_mut(pointer).map(Value::take).unwrap_or_default();
+    serde_json::from_value(task).map_err(|cause| StoreError::Damaged { what, cause })
+}
+
 /// The start task that a node of a pool runs when it boots now, and whether it must succeed
 /// before the node takes tasks.
 pub(crate) fn start_task_of(pool: &Pool) -> Result<(Option<String>, bool), StoreError> {

@@ -14,6 +14,7 @@ const ROWS: [(&str, &str); 10] = [
     ("autoscale", "autoscale"),
     ("node", "nodes"),
     ("job", "jobs"),
+    ("preparation", "preparation and release of jobs"),
     ("job_schedule", "job schedules"),
     ("task", "tasks"),
     ("application", "applications"),

@@ -24,8 +24,8 @@ impl Log {
     /// Makes both anew in the directory of the task.
     pub(crate) fn create(directory: &Directory, owner: Option<UserId>) -> io::Result<Self> {
         Ok(Self {
-            done: directory.create("fileuploadout.txt", owner, MODE)?,
-            failed: directory.create("fileuploaderr.txt", owner, MODE)?,
+            done: directory.create_log("fileuploadout.txt", owner, MODE)?,
+            failed: directory.create_log("fileuploaderr.txt", owner, MODE)?,
         })
     }
 

@@ -16,4 +16,5 @@ macro_rules! on_each_kind {
 mod figures;
 mod node;
 mod output;
+mod resource;
 mod rig;

@@ -13,7 +13,7 @@ use kiln_wire::node::{FileAnswer, FileRefusal, FileRequest, Outcome, Report, ToA
 
 use crate::rig::web::Web;
 use crate::rig::{
-    FIRST_UID, Rig, command, failure_of, file_at, pause, setting, start_task, task, until,
+    FIRST_UID, Rig, command, failure_of, file_at, is_root, pause, setting, start_task, task, until,
 };
 use ElevationLevel::{Admin, NonAdmin};
 
@@ -23,9 +23,6 @@ on_each_kind!(
     shares_what_a_start_task_copies,
     gives_up_a_start_task,
     an_ordinary_user_reaches_nothing_of_the_server,
-    fetches_resource_files,
-    fetches_a_container,
-    says_why_files_can_not_be_fetched,
     tells_how_a_task_ended,
     tells_what_a_task_took,
     counts_what_a_task_does_not_wait_for,
@@ -40,10 +37,6 @@ on_each_kind!(
     ends_at_a_signal,
     restarts,
 );
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
 
 /// An ordinary user gets nodes of another kind.
 fn expected_isolation(kind: &str) -> &str {
@@ -133,93 +126,6 @@ async fn an_ordinary_user_reaches_nothing_of_the_server(kind: &str) {
     if is_root() {
         assert_ne!(printed.lines().next(), Some("0"), "{printed}");
     }
-    rig.leave().await;
-}
-
-async fn fetches_resource_files(kind: &str) {
-    let mut rig = Rig::ready(kind).await;
-    let web = Web::start().await;
-    web.answer("/c/a%20b%25.txt?sig=1%2F2", 200, "spaced");
-    web.answer("/flaky", 503, "");
-    web.answer("/flaky", 200, "at last");
-    web.answer("/moved", 302, "/target");
-    web.answer("/target", 200, "#!/bin/sh\necho moved");
-    let files = vec![
-        file_at(web.url("/c/a b%.txt?sig=1%2F2"), "sub/dir/spaced.txt"),
-        file_at(web.url("/flaky"), "flaky"),
-        ResourceFile { file_mode: Some("0755".into()), ..file_at(web.url("/moved"), "bin.sh") },
-    ];
-    let script = "cat sub/dir/spaced.txt flaky; bin.sh; stat -c %a%U flaky bin.sh; \
-                  echo more >> flaky";
-    let task = TaskSpec { resource_files: files, ..task("t", script, NonAdmin) };
-    let id = rig.run(task).await;
-    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
-    let printed = rig.file("workitems/job/job-1/t/stdout.txt").await;
-    assert!(printed.starts_with("spacedat lastmoved\n770"), "{printed}");
-    if kind == "namespaces" && is_root() {
-        assert!(printed.ends_with("770_azbatch\n755_azbatch\n"), "{printed}");
-    }
-    assert_eq!(rig.file("workitems/job/job-1/t/wd/flaky").await, "at lastmore\n");
-    rig.leave().await;
-}
-
-async fn fetches_a_container(kind: &str) {
-    let mut rig = Rig::ready(kind).await;
-    let web = Web::start().await;
-    let page = |names: &[&str], marker: &str| {
-        let blobs = names.iter().map(|name| format!("<Blob><Name>{name}</Name></Blob>"));
-        let blobs: String = blobs.collect();
-        format!(
-            "<EnumerationResults><Blobs>{blobs}</Blobs><NextMarker>{marker}</NextMarker>\
-             </EnumerationResults>"
-        )
-    };
-    let list = "/c?restype=container&comp=list&prefix=in%2F";
-    web.answer(&format!("{list}&sv=1"), 200, &page(&["in/one", "in/d/two &amp;"], "m"));
-    web.answer(&format!("{list}&marker=m&sv=1"), 200, &page(&["in/three"], ""));
-    web.answer("/c/in/one?sv=1", 200, "1");
-    web.answer("/c/in/d/two%20%26?sv=1", 200, "2");
-    web.answer("/c/in/three?sv=1", 200, "3");
-    let container = ResourceFile {
-        storage_container_url: Some(web.url("/c?sv=1")),
-        blob_prefix: Some("in/".into()),
-        file_path: Some("to".into()),
-        ..ResourceFile::default()
-    };
-    let script = "cat to/in/one \"to/in/d/two &\" to/in/three";
-    let task = TaskSpec { resource_files: vec![container], ..task("t", script, NonAdmin) };
-    let id = rig.run(task).await;
-    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
-    assert_eq!(rig.file("workitems/job/job-1/t/stdout.txt").await, "123");
-    rig.leave().await;
-}
-
-async fn says_why_files_can_not_be_fetched(kind: &str) {
-    let mut rig = Rig::ready(kind).await;
-    let web = Web::start().await;
-    web.answer("/forbidden", 403, "");
-    web.answer("/odd", 418, "");
-    web.answer("/file", 200, "x");
-    let cases = [
-        (web.url("/none?sig=hush"), "f", "BlobNotFound"),
-        (web.url("/forbidden"), "f", "BlobAccessDenied"),
-        (web.url("/odd"), "f", "BlobDownloadMiscError"),
-        ("http://127.0.0.1:1/x".to_owned(), "f", "BlobDownloadMiscError"),
-        ("nonsense".to_owned(), "f", "BlobDownloadMiscError"),
-        (web.url("/file"), "../f", "ResourceFileCreateFailed"),
-    ];
-    for (index, (url, path, code)) in cases.into_iter().enumerate() {
-        let files = vec![file_at(web.url("/file"), "a"), file_at(url, path)];
-        let task = TaskSpec { resource_files: files, ..command(&format!("t{index}"), "true") };
-        let id = rig.run(task).await;
-        let failure = failure_of(rig.outcome(&id).await);
-        assert_eq!(failure.code, code);
-        assert!(!format!("{failure:?}").contains("hush"), "{failure:?}");
-    }
-    let both = vec![file_at(web.url("/file"), "a"), file_at(web.url("/file"), "a/b")];
-    let id = rig.run(TaskSpec { resource_files: both, ..command("dir", "true") }).await;
-    let code = failure_of(rig.outcome(&id).await).code;
-    assert!(code == "ResourceDirectoryCreateFailed" || code == "ResourceFileCreateFailed");
     rig.leave().await;
 }
 

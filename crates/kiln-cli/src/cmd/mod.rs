@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod agent;
+pub(crate) mod application;
 pub(crate) mod blob;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -1,5 +1,6 @@
 //! The Batch API: pools, nodes, jobs, tasks and their files.
 
+mod application;
 mod file;
 mod image;
 mod job;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::transport::{Call, Service, Transport, path};
 use crate::{ClientError, Credentials};
 
+pub use application::{Application, Package};
 pub use file::{File, FileProperties};
 pub use image::{ImageReference, SupportedImage};
 pub use job::{Job, NewJob, PoolInfo, TaskCounts};

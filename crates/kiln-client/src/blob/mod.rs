@@ -2,6 +2,7 @@
 
 mod container;
 mod sas;
+mod upload;
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -12,6 +13,7 @@ use crate::{ClientError, Credentials};
 pub use container::Created;
 pub use kiln_wire::blob::xml::BlobItem;
 pub use sas::Permissions;
+pub use upload::{UploadError, upload_to_url};
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2024-11-04";

@@ -17,6 +17,7 @@ mod outbox;
 mod package;
 mod page;
 mod pool;
+mod preparation;
 mod spec;
 mod statistics;
 mod task;
@@ -136,6 +137,10 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
+
+        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
+            preparation::list(call, job)
+        }
 
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,

@@ -21,7 +21,7 @@ use crate::server::Server;
 pub(crate) struct Outbox(BTreeMap<String, Vec<ToAgent>>);
 
 impl Outbox {
-    pub(super) fn add(&mut self, node_id: &str, message: ToAgent) {
+    pub(crate) fn add(&mut self, node_id: &str, message: ToAgent) {
         self.0.entry(node_id.to_owned()).or_default().push(message);
     }
 

@@ -5,6 +5,7 @@ use std::ops::Bound;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, Job, JobSpec};
 use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
+use kiln_domain::batch::preparation;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
@@ -252,6 +253,7 @@ fn insert(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), OpError> {
+    preparation::admit_task_id(job_spec, &new.spec.id)?;
     let task_id = new.spec.id.clone();
     match keep_new(tx, job, job_spec, new, now) {
         Ok(()) => Ok(()),

@@ -17,8 +17,10 @@ const OF_POOLS: &[&str] = &[
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
-    "/jobPreparationTask",
-    "/jobReleaseTask",
+    "/jobPreparationTask/containerSettings",
+    "/jobPreparationTask/userIdentity/username",
+    "/jobReleaseTask/containerSettings",
+    "/jobReleaseTask/userIdentity/username",
     "/poolInfo/autoPoolSpecification",
     "/usesTaskDependencies",
 ];
@@ -56,7 +58,8 @@ pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     if on_failure.is_some_and(|action| action != "noaction") {
         return Err(not_offered("/onTaskFailure"));
     }
-    Ok(())
+    check_resource_files(document.get("jobPreparationTask"), "jobPreparationTask.")?;
+    check_resource_files(document.get("jobReleaseTask"), "jobReleaseTask.")
 }
 
 /// Refuses a task that asks for what is not there.

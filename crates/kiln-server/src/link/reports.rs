@@ -3,6 +3,7 @@
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, Treatment};
 use kiln_domain::batch::pool::Pool;
+use kiln_domain::batch::preparation::may_release;
 use kiln_domain::batch::task::{self, TaskFact, TaskState};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
@@ -11,22 +12,26 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
 use tracing::warn;
 
+use crate::batch::Outbox;
 use crate::dispatch::task_change;
 use crate::kept;
+use crate::preparation::Steps;
 
-/// Takes in reports of a node's agent, in order.
-pub fn take(
+/// Takes in reports of a node's agent, in order; gives what follows for agents.
+pub(crate) fn take(
     tx: &mut Tx<'_>,
     node_id: &str,
     reports: Vec<Report>,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(node) = tx.node(node_id)? else { return Ok(()) };
+) -> Result<Outbox, StoreError> {
+    let mut outbox = Outbox::default();
+    let Some(node) = tx.node(node_id)? else { return Ok(outbox) };
     let mut life = node.life.clone();
     for report in reports {
         match report {
-            Report::Booted { boot, .. } if boot == life.boot => {
+            Report::Booted { boot, is_fresh, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::Booted, now);
+                Steps::new(tx, now, &mut outbox).on_booted(node_id, &mut life, is_fresh)?;
             }
             Report::BootBegan { boot, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::BootBegan, now);
@@ -51,12 +56,17 @@ pub fn take(
                 AttemptKind::Task => {
                     end_attempt(tx, node_id, &mut life, &attempt, (outcome, usage), now)?;
                 }
+                AttemptKind::Preparation | AttemptKind::Release => {
+                    let mut steps = Steps::new(tx, now, &mut outbox);
+                    steps.end_attempt(node_id, &mut life, &attempt, outcome)?;
+                }
                 // Nothing asks for these yet.
-                AttemptKind::Preparation | AttemptKind::Release | AttemptKind::Subtask { .. } => {}
+                AttemptKind::Subtask { .. } => {}
             },
         }
     }
-    keep_node(tx, &node, &life)
+    keep_node(tx, &node, &life)?;
+    Ok(outbox)
 }
 
 fn end_attempt(
@@ -160,6 +170,10 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
         return Ok(());
     }
     tx.update_node(&node.id, life)?;
+    if may_release(node.life.state) && !may_release(life.state) {
+        // It is told nothing.
+        Steps::new(tx, life.state_at, &mut Outbox::default()).on_node_lost(&node.id)?;
+    }
     let (pool_key, slots) = (node.pool_key, life.open_slots());
     if slots != node.life.open_slots() {
         let (node_id, is_dedicated) = (node.id.clone(), life.is_dedicated);

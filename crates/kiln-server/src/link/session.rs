@@ -18,7 +18,7 @@ use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::server::Server;
-use crate::{clock, kept};
+use crate::{clock, kept, preparation};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -155,14 +155,18 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
             messages.push(ToAgent::AwaitRetention);
         }
         let tasks = view.tasks_of_node(&node.id)?;
+        let others = preparation::orders(view, &node)?;
         for attempt in &hello.running {
-            if !tasks.iter().any(|task| is_current(task, attempt)) {
+            let is_current = tasks.iter().any(|task| is_current(task, attempt))
+                || others.iter().any(|(current, _)| current == attempt);
+            if !is_current {
                 messages.push(ToAgent::Stop { attempt: attempt.clone() });
             }
         }
         for task in tasks {
             messages.extend(repeat(view, &task)?);
         }
+        messages.extend(others.into_iter().map(|(_, run)| run));
         Ok(messages)
     })
 }
@@ -260,7 +264,9 @@ async fn take_messages(
         return Ok(());
     }
     let node = node_id.to_owned();
-    server.store.write(move |tx| reports::take(tx, &node, batch, clock::now())).await?;
+    let outbox =
+        server.store.write(move |tx| reports::take(tx, &node, batch, clock::now())).await?;
+    outbox.send(server);
     // The agent is cut off anyway when there is no room for this.
     drop(session.outbox.try_send(ToAgent::Acknowledge { acknowledged: last }));
     Ok(())

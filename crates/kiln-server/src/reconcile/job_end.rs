@@ -17,11 +17,14 @@ use tracing::error;
 
 use super::deadlines::Deadlines;
 use crate::batch::{Outbox, forget_job, step_job, stop_tasks, terminate_job};
+use crate::preparation::{Steps, Unreleased, unreleased};
 use crate::server::Server;
 use crate::{clock, kept};
 
 /// Running tasks that are stopped in one commit at the most.
 const STOPPED_TASKS_MAX: usize = 250;
+/// Nodes whose release is begun in one commit at the most.
+const RELEASED_NODES_MAX: usize = 250;
 /// Tasks that are removed in one commit at the most.
 const REMOVED_TASKS_MAX: usize = 500;
 /// Jobs that are worked on at the same time; their commits are shared.
@@ -70,6 +73,8 @@ enum Step {
     End(&'static str),
     /// Some of its running tasks are to be stopped.
     Stop(TaskFact),
+    /// Some of its nodes are to be released.
+    Release,
     /// To be what it was about to become.
     Settle,
     /// Some of its tasks are to be removed, as many more are left.
@@ -94,6 +99,7 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
         OwnEnd::Now(reason) => return Ok(Step::End(reason)),
         OwnEnd::Later(at) => Step::Rest(at),
     };
+    let unreleased = unreleased(view, job, &spec)?;
     Ok(match (job.life.state, job.life.disable_tasks) {
         (JobState::Active | JobState::Disabled | JobState::Completed, _) => rest,
         (JobState::Enabling, _) => Step::Settle,
@@ -105,6 +111,12 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
             if is_running =>
         {
             Step::Stop(TaskFact::Terminated)
+        }
+        (JobState::Terminating | JobState::Deleting, _) if unreleased == Unreleased::Due => {
+            Step::Release
+        }
+        (JobState::Terminating | JobState::Deleting, _) if unreleased == Unreleased::UnderWay => {
+            rest
         }
         // Ending is over once no task runs and nothing is left to release on any node.
         (JobState::Disabling | JobState::Terminating, _) => Step::Settle,
@@ -127,7 +139,9 @@ async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
                 forget_job(view, &job)?.send(server);
                 Looked::Due
             }
-            Step::End(_) | Step::Stop(_) | Step::Settle | Step::Shrink => Looked::Due,
+            Step::End(_) | Step::Stop(_) | Step::Release | Step::Settle | Step::Shrink => {
+                Looked::Due
+            }
         })
     })?;
     if let Looked::Open(_) = looked {
@@ -149,6 +163,10 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outb
             Step::Settle => step_job(tx, &job, JobFact::Settled, now)?,
             Step::Stop(fact) => {
                 stop_tasks(tx, &job, &fact, STOPPED_TASKS_MAX, now, &mut outbox)?;
+                break Looked::Due;
+            }
+            Step::Release => {
+                Steps::new(tx, now, &mut outbox).release(&job, RELEASED_NODES_MAX)?;
                 break Looked::Due;
             }
             Step::Shrink => {
@@ -173,4 +191,91 @@ fn remove_tasks(tx: &mut Tx<'_>, job: &Job) -> Result<(), StoreError> {
         tx.delete_task(&task)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_domain::batch::job::{self, Job, JobFact, JobLife};
+    use kiln_domain::batch::needs::TaskNeeds;
+    use kiln_domain::batch::task::{self, Place, Task, TaskFact, TaskLife};
+    use kiln_domain::time::Timestamp;
+    use kiln_store::{Store, StoreError, Tx};
+
+    use super::{Looked, REMOVED_TASKS_MAX, STOPPED_TASKS_MAX, change};
+
+    const NOW: Timestamp = Timestamp(7);
+
+    /// Adds a job in which `running` tasks run and `waiting` more wait, and lets `fact` happen.
+    fn add(tx: &mut Tx<'_>, running: usize, waiting: usize, fact: JobFact) -> i64 {
+        let mut job = Job {
+            key: 0,
+            account: "acct".to_owned(),
+            id: "j".to_owned(),
+            document: r#"{"id":"j","poolInfo":{"poolId":"p"}}"#.to_owned(),
+            schedule_key: None,
+            life: JobLife::new("p".to_owned(), NOW),
+        };
+        job.life = job::step(&job, fact, NOW).expect("an active job takes all of them");
+        job.key = tx.insert_job(&job).expect("a new job");
+        for number in 0..running + waiting {
+            let mut task = Task {
+                job_key: job.key,
+                id: format!("t{number}"),
+                sequence: 0,
+                needs: TaskNeeds::slots(1),
+                document: "{}".to_owned(),
+                life: TaskLife::new(0, NOW),
+            };
+            tx.insert_task(&mut task).expect("a new task");
+            if number < running {
+                let place = Place { pool_id: "p".to_owned(), node_id: "n".to_owned() };
+                let life = task::step(&task, TaskFact::Assigned(place), NOW);
+                let life = life.expect("a waiting task is placed");
+                tx.update_task(&task, &life).expect("a kept task");
+            }
+        }
+        job.key
+    }
+
+    /// Running and all tasks of a job after each commit, until there is nothing more to do; each
+    /// commit is made by a server that was just started.
+    async fn check(running: usize, waiting: usize, fact: JobFact, expected: &[(usize, usize)]) {
+        let data = tempfile::tempdir().expect("a directory");
+        let open = || Store::open(data.path(), Box::new(drop)).expect("a store");
+        let adding = move |tx: &mut Tx<'_>| Ok::<_, StoreError>(add(tx, running, waiting, fact));
+        let key = open().write(adding).await.expect("a job");
+        let mut seen = Vec::new();
+        loop {
+            let changed = open()
+                .write(move |tx| {
+                    let (looked, _) = change(tx, key, NOW)?;
+                    let counts = tx.task_counts(key)?;
+                    let running = counts.running.tasks;
+                    let ended = counts.succeeded.tasks + counts.failed.tasks;
+                    Ok::<_, StoreError>((looked, running, counts.active.tasks + running + ended))
+                })
+                .await;
+            let (looked, running, all) = changed.expect("a commit");
+            seen.push((usize::try_from(running).unwrap_or(0), usize::try_from(all).unwrap_or(0)));
+            if let Looked::Open(_) = looked {
+                break;
+            }
+        }
+        assert_eq!(seen, expected);
+    }
+
+    #[tokio::test]
+    async fn a_large_job_is_removed_some_tasks_at_a_time() {
+        let fact = JobFact::Deleted { is_forced: false };
+        let many = 2 * REMOVED_TASKS_MAX;
+        let expected = [(0, REMOVED_TASKS_MAX + 10), (0, 10), (0, 0)];
+        check(0, many + 10, fact, &expected).await;
+    }
+
+    #[tokio::test]
+    async fn a_busy_job_is_ended_some_tasks_at_a_time() {
+        let fact = JobFact::Terminated { reason: "enough".to_owned(), is_forced: false };
+        let (few, all) = (STOPPED_TASKS_MAX, 2 * STOPPED_TASKS_MAX + 15);
+        check(2 * few + 5, 10, fact, &[(few + 5, all), (5, all), (0, all), (0, all)]).await;
+    }
 }

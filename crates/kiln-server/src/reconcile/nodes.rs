@@ -12,8 +12,10 @@ use kiln_wire::node::ToAgent;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use crate::batch::Outbox;
 use crate::clock;
 use crate::link::{self, reports};
+use crate::preparation::Steps;
 use crate::server::Server;
 
 /// An agent that ends sooner than this after its start is not started again.
@@ -200,6 +202,7 @@ fn lose(tx: &mut Tx<'_>, node_id: &str, end: End, now: Timestamp) -> Result<Lost
     reports::lose_tasks(tx, node_id, &mut life, now)?;
     if node.life.state == NodeState::LeavingPool {
         let pool_key = node.pool_key;
+        Steps::new(tx, now, &mut Outbox::default()).on_node_lost(node_id)?;
         tx.delete_node(node_id)?;
         tx.announce(Change::NodeGone { pool_key, node_id: node.id });
         tx.announce(Change::PoolSize { pool_key });

@@ -38,6 +38,9 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
                 crate::batch::job_change(&job, &spec),
                 Change::JobEnd { job_key: job.key },
             ]);
+            for node_id in view.excluded_nodes(job.key)? {
+                signals.observe(vec![Change::JobNodeExcluded { job_key: job.key, node_id }]);
+            }
             let mut after = 0;
             loop {
                 let tasks = view.open_tasks_after(job.key, after, REBUILD_TASKS)?;

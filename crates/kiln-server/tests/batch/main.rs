@@ -17,6 +17,7 @@ mod lists;
 mod nodes;
 mod packages;
 mod pools;
+mod preparation;
 mod recorded;
 mod refusals;
 mod restart;

@@ -26,7 +26,7 @@ async fn a_lost_node_gives_its_tasks_back() {
     assert_eq!(waits.body["state"], "active");
     assert_eq!(waits.body["executionInfo"]["requeueCount"], 0);
     assert_eq!(rig.get(&node).send().await.body["state"], "starting");
-    agent.report(Report::Booted { boot: 2, at: now() }).await;
+    agent.report(Report::Booted { boot: 2, at: now(), is_fresh: true }).await;
     let second = agent.run().await;
     assert_eq!((first.attempt.attempt, second.attempt.attempt), (1, 2));
     // What the lost agent may still have said says nothing about the second attempt.

@@ -12,5 +12,6 @@ mod node;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
+mod preparation;
 pub(crate) mod task;
 pub(crate) mod usage;

@@ -9,6 +9,7 @@ use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
@@ -111,6 +112,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("job_schedule.rs"),
         include_str!("node.rs"),
         include_str!("pool.rs"),
+        include_str!("preparation.rs"),
         include_str!("task.rs"),
         include_str!("usage.rs"),
     ]
@@ -214,7 +216,20 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
     tx.delete_task(&task)?;
+    preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
+    let life = PreparationLife::new("p".to_owned());
+    tx.put_preparation(&Preparation { job_key, node_id: "n".to_owned(), life })?;
+    tx.preparation(job_key, "n")?;
+    tx.preparations_after(job_key, "", 9)?;
+    tx.lasting_preparations(job_key, 9)?;
+    tx.releasing_preparations(job_key, 9)?;
+    tx.preparations_of_node("n")?;
+    tx.excluded_nodes(job_key)?;
+    Ok(())
 }
 
 fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -23,6 +23,7 @@ pub mod metadata;
 pub mod node;
 pub mod odata;
 pub mod pool;
+pub mod preparation;
 mod resource;
 mod secrets;
 mod shape;

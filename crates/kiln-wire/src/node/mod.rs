@@ -52,10 +52,12 @@ impl AttemptId {
         }
     }
 
-    /// Whether both run in the same directory: they are of the same task, or of one that has
-    /// the name of a task that was deleted.
-    pub fn is_same_task(&self, other: &Self) -> bool {
-        self.job_key == other.job_key && self.task_id == other.task_id && self.kind == other.kind
+    /// Whether it may begin only once nothing is left of `other`, which is stopped for it: they
+    /// run in the same directory, being of the same task, or of one that has the name of a task
+    /// that was deleted; or it is the release of a job, which comes after all else of the job.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        let is_same_task = self.task_id == other.task_id && self.kind == other.kind;
+        self.job_key == other.job_key && (is_same_task || self.kind == AttemptKind::Release)
     }
 }
 
@@ -163,6 +165,9 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// The directory of the job's preparation task, for those that run after it.
+    #[serde(default)]
+    pub preparation_directory: Option<String>,
     /// Whether a failed run is followed by another, to which output files are left.
     #[serde(default)]
     pub may_run_again: bool,
@@ -329,6 +334,9 @@ pub enum Report {
         boot: u32,
         /// When.
         at: Timestamp,
+        /// Whether there were no files of an earlier boot.
+        #[serde(default)]
+        is_fresh: bool,
     },
     /// The node can not be made ready.
     BootFailed {

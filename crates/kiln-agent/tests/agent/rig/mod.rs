@@ -257,6 +257,7 @@ impl Rig {
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
+            preparation_directory: None,
             may_run_again: self.may_run_again,
         };
         self.send(ToAgent::Run(Box::new(run))).await;
@@ -368,6 +369,10 @@ impl Drop for Rig {
             let _kept = fs::remove_dir(group);
         }
     }
+}
+
+pub(crate) fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
 }
 
 enum Read {

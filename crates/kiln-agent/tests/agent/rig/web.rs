@@ -92,7 +92,7 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let answer = {
             let mut state = state.lock().expect("not poisoned");
             let is_open = state.open.iter().any(|path| request.path.starts_with(path));
-            let answer = match state.answers.get_mut(&request.path) {
+            let mut answer = match state.answers.get_mut(&request.path) {
                 Some(list) if list.len() > 1 => list.remove(0),
                 Some(list) => list[0].clone(),
                 None if request.method == "PUT" && is_open => {
@@ -100,6 +100,10 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
                 }
                 None => Answer { status: 404, ..Answer::default() },
             };
+            let etag = answer.headers.iter().find(|(name, _)| *name == "ETag");
+            if etag.is_some_and(|(_, etag)| request.headers.get("if-none-match") == Some(etag)) {
+                answer = Answer { status: 304, ..Answer::default() };
+            }
             state.requests.push(request);
             answer
         };

@@ -94,7 +94,7 @@ impl Agent {
     /// Takes the order to make the node ready, and says that it is.
     pub(crate) async fn boot(&mut self) -> Prepare {
         let prepare = self.prepare().await;
-        self.report(Report::Booted { boot: prepare.boot, at: now() }).await;
+        self.report(Report::Booted { boot: prepare.boot, at: now(), is_fresh: false }).await;
         prepare
     }
 

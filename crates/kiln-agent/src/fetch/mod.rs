@@ -1,6 +1,10 @@
 //! Brings the resource files of a command to its working directory.
 
-use std::io::Write as _;
+mod cache;
+mod download;
+
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -9,6 +13,8 @@ use kiln_domain::batch::task::FailureInfo;
 use kiln_wire::blob::xml::{BlobPage, blob_page};
 use reqwest::StatusCode;
 
+use self::cache::Cache;
+use self::download::download;
 use crate::directory::{Directory, is_below};
 use crate::node_init::message::UserId;
 use crate::transfer::{Fault, Transfer, again, with_causes, without_query};
@@ -25,10 +31,14 @@ const FILE_MODE: u32 = 0o770;
 /// Permission bits of a directory made for one.
 const DIRECTORY_MODE: u32 = 0o770;
 
+/// Code of a failure to list a container.
+const LIST_ERROR: &str = "ResourceContainerListMiscError";
+
 /// Fetches what resource files stand for.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     transfer: Arc<Transfer>,
+    cache: Cache,
 }
 
 /// One file to fetch.
@@ -39,9 +49,9 @@ struct Wanted {
 }
 
 impl Fetcher {
-    /// Fetches by `transfer`.
-    pub(crate) fn new(transfer: Arc<Transfer>) -> Self {
-        Self { transfer }
+    /// Fetches by `transfer`, and keeps what it can below `directory`.
+    pub(crate) fn new(transfer: Arc<Transfer>, directory: &Path) -> io::Result<Self> {
+        Ok(Self { transfer, cache: Cache::create(&directory.join("cache"))? })
     }
 
     /// Fetches `files` into `directory`.
@@ -107,25 +117,25 @@ impl Fetcher {
             }
             if names.len() > BLOBS_MAX {
                 let message = "The container holds too many blobs";
-                return Err(failure("BlobDownloadMiscError", message, &container.whole()));
+                return Err(failure(LIST_ERROR, message, without_query(&container.whole())));
             }
         }
     }
 
     async fn list_page(&self, url: &str) -> Result<BlobPage, Fault> {
-        let response = self.get(url).await?;
+        let response = self.get_list(url).await?;
         let mut xml = Vec::new();
         let mut bytes = response.bytes_stream();
         while let Some(part) = bytes.next().await {
             xml.extend_from_slice(&part.map_err(|error| broken(url, &error))?);
             if xml.len() > PAGE_BYTES_MAX {
                 let message = "The list of blobs is too long";
-                return Err(Fault::Lasting(failure("BlobDownloadMiscError", message, url)));
+                return Err(Fault::Lasting(failure(LIST_ERROR, message, without_query(url))));
             }
         }
         blob_page(&xml).map_err(|error| {
             let message = "The list of blobs can not be read";
-            Fault::Lasting(failure("BlobDownloadMiscError", message, &error.to_string()))
+            Fault::Lasting(failure(LIST_ERROR, message, &error.to_string()))
         })
     }
 
@@ -140,39 +150,12 @@ impl Fetcher {
             let message = "A directory for a resource file can not be made";
             failure("ResourceDirectoryCreateFailed", message, &format!("{above}: {error}"))
         })?;
-        again(|| self.download(file, &directory, name, owner)).await
+        let place = (&directory, name);
+        again(|| download(&self.transfer, &self.cache, file, place, owner)).await
     }
 
-    async fn download(
-        &self,
-        file: &Wanted,
-        directory: &Directory,
-        name: &str,
-        owner: Option<UserId>,
-    ) -> Result<(), Fault> {
-        let mut bytes = self.get(&file.url).await?.bytes_stream();
-        let mut content = directory.create(name, owner, file.mode).map_err(|error| {
-            let message = "A resource file can not be made";
-            let detail = format!("{}: {error}", file.path);
-            Fault::Lasting(failure("ResourceFileCreateFailed", message, &detail))
-        })?;
-        while let Some(part) = bytes.next().await {
-            let part = part.map_err(|error| broken(&file.url, &error))?;
-            content.write_all(&part).map_err(|error| {
-                let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-                let code = if is_full { "DiskFull" } else { "ResourceFileWriteFailed" };
-                let detail = format!("{}: {error}", file.path);
-                Fault::Lasting(failure(code, "A resource file can not be written", &detail))
-            })?;
-        }
-        Ok(())
-    }
-
-    async fn get(&self, url: &str) -> Result<reqwest::Response, Fault> {
-        let client = self.transfer.client().map_err(|error| {
-            let message = "The settings for downloads make no sense";
-            Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(&error)))
-        })?;
+    async fn get_list(&self, url: &str) -> Result<reqwest::Response, Fault> {
+        let client = self.transfer.client().map_err(|error| no_client(&error))?;
         let response = client.get(url).send().await.map_err(|error| broken(url, &error))?;
         let status = response.status();
         if status.is_success() {
@@ -180,27 +163,22 @@ impl Fetcher {
         }
         let detail = format!("{status} {}", without_query(url));
         let failed = |code, message| failure(code, message, &detail);
+        let misc = "Miscellaneous error encountered while listing one of the specified Azure Blob \
+                    container(s)";
         Err(match status {
-            StatusCode::NOT_FOUND => {
-                Fault::Lasting(failed("BlobNotFound", "The specified Azure Blob(s) is not found"))
-            }
+            StatusCode::NOT_FOUND => Fault::Lasting(failed(
+                "ResourceContainerNotFound",
+                "One of the specified Azure Blob container(s) is not found",
+            )),
             StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => Fault::Lasting(failed(
-                "BlobAccessDenied",
-                "Access for one of the specified Azure Blob(s) is denied",
+                "ResourceContainerAccessDenied",
+                "Access for one of the specified Azure Blob container(s) is denied",
             )),
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Fault::Passing(failed("BlobDownloadTimedOut", "The download was put off too often"))
+                Fault::Passing(failed(LIST_ERROR, misc))
             }
-            status => {
-                let message = "Miscellaneous error encountered while downloading one of the \
-                               specified Azure Blob(s)";
-                let failure = failed("BlobDownloadMiscError", message);
-                if status.is_server_error() {
-                    Fault::Passing(failure)
-                } else {
-                    Fault::Lasting(failure)
-                }
-            }
+            status if status.is_server_error() => Fault::Passing(failed(LIST_ERROR, misc)),
+            _ => Fault::Lasting(failed(LIST_ERROR, misc)),
         })
     }
 }
@@ -208,6 +186,11 @@ impl Fetcher {
 fn parse(url: &str) -> Result<Parts, FailureInfo> {
     let message = "The URL of a resource file makes no sense";
     Parts::parse(url).ok_or_else(|| failure("BlobDownloadMiscError", message, without_query(url)))
+}
+
+fn no_client(error: &reqwest::Error) -> Fault {
+    let message = "The settings for downloads make no sense";
+    Fault::Lasting(failure("BlobDownloadMiscError", message, &with_causes(error)))
 }
 
 fn broken(url: &str, error: &reqwest::Error) -> Fault {
