@@ -8,7 +8,7 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 10] = [
+const ROWS: [(&str, &str); 11] = [
     ("image", "images"),
     ("pool", "pools"),
     ("autoscale", "autoscale"),

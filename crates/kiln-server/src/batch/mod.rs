@@ -81,7 +81,21 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
     match (call.method.as_str(), segments.as_slice()) {
         ("GET", ["supportedimages"]) => image::list(call),
         ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
+        ("GET", ["applications"]) => application::list(call),
+        ("GET", ["applications", id]) => application::get(call, id),
+        ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
 
+        (verb, path @ ["pools", ..]) => of_pools(call, verb, path).await,
+        (verb, path @ ["jobs", ..]) => of_jobs(call, verb, path).await,
+        (verb, path @ ["jobschedules", ..]) => of_job_schedules(call, verb, path).await,
+        (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Operations of pools and their nodes.
+async fn of_pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
         ("POST", ["pools"]) => pool::add(call).await,
         ("GET", ["pools"]) => pool::list(call),
         ("GET", ["pools", pool]) => pool::get(call, pool),
@@ -102,6 +116,13 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
             ["pools", pool, "nodes", node, "files", path @ ..],
         ) => file::of_node(call, verb, pool, node, path).await,
 
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Operations of jobs.
+async fn of_jobs(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
         ("POST", ["jobs"]) => job::add(call).await,
         ("GET", ["jobs"]) => job::list(call),
         ("GET", ["jobs", job]) => job::get(call, job),
@@ -112,10 +133,17 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "enable"]) => job::enable(call, job).await,
         ("POST", ["jobs", job, "terminate"]) => job::terminate(call, job).await,
         ("GET", ["jobs", job, "taskcounts"]) => job::task_counts(call, job),
+        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
+            preparation::list(call, job)
+        }
 
-        ("GET", ["applications"]) => application::list(call),
-        ("GET", ["applications", id]) => application::get(call, id),
+        _ => of_tasks(call, verb, path).await,
+    }
+}
 
+/// Operations of job schedules.
+async fn of_job_schedules(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
         ("POST", ["jobschedules"]) => job_schedule::add(call).await,
         ("GET", ["jobschedules"]) => job_schedule::list(call),
         ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
@@ -134,14 +162,13 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         }
         ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
 
-        (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
+        _ => Err(call.not_offered()),
+    }
+}
 
-        ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
-
-        ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
-            preparation::list(call, job)
-        }
-
+/// Operations of tasks.
+async fn of_tasks(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
         ("POST", ["jobs", job, "tasks"]) => task::add(call, job).await,
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,
         ("GET", ["jobs", job, "tasks"]) => task::list(call, job),
