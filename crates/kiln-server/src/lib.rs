@@ -19,6 +19,7 @@ pub mod intercept;
 mod kept;
 pub mod link;
 pub mod linked_storage;
+mod node_files;
 mod preparation;
 pub mod reconcile;
 pub mod samples;

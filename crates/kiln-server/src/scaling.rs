@@ -41,7 +41,6 @@ pub fn begin(
     let spec = kept::scaling_spec(pool)?;
     if let Some(formula) = spec.formula() {
         scale(server, tx, pool, formula, now)?;
-        tx.announce(Change::PoolScaling { pool_key: pool.key });
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 
 pub mod application;
 pub mod attempt;
+pub mod auto_pool;
 pub mod change;
 pub mod command;
 pub mod image;
@@ -15,6 +16,8 @@ pub mod job_change;
 pub mod job_end;
 pub mod job_manager;
 pub mod job_schedule;
+#[cfg(test)]
+mod job_walks;
 pub mod needs;
 pub mod node;
 pub mod pool;

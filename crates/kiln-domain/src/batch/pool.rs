@@ -1,8 +1,9 @@
 //! Pool and its two states; resize, its stop, change, delete.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::command::StartTaskSpec;
+use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::scaling::Scaling;
 use super::task::NameValue;
@@ -34,6 +35,9 @@ pub struct PoolSpec {
     /// How tasks are spread over nodes.
     #[serde(default)]
     pub task_scheduling_policy: TaskSchedulingPolicy,
+    /// Whether a formula sizes it.
+    #[serde(default)]
+    pub enable_auto_scale: bool,
     /// Azure's name of a machine size.
     #[serde(default)]
     pub vm_size: String,
@@ -261,6 +265,9 @@ impl PoolLife {
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_slots(spec)?;
+    if let Some(start_task) = &spec.start_task {
+        check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
+    }
     check_timeout(spec.resize_timeout)
 }
 
@@ -291,6 +298,30 @@ pub fn check_timeout(timeout: Span) -> Result<(), Rejection> {
             limits::RESIZE_TIMEOUT_MIN_MINUTES
         ),
     })
+}
+
+/// Members that only a pool without nodes may change: its nodes were made by them.
+const MEMBERS_OF_EMPTY_POOLS: [&str; 9] = [
+    "vmSize",
+    "enableInterNodeCommunication",
+    "virtualMachineConfiguration",
+    "taskSlotsPerNode",
+    "taskSchedulingPolicy",
+    "networkConfiguration",
+    "userAccounts",
+    "mountConfiguration",
+    "upgradePolicy",
+];
+
+/// Whether the specification of a pool that has nodes may change so.
+///
+/// # Errors
+/// When a member is another one that made its nodes.
+pub fn check_change(pool: &Pool, before: &Value, after: &Value) -> Result<(), Rejection> {
+    if MEMBERS_OF_EMPTY_POOLS.iter().any(|name| before.get(name) != after.get(name)) {
+        return Err(Rejection::PoolNotEmpty { pool: pool.id.clone() });
+    }
+    Ok(())
 }
 
 /// What becomes of a pool when `fact` happens; the only place that writes its states.
@@ -363,8 +394,10 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
 mod tests {
     use super::{
         AllocationState, Pool, PoolFact, PoolLife, PoolSpec, PoolState, ResizeError, Targets,
-        admit, check_timeout, step,
+        admit, check_change, check_timeout, step,
     };
+    use serde_json::json;
+
     use crate::batch::node::Treatment;
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -377,6 +410,7 @@ mod tests {
             resize_timeout: Span::minutes(15),
             task_slots_per_node: 1,
             task_scheduling_policy: super::TaskSchedulingPolicy::default(),
+            enable_auto_scale: false,
             vm_size: "standard_d64s_v3".to_owned(),
             enable_inter_node_communication: false,
             start_task: None,
@@ -535,6 +569,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_pool_with_nodes_keeps_what_made_them() {
+        let before = json!({ "vmSize": "a", "metadata": [], "displayName": "x" });
+        let fits = |after| check_change(&pool(), &before, &after).is_ok();
+        assert!(fits(json!({ "vmSize": "a", "metadata": [{}], "displayName": "y" })));
+        assert!(!fits(json!({ "vmSize": "b", "metadata": [], "displayName": "x" })));
+        assert!(!fits(json!({ "vmSize": "a", "taskSlotsPerNode": 2 })));
     }
 
     #[test]

@@ -152,17 +152,6 @@ pub fn may_evaluate(pool: &Pool, spec: &ScalingSpec) -> Result<(), Rejection> {
     Err(Rejection::PoolDoesNotScaleItself { pool: pool.id.clone() })
 }
 
-/// Whether a client may size the pool by hand.
-///
-/// # Errors
-/// When the pool sizes itself.
-pub fn may_resize(pool: &Pool, spec: &ScalingSpec) -> Result<(), Rejection> {
-    if spec.enable_auto_scale {
-        return Err(Rejection::PoolScalesItself { pool: pool.id.clone() });
-    }
-    Ok(())
-}
-
 /// What becomes of a pool whose formula was evaluated.
 pub fn evaluated(pool: &Pool, run: Run, wish: Option<Wish>, now: Timestamp) -> PoolLife {
     let fact = wish.map(PoolFact::Scaled);
@@ -198,7 +187,7 @@ fn refuse_deleted(pool: &Pool) -> Result<(), Rejection> {
 mod tests {
     use super::{
         ScalingSpec, admit, check_formula, check_interval, evaluated, may_enable, may_evaluate,
-        may_resize, next_evaluation,
+        next_evaluation,
     };
     use crate::autoscale::{Run, Wish};
     use crate::batch::node::Treatment;
@@ -305,13 +294,8 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_is_sized_by_its_formula_or_by_hand() {
+    fn a_formula_is_tried_on_a_pool_that_has_one() {
         let (pool, off) = (pool(), ScalingSpec::default());
-        assert_eq!(said(may_resize(&pool, &off)), "yes");
-        assert_eq!(
-            said(may_resize(&pool, &scaled())),
-            "pool `p` is sized by its autoscale formula"
-        );
         assert_eq!(said(may_evaluate(&pool, &scaled())), "yes");
         assert_eq!(said(may_evaluate(&pool, &off)), "pool `p` has no autoscale formula");
     }

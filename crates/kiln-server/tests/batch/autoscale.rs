@@ -15,7 +15,7 @@ const UNCHANGED: &str =
 
 /// A server whose pools evaluate and sample all the time.
 async fn eager_rig() -> Rig {
-    Rig::start_adjusted(|config: &mut Config| {
+    Rig::configured(|config: &mut Config| {
         config.autoscale.interval = Some(Duration::from_millis(20));
         config.autoscale.sample_period = Duration::from_millis(10);
     })
@@ -321,7 +321,7 @@ async fn evaluations_go_on_after_a_restart() {
 
 #[tokio::test]
 async fn a_prompt_server_evaluates_when_tasks_come() {
-    let mut rig = Rig::start_adjusted(|config| {
+    let mut rig = Rig::configured(|config| {
         config.autoscale.interval = None;
         config.autoscale.is_prompt = true;
     })
