@@ -28,6 +28,7 @@ mod resource;
 mod secrets;
 mod shape;
 pub mod statistics;
+pub mod survey;
 pub mod task;
 
 pub use contract::{Operation, members, operation_of, operations};
