@@ -25,6 +25,8 @@ pub(crate) struct Agent {
     pub(crate) number: u64,
     /// The boot it was last told to prepare.
     pub(crate) boot: u32,
+    /// How it was last told to prepare.
+    pub(crate) prepared: Option<Prepare>,
     /// What it says it runs when it links again.
     pub(crate) running: Vec<AttemptId>,
 }
@@ -45,6 +47,7 @@ impl Agent {
             seen: VecDeque::new(),
             number: 0,
             boot: 0,
+            prepared: None,
             running: Vec::new(),
         };
         agent.relink().await;
@@ -111,6 +114,7 @@ impl Agent {
         });
         let prepare = prepare.await;
         self.boot = prepare.boot;
+        self.prepared = Some(prepare.clone());
         prepare
     }
 
