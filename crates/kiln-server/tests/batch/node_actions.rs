@@ -227,7 +227,8 @@ async fn a_node_that_is_not_ready_refuses_by_its_state() {
     let mut agent = Agent::link(life).await;
     act(&rig, &path, "reimage", json!({})).await.refuses(409, "NodeBeingStarted");
     let boot = agent.prepare().await.boot;
-    agent.report(Report::BootFailed { boot, message: "no room".to_owned() }).await;
+    let (message, code, details) = ("no room".to_owned(), None, Vec::new());
+    agent.report(Report::BootFailed { boot, message, code, details }).await;
     act(&rig, &path, "deallocate", json!({})).await.refuses(409, "NodeStateUnusable");
     act(&rig, "/pools/p/nodes/n", "reboot", json!({})).await.refuses(404, "NodeNotFound");
     act(&rig, "/pools/q/nodes/n", "reboot", json!({})).await.refuses(404, "PoolNotFound");
