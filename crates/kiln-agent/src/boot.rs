@@ -24,6 +24,10 @@ const START_TASK_DIRECTORY: &str = "startup";
 const READABLE_MODE: u32 = 0o755;
 /// Permission bits of the directory of a task.
 const TASK_MODE: u32 = 0o750;
+/// Names of the files that catch what a command prints.
+const STREAMS: [&str; 2] = ["stdout.txt", "stderr.txt"];
+/// Names of those that catch what the coordination command of a primary prints.
+const COORDINATION_STREAMS: [&str; 2] = ["coordination_stdout.txt", "coordination_stderr.txt"];
 /// Where certificates that commands trust are put, below the node's root.
 const TRUST_DIRECTORY: &str = "volatile/trust";
 /// Where the program that tasks may call is put, below the node's root.
@@ -89,6 +93,7 @@ impl Boot {
             user: &account.name,
             identity: account.identity,
             preparation_directory: None,
+            instance: None,
             given: [&[], &spec.environment_settings],
         };
         Ok(Command {
@@ -96,6 +101,9 @@ impl Boot {
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            shared: None,
+            streams: STREAMS,
+            coordinates: false,
             output_files: Vec::new(),
             may_run_again: false,
             variables: variables(&self.facts, &facts),
@@ -114,6 +122,7 @@ impl Boot {
             user: &account.name,
             identity: account.identity,
             preparation_directory: run.preparation_directory.as_deref(),
+            instance: run.instance.as_ref(),
             given: [&run.job_environment, &spec.environment_settings],
         };
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
@@ -126,6 +135,18 @@ impl Boot {
             },
             command_line: spec.command_line.clone(),
             resource_files: spec.resource_files.clone(),
+            shared: run.instance.as_ref().map(|instance| {
+                (instance.shared_directory.clone(), instance.common_resource_files.clone())
+            }),
+            streams: match run.attempt.kind {
+                // The main command of the primary prints into the same directory.
+                AttemptKind::Subtask { number: 0 } => COORDINATION_STREAMS,
+                AttemptKind::Task
+                | AttemptKind::Preparation
+                | AttemptKind::Release
+                | AttemptKind::Subtask { .. } => STREAMS,
+            },
+            coordinates: matches!(run.attempt.kind, AttemptKind::Subtask { .. }),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,
             variables: variables(&self.facts, &facts),
