@@ -14,7 +14,7 @@ use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
-use kiln_wire::node::{AttemptId, Report};
+use kiln_wire::node::{AttemptId, Package, Report};
 use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
@@ -22,7 +22,6 @@ use crate::boot::Boot;
 use crate::clock;
 use crate::directory::Directory;
 use crate::environment::MARK;
-use crate::fetch::Fetcher;
 use crate::init_client::{Process, ProcessFact};
 use crate::node::Node;
 use crate::node_init::message::{Spawn, SpawnStep, UserId};
@@ -41,6 +40,8 @@ pub(crate) struct Command {
     pub(crate) directory_mode: u32,
     /// The program and its arguments.
     pub(crate) command_line: String,
+    /// Packages brought before.
+    pub(crate) packages: Vec<Package>,
     /// Files fetched before.
     pub(crate) resource_files: Vec<ResourceFile>,
     /// The directory below the node's root that it shares with other commands of its task, and
@@ -118,7 +119,7 @@ pub(crate) async fn run(
     let mut hands = Hands {
         boot,
         command,
-        preparation: Some(Box::pin(prepare(&boot.node, &boot.fetcher, command))),
+        preparation: Some(Box::pin(prepare(boot, command))),
         upload: None,
         directory: None,
         process: None,
@@ -291,22 +292,19 @@ impl Drop for Hands<'_> {
     }
 }
 
-async fn prepare(
-    node: &Node,
-    fetcher: &Fetcher,
-    command: &Command,
-) -> Result<Directory, FailureInfo> {
+async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInfo> {
     let failed = |error: io::Error| {
         let message = "The directory of the task can not be made";
         failure("ResourceDirectoryCreateFailed", message, &error.to_string())
     };
+    boot.packages.bring(&command.packages).await?;
     // A start task copies what it fetched with `cp -p`, for tasks of other users to read.
     let owner = command.account.owner.map(UserId::sharing);
     if let Some((path, files)) = &command.shared {
-        let shared = own_directory(node, command, path).map_err(failed)?;
-        fetcher.fetch(files, &shared, owner).await?;
+        let shared = own_directory(&boot.node, command, path).map_err(failed)?;
+        boot.fetcher.fetch(files, &shared, owner).await?;
     }
-    let directory = own_directory(node, command, &command.directory).map_err(failed)?;
+    let directory = own_directory(&boot.node, command, &command.directory).map_err(failed)?;
     let make = || {
         let (owner, mode) = (command.account.owner, command.directory_mode);
         let working_directory = directory.make("wd", owner, mode)?;
@@ -314,7 +312,7 @@ async fn prepare(
         Ok(working_directory)
     };
     let working_directory = make().map_err(failed)?;
-    fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
+    boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }
 

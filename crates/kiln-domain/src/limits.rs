@@ -20,6 +20,8 @@ pub const JOB_PRIORITY_MAX: i64 = 1000;
 pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
 /// Characters in the prefix of an auto pool's id.
 pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
+/// Nodes in one request that removes nodes.
+pub const REMOVED_NODES_MAX: usize = 100;
 /// Nodes of a pool whose nodes communicate with each other.
 pub const CONNECTED_NODES_MAX: u32 = 100;
 /// Task slots of one node for each of its cores.

@@ -57,12 +57,6 @@ pub enum Rejection {
         /// The pool.
         pool: String,
     },
-    /// There is no resize to stop.
-    #[error("pool `{pool}` is not being resized")]
-    PoolNotResizing {
-        /// The pool.
-        pool: String,
-    },
     /// A pool with autoscale is not resized by hand.
     #[error("pool `{pool}` is sized by its autoscale formula")]
     PoolScalesItself {
@@ -78,6 +72,18 @@ pub enum Rejection {
     /// The change is allowed only while the pool has no nodes.
     #[error("pool `{pool}` still has nodes")]
     PoolNotEmpty {
+        /// The pool.
+        pool: String,
+    },
+    /// The system of the pool is not one that is upgraded by its name.
+    #[error("the system of pool `{pool}` can not be upgraded")]
+    PoolSystemFixed {
+        /// The pool.
+        pool: String,
+    },
+    /// The pool has the system that it is to be upgraded to.
+    #[error("pool `{pool}` already has this system")]
+    PoolSystemUnchanged {
         /// The pool.
         pool: String,
     },

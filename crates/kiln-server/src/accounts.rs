@@ -62,7 +62,7 @@ impl Accounts {
     /// # Errors
     /// When the store fails.
     pub fn default_storage(&self) -> Result<Option<Account>, StoreError> {
-        self.store.read(linked_storage::account)
+        self.store.read(linked_storage::usual)
     }
 
     /// All accounts, by kind and name.
@@ -109,6 +109,7 @@ pub async fn ensure_any(store: &Store) -> Result<(), StoreError> {
         name: name.to_owned(),
         keys: [key.to_owned(), key.to_owned()],
         created_at: now,
+        linked_storage: None,
     };
     let accounts = [
         dev(AccountKind::Batch, DEV_BATCH_ACCOUNT, DEV_BATCH_KEY),

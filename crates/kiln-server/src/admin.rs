@@ -95,7 +95,9 @@ impl Admin {
             return Err(AdminError::BadName { name: name.to_owned() });
         }
         let keys = [secrets::key(), secrets::key()];
-        let account = Account { kind, name: name.to_owned(), keys, created_at: clock::now() };
+        let created_at = clock::now();
+        let name = name.to_owned();
+        let account = Account { kind, name, keys, created_at, linked_storage: None };
         let new = account.clone();
         self.store
             .write(move |tx| {
@@ -118,6 +120,25 @@ impl Admin {
             .write(move |tx| {
                 let is_removed = tx.delete_account(kind, &name)?;
                 if is_removed { Ok(()) } else { Err(AdminError::NotFound { kind, name }) }
+            })
+            .await
+    }
+
+    /// Puts a storage account behind a Batch account.
+    ///
+    /// # Errors
+    /// When there is none of either name.
+    pub async fn link(&self, batch: &str, storage: &str) -> Result<(), AdminError> {
+        let (batch, storage) = (batch.to_owned(), storage.to_owned());
+        self.store
+            .write(move |tx| {
+                let kind = AccountKind::Storage;
+                if tx.account(kind, &storage)?.is_none() {
+                    return Err(AdminError::NotFound { kind, name: storage });
+                }
+                let kind = AccountKind::Batch;
+                let is_linked = tx.link_account(&batch, &storage)?;
+                if is_linked { Ok(()) } else { Err(AdminError::NotFound { kind, name: batch }) }
             })
             .await
     }
@@ -172,6 +193,13 @@ mod tests {
             admin.regenerate(kind, "pictures", WhichKey::Secondary).await.expect("a new key");
         assert_eq!(after.keys[0], made.keys[0]);
         assert_ne!(after.keys[1], made.keys[1]);
+        admin.create(AccountKind::Batch, "farm").await.expect("an account");
+        admin.link("farm", "pictures").await.expect("both are there");
+        let farm = server.get(AccountKind::Batch, "farm").expect("the account");
+        assert_eq!(farm.linked_storage.as_deref(), Some("pictures"));
+        for (batch, storage) in [("none", "pictures"), ("farm", "none")] {
+            assert!(admin.link(batch, storage).await.is_err(), "{batch} {storage}");
+        }
         server.remove(kind, "pictures").await.expect("to remove it");
         let gone = admin.get(kind, "pictures").expect_err("it is gone");
         assert_eq!(gone.to_string(), "there is no storage account `pictures`");

@@ -17,9 +17,9 @@ pub async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
-/// A new id for a request.
+/// A new id, for a request or for what is made by itself.
 #[expect(clippy::disallowed_methods, reason = "this is the source of ids")]
-pub fn new_request_id() -> Uuid {
+pub fn new_id() -> Uuid {
     Uuid::new_v4()
 }
 

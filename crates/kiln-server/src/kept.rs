@@ -1,17 +1,25 @@
 //! What the rules read of documents that are kept.
 
+use kiln_domain::batch::auto_pool::AutoPoolSpec;
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::job::{Job, JobSpec, JobState};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleSpec};
 use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::{Pool, PoolSpec};
+use kiln_domain::batch::scaling::ScalingSpec;
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::{StoreError, View};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The specification of a pool.
 pub(crate) fn pool_spec(pool: &Pool) -> Result<PoolSpec, StoreError> {
+    read(&pool.document, "pool specification")
+}
+
+/// How a pool sizes itself.
+pub(crate) fn scaling_spec(pool: &Pool) -> Result<ScalingSpec, StoreError> {
     read(&pool.document, "pool specification")
 }
 
@@ -32,6 +40,17 @@ pub(crate) fn document_of_job(schedule: &Value, job_id: &str) -> Value {
         members.insert("id".to_owned(), job_id.into());
     }
     document
+}
+
+/// The auto pool that jobs of a schedule have, if they have one.
+pub(crate) fn auto_pool_of_schedule(
+    schedule: &JobSchedule,
+) -> Result<Option<AutoPoolSpec>, StoreError> {
+    let document = document(&schedule.document, "job schedule specification")?;
+    let auto = document.pointer("/jobSpecification/poolInfo/autoPoolSpecification");
+    auto.map(AutoPoolSpec::deserialize)
+        .transpose()
+        .map_err(|cause| StoreError::Damaged { what: "auto pool specification", cause })
 }
 
 /// The job of a schedule that has not completed: the last one it made, if any.

@@ -5,7 +5,7 @@ use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Account, AccountKind, StoreError, View};
 use kiln_wire::auth::SignError;
-use kiln_wire::auth::sas::{Terms, blob_sas};
+use kiln_wire::auth::sas::{Terms, blob_sas, container_sas};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::accounts::DEV_STORAGE_ACCOUNT;
@@ -14,9 +14,18 @@ use crate::accounts::DEV_STORAGE_ACCOUNT;
 const PATH: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The storage account that is behind Batch accounts, if there is exactly one to choose: the
+/// The storage account behind a Batch account: the one that was chosen for it, else the usual one.
+pub(crate) fn of(view: &View<'_>, batch: &str) -> Result<Option<Account>, StoreError> {
+    let account = view.account(AccountKind::Batch, batch)?;
+    match account.and_then(|account| account.linked_storage) {
+        Some(storage) => view.account(AccountKind::Storage, &storage),
+        None => usual(view),
+    }
+}
+
+/// The storage account to take where none is named, if there is exactly one to choose: the
 /// development account, else the only one.
-pub(crate) fn account(view: &View<'_>) -> Result<Option<Account>, StoreError> {
+pub(crate) fn usual(view: &View<'_>) -> Result<Option<Account>, StoreError> {
     if let Some(dev) = view.account(AccountKind::Storage, DEV_STORAGE_ACCOUNT)? {
         return Ok(Some(dev));
     }
@@ -47,6 +56,11 @@ impl BlobLinks {
         Self { endpoint }
     }
 
+    /// Whether the endpoint is at this host and port.
+    pub(crate) fn is_at(&self, host: &str) -> bool {
+        self.endpoint.split_once("://").is_some_and(|(_, own)| own.eq_ignore_ascii_case(host))
+    }
+
     /// A link that permits what the letters say, `r` or `rw`, for a while.
     pub(crate) fn to_blob(
         &self,
@@ -65,6 +79,35 @@ impl BlobLinks {
         let path = utf8_percent_encode(&path, PATH);
         Ok(BlobLink { url: format!("{}/{path}?{token}", self.endpoint), expires_at })
     }
+
+    /// A link to a container and the blobs in it, as [`BlobLinks::to_blob`].
+    pub(crate) fn to_container(
+        &self,
+        account: &Account,
+        container: &str,
+        permissions: &str,
+        now: Timestamp,
+        valid_for: Span,
+    ) -> Result<BlobLink, SignError> {
+        let expires_at = now.plus(valid_for).truncated_to_seconds();
+        let token = container_token(account, container, permissions, expires_at)?;
+        let path = format!("{}/{container}", account.name);
+        let path = utf8_percent_encode(&path, PATH);
+        Ok(BlobLink { url: format!("{}/{path}?{token}", self.endpoint), expires_at })
+    }
+}
+
+/// What opens a container and the blobs in it without a key: the query of a URL.
+pub(crate) fn container_token(
+    account: &Account,
+    container: &str,
+    permissions: &str,
+    expires_at: Timestamp,
+) -> Result<String, SignError> {
+    let expiry = expires_at.to_iso();
+    let terms = Terms { permissions, expiry: &expiry, ..Terms::default() };
+    let [key, _] = &account.keys;
+    container_sas(&account.name, key, container, terms)
 }
 
 impl std::fmt::Debug for BlobLink {

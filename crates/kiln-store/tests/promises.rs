@@ -39,7 +39,13 @@ fn open(directory: &std::path::Path) -> (Store, Heard) {
 fn keep(tx: &mut Tx<'_>, number: i64) -> Result<(), StoreError> {
     let keys = [String::new(), String::new()];
     let name = format!("a{number:04}");
-    let account = Account { kind: AccountKind::Batch, name, keys, created_at: Timestamp(number) };
+    let account = Account {
+        kind: AccountKind::Batch,
+        name,
+        keys,
+        created_at: Timestamp(number),
+        linked_storage: None,
+    };
     tx.insert_account(&account)?;
     tx.announce(Change::JobEnd { job_key: number });
     Ok(())

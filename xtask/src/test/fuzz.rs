@@ -64,7 +64,8 @@ fn run_one(root: &Path, target: &Path, name: &str) -> Result<(), String> {
         .arg(format!("-max_len={INPUT_BYTES_MAX}"))
         .arg(format!("-artifact_prefix={}/broken-", found.display()))
         .args(["-verbosity=0", "-timeout=5", "-rss_limit_mb=1024"]);
-    program::run(&mut fuzzer).map_err(|why| format!("{why}; the input is in {}", found.display()))
+    let ran = program::run_quietly(&mut fuzzer).map(drop);
+    ran.map_err(|why| format!("{why}; the input is in {}", found.display()))
 }
 
 /// The machine that is compiled for when nothing else is said.

@@ -17,5 +17,6 @@ mod figures;
 mod job;
 mod node;
 mod output;
+mod packages;
 mod resource;
 mod rig;

@@ -30,6 +30,7 @@ fn output(web: &Web, pattern: &str, path: Option<&str>) -> OutputFile {
             container: Some(OutputFileContainer {
                 container_url: web.url("/c?sig=hush%2F"),
                 path: path.map(str::to_owned),
+                identity_reference: None,
                 upload_headers: vec![],
             }),
         },

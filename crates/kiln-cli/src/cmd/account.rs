@@ -16,6 +16,7 @@ Examples:
   kiln account create batch renderfarm
   kiln account create storage pictures
   kiln account keys storage pictures
+  kiln account link renderfarm pictures
   kiln account remove batch kilndev";
 
 /// Make, show and remove accounts and their keys.
@@ -34,6 +35,14 @@ enum Verb {
     List,
     /// Remove an account
     Remove(Named),
+    /// Put a storage account behind a Batch account: packages lie there, and containers of which
+    /// only the name is given
+    Link {
+        /// The Batch account
+        batch: String,
+        /// The storage account
+        storage: String,
+    },
     /// Print the two keys of an account
     Keys(Named),
     /// Replace one key of an account by a new one
@@ -95,6 +104,10 @@ pub(crate) fn run(args: AccountArgs, data: &DataDirectory) -> Result<(), Failure
         Verb::Remove(it) => {
             runtime.block_on(admin.remove(it.kind.into(), &it.name))?;
             output::line(&format!("removed the account `{}`", it.name));
+        }
+        Verb::Link { batch, storage } => {
+            runtime.block_on(admin.link(&batch, &storage))?;
+            output::line(&format!("put `{storage}` behind `{batch}`"));
         }
         Verb::Keys(it) => print_keys(&admin.get(it.kind.into(), &it.name)?),
         Verb::Regenerate { named, key } => {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rejection::Rejection;
+
 /// A file or container brought to a node before a command runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -18,6 +20,54 @@ pub struct ResourceFile {
     pub file_path: Option<String>,
     /// Octal mode of the fetched files; 0770 when absent.
     pub file_mode: Option<String>,
+    /// Whose rights open the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_reference: Option<IdentityReference>,
+}
+
+/// Whether resource files of the member `name` may be asked for.
+///
+/// # Errors
+/// When one has no source or several, or misses what its source needs.
+pub fn check_resource_files(name: &str, files: &[ResourceFile]) -> Result<(), Rejection> {
+    let invalid = |member: &str, value: &str, reason: &str| Rejection::InvalidProperty {
+        name: format!("{name}.{member}"),
+        value: value.to_owned(),
+        reason: reason.to_owned(),
+    };
+    for file in files {
+        let sources =
+            [&file.http_url, &file.storage_container_url, &file.auto_storage_container_name];
+        if sources.into_iter().flatten().count() != 1 {
+            let reason = "Exactly one of httpUrl, storageContainerUrl and \
+                          autoStorageContainerName must be given";
+            return Err(invalid("httpUrl", file.http_url.as_deref().unwrap_or_default(), reason));
+        }
+        let path = file.file_path.as_deref().unwrap_or_default();
+        if file.http_url.is_some() && path.is_empty() {
+            return Err(invalid("filePath", path, "A file from a URL needs a path"));
+        }
+        if path.split(['/', '\\']).any(|name| name == "..") {
+            return Err(invalid("filePath", path, "It must not lead out of the working directory"));
+        }
+        let prefix = file.blob_prefix.as_deref().unwrap_or_default();
+        if file.http_url.is_some() && !prefix.is_empty() {
+            return Err(invalid("blobPrefix", prefix, "Only containers have blobs with a prefix"));
+        }
+        let mode = file.file_mode.as_deref().unwrap_or("0");
+        if u32::from_str_radix(mode, 8).is_err() {
+            return Err(invalid("fileMode", mode, "It must be an octal number"));
+        }
+    }
+    Ok(())
+}
+
+/// An identity of the pool, whose rights open storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IdentityReference {
+    /// Azure's name of it.
+    pub resource_id: Option<String>,
 }
 
 /// Files that are kept in a container once a command has ended.
@@ -48,6 +98,9 @@ pub struct OutputFileContainer {
     pub container_url: String,
     /// Name of the blob or, when the pattern has wildcards, what comes before the names.
     pub path: Option<String>,
+    /// Whose rights open the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity_reference: Option<IdentityReference>,
     /// Headers of the request that makes a blob.
     #[serde(default)]
     pub upload_headers: Vec<UploadHeader>,
@@ -170,4 +223,30 @@ pub struct StartTaskSpec {
     /// Whether the node takes tasks only after it succeeded.
     #[serde(default)]
     pub wait_for_success: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ResourceFile, check_resource_files};
+
+    #[track_caller]
+    fn check(file: &str, expected: &str) {
+        let file: ResourceFile = serde_json::from_str(file).expect("a resource file");
+        let said = check_resource_files("resourceFiles", &[file])
+            .map_or_else(|rejection| rejection.to_string(), |()| "fine".to_owned());
+        assert!(said.contains(expected), "{said}");
+    }
+
+    #[test]
+    fn a_resource_file_has_one_source() {
+        check(r#"{"httpUrl":"http://h/f","filePath":"f"}"#, "fine");
+        check(r#"{"storageContainerUrl":"http://h/c","blobPrefix":"a"}"#, "fine");
+        check(r#"{"autoStorageContainerName":"c","filePath":"d","fileMode":"0644"}"#, "fine");
+        check(r#"{"filePath":"f"}"#, "httpUrl");
+        check(r#"{"httpUrl":"http://h/f","storageContainerUrl":"http://h/c"}"#, "httpUrl");
+        check(r#"{"httpUrl":"http://h/f"}"#, "filePath");
+        check(r#"{"httpUrl":"http://h/f","filePath":"a/../../f"}"#, "filePath");
+        check(r#"{"httpUrl":"http://h/f","filePath":"f","blobPrefix":"a"}"#, "blobPrefix");
+        check(r#"{"httpUrl":"http://h/f","filePath":"f","fileMode":"rwx"}"#, "fileMode");
+    }
 }

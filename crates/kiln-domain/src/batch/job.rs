@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auto_pool::{self, AutoPoolSpec};
 use super::command::EnvironmentSetting;
 use super::job_manager::JobManagerSpec;
 use super::preparation::{self, PreparationSpec, ReleaseSpec};
@@ -62,6 +63,8 @@ pub enum OnAllTasksComplete {
 pub struct PoolInfo {
     /// An existing pool, or one that may exist later.
     pub pool_id: Option<String>,
+    /// A pool that is made for the job, or for its schedule.
+    pub auto_pool_specification: Option<AutoPoolSpec>,
 }
 
 /// Limits on a job, and defaults for its tasks.
@@ -333,10 +336,7 @@ pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
     if let Some(manager) = &spec.job_manager_task {
         preparation::admit_task_id(spec, &manager.id)?;
     }
-    match &spec.pool_info.pool_id {
-        Some(_) => Ok(()),
-        None => Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() }),
-    }
+    auto_pool::check(&spec.pool_info)
 }
 
 /// Refuses numbers and times that a job may not have, when it is added or changed.

@@ -1,5 +1,6 @@
 //! What may change of a job, and when.
 
+use super::auto_pool;
 use super::job::{self, Job, JobFact, JobLife, JobSpec, JobState, OnAllTasksComplete, PoolInfo};
 use crate::id;
 use crate::rejection::Rejection;
@@ -26,9 +27,8 @@ pub fn change(
         let reason = "A job that ends with its tasks can not be made to go on without them";
         return Err(Rejection::property("onAllTasksComplete", "noaction", reason));
     }
-    if is_moved && new.pool_info.pool_id.is_none() {
-        return Err(Rejection::MissingProperty { name: "poolInfo.poolId".to_owned() });
-    }
+    auto_pool::check(&new.pool_info)?;
+    auto_pool::check_change(&old.pool_info, &new.pool_info)?;
     if is_moved && job.life.state != JobState::Disabled {
         let state = job.life.state.word().to_owned();
         return Err(Rejection::JobNotDisabled { job: job.id.clone(), state });

@@ -67,6 +67,9 @@ pub struct JobScheduleLife {
     pub jobs_made: u32,
     /// The job it made last.
     pub recent: Option<RecentJob>,
+    /// The pool that was made for all its jobs.
+    #[serde(default)]
+    pub auto_pool_id: Option<String>,
     /// Whether its jobs end without waiting for nodes, once it ends.
     #[serde(default)]
     pub is_forced: bool,
@@ -93,7 +96,14 @@ pub enum JobScheduleFact {
     /// A client switches it on.
     Enabled,
     /// It made a job.
-    Made(RecentJob),
+    Made {
+        /// The job.
+        job: RecentJob,
+        /// The pool of this job and of those to come.
+        auto_pool_id: Option<String>,
+    },
+    /// The due time that its last job used is to be taken for this one.
+    Rewound(Timestamp),
     /// A client ends it.
     Terminated {
         /// Whether its job is not to wait for nodes.
@@ -113,6 +123,8 @@ pub enum JobScheduleFact {
 pub enum Next {
     /// Make a job, for this due time.
     Make(Timestamp),
+    /// Take this for the due time that was used last: the clock was set back behind it.
+    Rewind(Timestamp),
     /// Nothing before this time, or before something happens to it or to its job.
     Wait(Option<Timestamp>),
     /// Complete.
@@ -133,6 +145,7 @@ impl JobScheduleLife {
             ended_at: None,
             jobs_made: 0,
             recent: None,
+            auto_pool_id: None,
             is_forced: false,
         }
     }
@@ -181,6 +194,12 @@ pub fn next(
     now: Timestamp,
 ) -> Next {
     use JobScheduleState as S;
+    if life.state == S::Active
+        && let Some(recent) = &life.recent
+        && let Some(at) = recurrence.rewound(life.created_at, recent.due_at, now)
+    {
+        return Next::Rewind(at);
+    }
     match (life.state, is_running) {
         (S::Active, true) => Next::Wait(None),
         (S::Active, false) => match life.due(recurrence, now) {
@@ -212,11 +231,16 @@ pub fn step(
         (S::Active, F::Disabled) => Ok(life.moved(S::Disabled, now)),
         (S::Disabled, F::Enabled) => Ok(life.moved(S::Active, now)),
         (S::Active, F::Enabled) => Ok(life),
-        (S::Active, F::Made(recent)) => Ok(JobScheduleLife {
+        (S::Active, F::Made { job, auto_pool_id }) => Ok(JobScheduleLife {
             jobs_made: life.jobs_made.saturating_add(1),
-            recent: Some(recent),
+            recent: Some(job),
+            auto_pool_id,
             ..life
         }),
+        (S::Active, F::Rewound(due_at)) => {
+            let recent = life.recent.map(|job| RecentJob { due_at, ..job });
+            Ok(JobScheduleLife { recent, ..life })
+        }
         (S::Active | S::Disabled, F::Terminated { is_forced }) => {
             Ok(JobScheduleLife { is_forced, ..life.moved(S::Terminating, now) })
         }
@@ -234,7 +258,10 @@ pub fn step(
             Ok(JobScheduleLife { is_forced: true, modified_at: now, ..life })
         }
         // Seen too late: it makes no job where it stands, and is not at its end.
-        (S::Completed | S::Disabled | S::Terminating | S::Deleting, F::Made(_))
+        (
+            S::Completed | S::Disabled | S::Terminating | S::Deleting,
+            F::Made { .. } | F::Rewound(_),
+        )
         | (S::Completed | S::Disabled | S::Deleting, F::Finished) => Ok(life),
         (S::Disabled, F::Disabled) => {
             Err(Rejection::JobScheduleDisabled { schedule: schedule.id.clone() })
@@ -277,7 +304,8 @@ mod tests {
     }
 
     fn made(minute: i64) -> F {
-        F::Made(RecentJob { key: 1, id: job_id("s", 1), due_at: at(minute) })
+        let job = RecentJob { key: 1, id: job_id("s", 1), due_at: at(minute) };
+        F::Made { job, auto_pool_id: None }
     }
 
     fn ends(is_forced: bool) -> F {
@@ -371,6 +399,8 @@ mod tests {
             (vec![made(0), made(60)], ending, false, 70, Next::Wait(Some(at(90)))),
             (vec![made(0), made(60)], ending, true, 95, Next::Wait(None)),
             (vec![made(0), made(60)], ending, false, 95, Next::Finish),
+            (vec![made(600)], hourly, false, 65, Next::Rewind(at(60))),
+            (vec![made(600), F::Rewound(at(60))], hourly, false, 65, Next::Wait(Some(at(120)))),
             (vec![F::Disabled], hourly, false, 65, Next::Wait(None)),
             (vec![F::Disabled, F::Enabled], hourly, false, 65, Next::Make(at(60))),
             (vec![made(0), ends(false)], hourly, true, 65, Next::Wait(None)),

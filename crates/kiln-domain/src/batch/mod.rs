@@ -7,20 +7,23 @@
 
 pub mod application;
 pub mod attempt;
+pub mod auto_pool;
 pub mod change;
 pub mod command;
-pub mod deallocation;
 pub mod image;
 pub mod job;
 pub mod job_change;
 pub mod job_end;
 pub mod job_manager;
 pub mod job_schedule;
+#[cfg(test)]
+mod job_walks;
 pub mod needs;
 pub mod node;
 pub mod pool;
 pub mod preparation;
 pub mod recurrence;
+pub mod scaling;
 pub mod sizing;
 pub mod start_task;
 pub mod task;

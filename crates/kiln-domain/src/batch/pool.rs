@@ -1,11 +1,14 @@
 //! Pool and its two states; resize, its stop, change, delete.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::command::StartTaskSpec;
+use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
+use super::scaling::Scaling;
 use super::task::NameValue;
 use super::vm_size;
+use crate::autoscale::Wish;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -32,6 +35,9 @@ pub struct PoolSpec {
     /// How tasks are spread over nodes.
     #[serde(default)]
     pub task_scheduling_policy: TaskSchedulingPolicy,
+    /// Whether a formula sizes it.
+    #[serde(default)]
+    pub enable_auto_scale: bool,
     /// Azure's name of a machine size.
     #[serde(default)]
     pub vm_size: String,
@@ -144,6 +150,9 @@ pub struct PoolLife {
     pub resize_errors: Vec<ResizeError>,
     /// Nodes it ever had: numbers the next one.
     pub nodes_made: u32,
+    /// What has become of its sizing itself.
+    #[serde(default)]
+    pub scaling: Scaling,
 }
 
 /// How many nodes a pool is to have.
@@ -186,6 +195,8 @@ pub enum PoolFact {
         /// What becomes of the tasks on nodes that it takes away.
         treatment: Treatment,
     },
+    /// Its formula says how large it wants to be.
+    Scaled(Wish),
     /// A client wants no more of the resize under way.
     ResizeStopped,
     /// It has as many nodes as it is to have.
@@ -216,6 +227,7 @@ impl PoolLife {
             treatment: Treatment::Requeue,
             resize_errors: Vec::new(),
             nodes_made: 0,
+            scaling: Scaling::default(),
         }
     }
 
@@ -253,6 +265,9 @@ impl PoolLife {
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_slots(spec)?;
+    if let Some(start_task) = &spec.start_task {
+        check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
+    }
     check_timeout(spec.resize_timeout)
 }
 
@@ -285,6 +300,30 @@ pub fn check_timeout(timeout: Span) -> Result<(), Rejection> {
     })
 }
 
+/// Members that only a pool without nodes may change: its nodes were made by them.
+const MEMBERS_OF_EMPTY_POOLS: [&str; 9] = [
+    "vmSize",
+    "enableInterNodeCommunication",
+    "virtualMachineConfiguration",
+    "taskSlotsPerNode",
+    "taskSchedulingPolicy",
+    "networkConfiguration",
+    "userAccounts",
+    "mountConfiguration",
+    "upgradePolicy",
+];
+
+/// Whether the specification of a pool that has nodes may change so.
+///
+/// # Errors
+/// When a member is another one that made its nodes.
+pub fn check_change(pool: &Pool, before: &Value, after: &Value) -> Result<(), Rejection> {
+    if MEMBERS_OF_EMPTY_POOLS.iter().any(|name| before.get(name) != after.get(name)) {
+        return Err(Rejection::PoolNotEmpty { pool: pool.id.clone() });
+    }
+    Ok(())
+}
+
 /// What becomes of a pool when `fact` happens; the only place that writes its states.
 ///
 /// # Errors
@@ -301,9 +340,21 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
             modified_at: now,
             ..life.allocating(A::Resizing, now)
         }),
-        (S::Active, A::Resizing | A::Stopping, F::Resized { .. }) => {
+        (S::Active, A::Resizing | A::Stopping, F::Resized { .. })
+        | (S::Active, A::Stopping, F::Scaled(_)) => {
             Err(Rejection::PoolBeingResized { pool: pool.id.clone() })
         }
+        // A formula may change its mind while the pool is on its way. No client changed the
+        // pool, so its tag stays.
+        (S::Active, A::Steady | A::Resizing, F::Scaled(wish)) if wish.targets != life.targets => {
+            Ok(PoolLife {
+                targets: wish.targets,
+                treatment: wish.treatment,
+                resize_errors: Vec::new(),
+                ..life.allocating(A::Resizing, now)
+            })
+        }
+        (S::Active, A::Steady | A::Resizing, F::Scaled(_)) => Ok(life),
         // Its tag stays: what it should be has not changed.
         (S::Active, A::Resizing, F::ResizeStopped) => Ok(life.allocating(A::Stopping, now)),
         (S::Active, A::Resizing | A::Stopping, F::SizeReached) => {
@@ -334,7 +385,7 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
         (
             S::Deleting,
             A::Steady | A::Resizing | A::Stopping,
-            F::Resized { .. } | F::ResizeStopped | F::Updated | F::Deleted,
+            F::Resized { .. } | F::Scaled(_) | F::ResizeStopped | F::Updated | F::Deleted,
         ) => Err(Rejection::PoolBeingDeleted { pool: pool.id.clone() }),
     }
 }
@@ -343,8 +394,10 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
 mod tests {
     use super::{
         AllocationState, Pool, PoolFact, PoolLife, PoolSpec, PoolState, ResizeError, Targets,
-        admit, check_timeout, step,
+        admit, check_change, check_timeout, step,
     };
+    use serde_json::json;
+
     use crate::batch::node::Treatment;
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -357,6 +410,7 @@ mod tests {
             resize_timeout: Span::minutes(15),
             task_slots_per_node: 1,
             task_scheduling_policy: super::TaskSchedulingPolicy::default(),
+            enable_auto_scale: false,
             vm_size: "standard_d64s_v3".to_owned(),
             enable_inter_node_communication: false,
             start_task: None,
@@ -515,6 +569,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_pool_with_nodes_keeps_what_made_them() {
+        let before = json!({ "vmSize": "a", "metadata": [], "displayName": "x" });
+        let fits = |after| check_change(&pool(), &before, &after).is_ok();
+        assert!(fits(json!({ "vmSize": "a", "metadata": [{}], "displayName": "y" })));
+        assert!(!fits(json!({ "vmSize": "b", "metadata": [], "displayName": "x" })));
+        assert!(!fits(json!({ "vmSize": "a", "taskSlotsPerNode": 2 })));
     }
 
     #[test]

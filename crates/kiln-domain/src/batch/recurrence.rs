@@ -63,12 +63,35 @@ impl Recurrence {
     /// When the next job of a schedule is due that was made at `created_at` and used the due
     /// time `used` last.
     pub fn due(&self, created_at: Timestamp, used: Option<Timestamp>, now: Timestamp) -> Due {
-        let anchor = self.do_not_run_until.unwrap_or(created_at);
-        let Some(at) = self.next_open(anchor, used, now) else { return Due::Never };
+        let Some(at) = self.next_open(self.anchor(created_at), used, now) else {
+            return Due::Never;
+        };
         match self.do_not_run_after {
             Some(end) if end <= at.max(now) => Due::NotBefore(end),
             Some(_) | None => Due::At(at),
         }
+    }
+
+    /// The time to remember in place of `used`, when that lies further ahead than the next due
+    /// time: it was read off a clock that was wrong, and nothing would be due until it shows that
+    /// again.
+    pub fn rewound(
+        &self,
+        created_at: Timestamp,
+        used: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let interval = self.interval()?;
+        let current = last_until(now, self.anchor(created_at), interval);
+        (current.plus(interval) < used).then_some(current)
+    }
+
+    fn anchor(&self, created_at: Timestamp) -> Timestamp {
+        self.do_not_run_until.unwrap_or(created_at)
+    }
+
+    fn interval(&self) -> Option<Span> {
+        self.recurrence_interval.filter(|it| *it < Span::MAX)
     }
 
     /// The first due time that was not used and whose window is not over.
@@ -78,8 +101,7 @@ impl Recurrence {
         used: Option<Timestamp>,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        let interval = self.recurrence_interval.filter(|it| *it < Span::MAX);
-        let Some(interval) = interval else {
+        let Some(interval) = self.interval() else {
             let is_lost = self.start_window.is_some_and(|window| anchor.plus(window) <= now);
             return (used.is_none() && !is_lost).then_some(anchor);
         };
@@ -91,8 +113,7 @@ impl Recurrence {
         Some(match used {
             // The clock was set back a little after the next one was used.
             Some(used) if used == next => after(next, anchor, interval),
-            // Used, or over with the times that the schedule had before. A used time that lies
-            // further ahead was read off a wrong clock: what the clock shows now counts.
+            // Used, or over with the times that the schedule had before.
             Some(used) if at <= used => next,
             Some(_) | None => at,
         })
@@ -202,8 +223,17 @@ mod tests {
     fn a_clock_that_is_set_back_repeats_no_job_and_stops_none() {
         let hourly = r#"{"recurrenceInterval":"PT1H"}"#;
         check(hourly, Some(120), &[(119, "at 180"), (110, "at 180")]);
-        // It showed another year when the last job was made.
-        check(hourly, Some(600_000), &[(125, "at 180")]);
+        // It showed another month when the last job was made.
+        check(hourly, Some(60_000), &[(125, "at 180")]);
+        let rewound = |used, now| recurrence(hourly).rewound(at(0), at(used), at(now));
+        assert_eq!(rewound(60_000, 125), Some(at(120)));
+        for (used, now) in [(0, 125), (120, 125), (180, 125), (180, 180), (0, 60_000)] {
+            assert_eq!(rewound(used, now), None, "{used} {now}");
+        }
+        let later = r#"{"recurrenceInterval":"PT1H","doNotRunUntil":"1970-01-01T01:00:00Z"}"#;
+        let rewound = recurrence(later).rewound(at(0), at(60_000), at(30));
+        assert_eq!(rewound, Some(at(0)), "the first due time is still to come");
+        assert_eq!(recurrence("{}").rewound(at(0), at(60_000), at(30)), None);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command::{EnvironmentSetting, OutputFile, ResourceFile, UserIdentity};
+use super::command::{
+    EnvironmentSetting, OutputFile, ResourceFile, UserIdentity, check_resource_files,
+};
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
 use crate::id;
@@ -261,6 +263,7 @@ impl TaskLife {
 /// When a member breaks a rule.
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
+    check_resource_files("resourceFiles", &spec.resource_files)?;
     check_constraints("constraints", &spec.constraints)
 }
 

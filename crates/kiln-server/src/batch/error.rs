@@ -27,8 +27,17 @@ impl OpError {
     /// The same of a body that is the member `parent` of another.
     pub(super) fn within(self, parent: &str) -> Self {
         match self {
-            Self::Rejected(rejection) => Self::Rejected(rejection.within(parent)),
+            Self::Rejected(rejection) => rejection.within(parent).into(),
             Self::Store(_) | Self::Damaged { .. } => self,
+        }
+    }
+
+    /// The rule that said no, for those who go on without.
+    pub(super) fn into_rejection(self) -> Result<Rejection, StoreError> {
+        match self {
+            Self::Rejected(rejection) => Ok(rejection),
+            Self::Store(cause) => Err(cause),
+            Self::Damaged { what, cause } => Err(StoreError::Damaged { what, cause }),
         }
     }
 }

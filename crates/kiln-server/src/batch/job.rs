@@ -1,5 +1,6 @@
 //! Jobs: add, get, list, patch, update, disable, enable, terminate, delete, counts of tasks.
 
+use kiln_domain::batch::auto_pool::{check_without_schedule, scheduling_error};
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{self, DisableTasks, Job, JobFact, JobLife, JobSpec, JobState};
 use kiln_domain::batch::job_change;
@@ -14,16 +15,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::auto_pool;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::job_life;
 use super::page::Page;
+use super::pool::{self, NewPool};
 use super::spec::{self, Edit};
 use super::statistics;
 use super::task::{self, NewTask};
 use super::unoffered;
-use crate::kept;
+use crate::{clock, kept};
 
 /// A job that is about to be added.
 pub(crate) struct NewJob {
@@ -33,44 +36,69 @@ pub(crate) struct NewJob {
     document: Value,
     /// The pool that runs it.
     pool_id: String,
+    /// The pool that is made with it.
+    pool: Option<NewPool>,
     /// The task that is added with it.
     manager: Option<NewTask>,
     /// The job schedule that makes it.
     schedule_key: Option<i64>,
+    /// Why it is over as soon as it is there.
+    refused: Option<Rejection>,
 }
 
 impl NewJob {
-    /// A job that a client adds, now or by a schedule.
-    pub(super) fn admit(document: Value) -> Result<Self, OpError> {
+    /// A job that a client adds, now or by a schedule; what is made for it has `unique` in its
+    /// name.
+    ///
+    /// # Errors
+    /// When no job may be so, whatever else there is.
+    pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
         unoffered::check_job(&document)?;
-        let new = Self::read(document, None)?;
+        let mut new = Self::read(document, None)?;
         job::admit(&new.spec)?;
+        new.complete(None, unique)?;
         Ok(new)
     }
 
-    /// A job that a schedule makes, whose specification was admitted with the schedule's.
-    pub(crate) fn of_schedule(document: Value, schedule_key: i64) -> Result<Self, StoreError> {
-        Self::read(document, Some(schedule_key)).map_err(|failed| match failed {
-            OpError::Store(cause) => cause,
-            OpError::Damaged { what, cause } => StoreError::Damaged { what, cause },
-            OpError::Rejected(rejection) => {
-                let cause = serde::de::Error::custom(rejection);
-                StoreError::Damaged { what: "job schedule specification", cause }
-            }
-        })
+    /// A job that a schedule makes, whose specification was admitted with the schedule's;
+    /// `shared_pool` is the pool that the schedule has for all its jobs.
+    pub(crate) fn of_schedule(
+        document: Value,
+        schedule_key: i64,
+        shared_pool: Option<String>,
+        unique: &str,
+    ) -> Result<Self, StoreError> {
+        let mut new = Self::read(document, Some(schedule_key))?;
+        // An earlier version of Kiln may have admitted what this one does not.
+        if let Err(failed) = new.complete(shared_pool, unique) {
+            new.refused = Some(failed.into_rejection()?);
+        }
+        Ok(new)
     }
 
-    fn read(mut document: Value, schedule_key: Option<i64>) -> Result<Self, OpError> {
-        let spec: JobSpec = spec::read(&document, "job specification")?;
-        let manager = task::manager_of(&document, &spec)?;
+    fn read(document: Value, schedule_key: Option<i64>) -> Result<Self, StoreError> {
+        let spec = JobSpec::deserialize(&document)
+            .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
+        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
+        Ok(Self { spec, document, pool_id, pool: None, manager: None, schedule_key, refused: None })
+    }
+
+    /// Describes what is made with the job.
+    fn complete(&mut self, shared_pool: Option<String>, unique: &str) -> Result<(), OpError> {
+        if let Some(auto) = &self.spec.pool_info.auto_pool_specification {
+            self.pool_id = shared_pool.clone().unwrap_or_else(|| auto.pool_id(unique));
+            if shared_pool.is_none() {
+                self.pool = Some(auto_pool::described(&self.document, &self.pool_id)?);
+            }
+        }
+        self.manager = task::manager_of(&self.document, &self.spec)?;
         // The job shows its manager with the retries that it has, whatever becomes of its own.
-        let limits = document.pointer_mut("/jobManagerTask/constraints");
+        let limits = self.document.pointer_mut("/jobManagerTask/constraints");
         if let Some(limits) = limits.and_then(Value::as_object_mut) {
-            let retries = spec.constraints.max_task_retry_count;
+            let retries = self.spec.constraints.max_task_retry_count;
             limits.entry("maxTaskRetryCount").or_insert_with(|| retries.into());
         }
-        let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
-        Ok(Self { spec, document, pool_id, manager, schedule_key })
+        Ok(())
     }
 }
 
@@ -86,7 +114,9 @@ const TERMINATED_BY_USER: &str = "UserTerminate";
 
 /// `POST /jobs`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
-    let new = NewJob::admit(call.lift(Shape::JobAdd)?)?;
+    let unique = clock::new_id().to_string();
+    let new = NewJob::admit(call.lift(Shape::JobAdd)?, &unique)?;
+    check_without_schedule(&new.spec.pool_info)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
     let job = call
         .server
@@ -182,13 +212,18 @@ async fn change(call: &Call, job_id: &str, body: Value, edit: Edit) -> Result<An
         .write(move |tx| {
             let job = find(tx, &account, &job_id)?;
             conditions.check(job.life.modified_at)?;
-            let mut document = kept::document(&job.document, "job specification")?;
+            let old = kept::document(&job.document, "job specification")?;
+            let mut document = old.clone();
             edit.apply(&mut document, body);
-            let spec = spec::read(&document, "job specification")?;
-            let life = job_change::change(&job, &kept::job_spec(&job)?, &spec, now)?;
+            auto_pool::keep_description(&old, &mut document)?;
+            let (old, spec) = (kept::job_spec(&job)?, spec::read(&document, "job specification")?);
+            let life = job_change::change(&job, &old, &spec, now)?;
+            if life.pool_id != job.life.pool_id {
+                auto_pool::release(tx, &job, &old, now)?;
+            }
             let job = Job { document: document.to_string(), ..job };
             tx.update_job_spec(job.key, &job.document)?;
-            job_life::keep(tx, &job, &life)?;
+            job_life::keep(tx, &job, &life, now)?;
             Ok::<_, OpError>(life.modified_at)
         })
         .await?;
@@ -258,8 +293,8 @@ pub(crate) fn insert(
     new: NewJob,
     now: Timestamp,
 ) -> Result<Job, StoreError> {
-    let NewJob { spec, document, pool_id, manager, schedule_key } = new;
-    let job = Job {
+    let NewJob { spec, document, pool_id, pool, manager, schedule_key, mut refused } = new;
+    let mut job = Job {
         key: 0,
         account: account.to_owned(),
         id: spec.id.clone(),
@@ -267,9 +302,18 @@ pub(crate) fn insert(
         schedule_key,
         life: JobLife::new(pool_id, now),
     };
-    let job = Job { key: tx.insert_job(&job)?, ..job };
+    if let (Some(pool), None) = (&pool, &refused)
+        && let Err(failed) = pool::insert(tx, account, pool, now)
+    {
+        refused = Some(failed.into_rejection()?);
+    }
+    if let Some(rejection) = &refused {
+        let error = scheduling_error(rejection);
+        job.life = job::step(&job, JobFact::Unschedulable(error), now).unwrap_or(job.life);
+    }
+    job.key = tx.insert_job(&job)?;
     tx.announce(job_life::change(&job, &spec));
-    if let Some(manager) = manager {
+    if let (Some(manager), None) = (manager, refused) {
         task::keep_new(tx, &job, &spec, manager, now)?;
     }
     // Its time may run out, or it may have to end as soon as it has no tasks.

@@ -6,6 +6,7 @@ use kiln_domain::batch::job::{self, Job, JobFact, JobLife, JobSpec, JobState};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
 
+use super::auto_pool;
 use super::error::OpError;
 use crate::kept;
 
@@ -28,10 +29,9 @@ pub(crate) fn take_if_allowed(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     match take(tx, job, fact, now) {
-        // Else it has gone on to an end that leaves no room for what the rule wanted.
-        Ok(_) | Err(OpError::Rejected(_)) => Ok(()),
-        Err(OpError::Store(cause)) => Err(cause),
-        Err(OpError::Damaged { what, cause }) => Err(StoreError::Damaged { what, cause }),
+        Ok(_) => Ok(()),
+        // It has gone on to an end that leaves no room for what the rule wanted.
+        Err(failed) => failed.into_rejection().map(drop),
     }
 }
 
@@ -46,17 +46,25 @@ pub(super) fn take(
     now: Timestamp,
 ) -> Result<JobLife, OpError> {
     let life = job::step(job, fact, now)?;
-    keep(tx, job, &life)?;
+    keep(tx, job, &life, now)?;
     Ok(life)
 }
 
 /// Keeps what has become of a job; dispatch and the reconciler hear of it.
-pub(super) fn keep(tx: &mut Tx<'_>, job: &Job, life: &JobLife) -> Result<(), StoreError> {
+pub(super) fn keep(
+    tx: &mut Tx<'_>,
+    job: &Job,
+    life: &JobLife,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     if *life == job.life {
         return Ok(());
     }
     tx.update_job(job.key, life)?;
     let spec = kept::job_spec(job)?;
+    if life.state == JobState::Completed && job.life.state != JobState::Completed {
+        auto_pool::release(tx, job, &spec, now)?;
+    }
     tx.announce(change(&Job { life: life.clone(), ..job.clone() }, &spec));
     tx.announce(Change::JobEnd { job_key: job.key });
     // The next job of a schedule may wait for the end of this one.

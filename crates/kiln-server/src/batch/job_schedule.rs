@@ -14,6 +14,7 @@ use kiln_wire::batch::job_schedule::{tree, url};
 use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::answer::Answer;
 use super::call::Call;
@@ -199,7 +200,10 @@ fn admit(document: &Value) -> Result<JobScheduleSpec, OpError> {
     let spec: JobScheduleSpec = spec::read(document, "job schedule specification")?;
     job_schedule::admit(&spec)?;
     let of_job = kept::document_of_job(document, &spec.id);
-    NewJob::admit(of_job).map_err(|failed| failed.within("jobSpecification"))?;
+    // Only looked at here: each job is made of what is kept then.
+    let unique = Uuid::nil().to_string();
+    let admitted = NewJob::admit(of_job, &unique);
+    admitted.map_err(|failed| failed.within("jobSpecification"))?;
     Ok(spec)
 }
 

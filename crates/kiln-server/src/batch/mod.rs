@@ -3,6 +3,8 @@
 mod answer;
 mod application;
 mod authenticate;
+mod auto_pool;
+mod autoscale;
 mod call;
 mod conditions;
 mod error;
@@ -16,6 +18,8 @@ mod outbox;
 mod package;
 mod page;
 mod pool;
+mod pool_change;
+mod pool_size;
 mod preparation;
 mod spec;
 mod statistics;
@@ -29,6 +33,7 @@ use kiln_wire::batch::error::Refusal;
 use crate::http::{Request, Response};
 use crate::server::Server;
 use answer::{Answer, Frame};
+pub(crate) use auto_pool::{release as release_auto_pool, release_with_schedule};
 use call::Call;
 pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
@@ -81,22 +86,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["supportedimages"]) => image::list(call),
         ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
 
-        ("POST", ["pools"]) => pool::add(call).await,
-        ("GET", ["pools"]) => pool::list(call),
-        ("GET", ["pools", pool]) => pool::get(call, pool),
-        ("HEAD", ["pools", pool]) => pool::exists(call, pool),
-        ("DELETE", ["pools", pool]) => pool::delete(call, pool).await,
-        ("POST", ["pools", pool, "resize"]) => pool::resize(call, pool).await,
-
-        ("GET", ["pools", pool, "nodes"]) => node::list(call, pool),
-        ("GET", ["pools", pool, "nodes", node]) => node::get(call, pool, node),
-        ("GET", ["pools", pool, "nodes", node, "files"]) => {
-            file::list_of_node(call, pool, node).await
-        }
-        (
-            verb @ ("GET" | "HEAD" | "DELETE"),
-            ["pools", pool, "nodes", node, "files", path @ ..],
-        ) => file::of_node(call, verb, pool, node, path).await,
+        (verb, ["pools", path @ ..]) => pools(call, verb, path).await,
 
         ("POST", ["jobs"]) => job::add(call).await,
         ("GET", ["jobs"]) => job::list(call),
@@ -149,6 +139,35 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["jobs", job, "tasks", task, "files"]) => file::list_of_task(call, job, task).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {
             file::of_task(call, verb, job, task, path).await
+        }
+
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Pools and their nodes.
+async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("POST", []) => pool::add(call).await,
+        ("GET", []) => pool::list(call),
+        ("GET", [pool]) => pool::get(call, pool),
+        ("HEAD", [pool]) => pool::exists(call, pool),
+        ("DELETE", [pool]) => pool::delete(call, pool).await,
+        ("PATCH", [pool]) => pool_change::patch(call, pool).await,
+        ("POST", [pool, "updateproperties"]) => pool_change::update_properties(call, pool).await,
+        ("POST", [pool, "upgradeos"]) => pool_change::upgrade_os(call, pool).await,
+        ("POST", [pool, "resize"]) => pool_size::resize(call, pool).await,
+        ("POST", [pool, "stopresize"]) => pool_size::stop_resize(call, pool).await,
+        ("POST", [pool, "removenodes"]) => pool_size::remove_nodes(call, pool).await,
+        ("POST", [pool, "enableautoscale"]) => autoscale::enable(call, pool).await,
+        ("POST", [pool, "disableautoscale"]) => autoscale::disable(call, pool).await,
+        ("POST", [pool, "evaluateautoscale"]) => autoscale::evaluate(call, pool),
+
+        ("GET", [pool, "nodes"]) => node::list(call, pool),
+        ("GET", [pool, "nodes", node]) => node::get(call, pool, node),
+        ("GET", [pool, "nodes", node, "files"]) => file::list_of_node(call, pool, node).await,
+        (verb @ ("GET" | "HEAD" | "DELETE"), [pool, "nodes", node, "files", path @ ..]) => {
+            file::of_node(call, verb, pool, node, path).await
         }
 
         _ => Err(call.not_offered()),

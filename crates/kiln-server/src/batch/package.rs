@@ -218,7 +218,8 @@ fn new_package(
         let (application, limit) = (application.id.clone(), PACKAGES_PER_APPLICATION_MAX);
         return Err(Rejection::PackageQuotaReached { application, limit }.into());
     }
-    let account = linked_storage::account(view)?.ok_or(Rejection::NoLinkedStorage)?.name;
+    let account =
+        linked_storage::of(view, &application.account)?.ok_or(Rejection::NoLinkedStorage)?.name;
     let (container, name) = (container_name(application), version.to_owned());
     Ok(PackageLife::new(PackageBlob { account, container, name }, now))
 }

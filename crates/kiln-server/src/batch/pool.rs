@@ -1,13 +1,14 @@
-//! Pools: add, get, list, resize, delete.
+//! Pools: add, get, list, delete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::node::Treatment;
-use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec, Targets};
+use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec};
+use kiln_domain::batch::scaling;
 use kiln_domain::rejection::Rejection;
-use kiln_domain::span::Span;
-use kiln_store::View;
+use kiln_domain::time::Timestamp;
+use kiln_store::{Tx, View};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::batch::odata::List;
 use kiln_wire::batch::pool::{NodeCounts, tree, url};
@@ -28,29 +29,78 @@ const GONE_WITHIN: Duration = Duration::from_secs(2);
 
 /// `POST /pools`.
 pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
-    let document = call.lift(Shape::PoolAdd)?;
-    unoffered::check_pool(&document)?;
-    let spec: PoolSpec = spec::read(&document, "pool specification")?;
-    pool::admit(&spec)?;
-    let life = PoolLife::new(&spec, call.now);
-    let (account, pool_id) = (call.account.clone(), spec.id.clone());
-    let modified_at = life.modified_at;
+    let new = NewPool::admit(call.lift(Shape::PoolAdd)?)?;
+    let (account, now) = (call.account.clone(), call.now);
+    let location = url(&call.base_url, &new.spec.id);
+    let server = Arc::clone(&call.server);
     call.server
         .store
         .write(move |tx| {
-            refuse_existing(tx, &account, &spec.id)?;
-            let pool_key = tx.insert_pool(&account, &spec.id, &document.to_string(), &life)?;
-            tx.announce(Change::Pool {
-                pool_key,
-                account,
-                pool_id: spec.id,
-                policy: spec.task_scheduling_policy,
-            });
-            tx.announce(Change::PoolSize { pool_key });
-            Ok::<_, OpError>(())
+            let pool = insert(tx, &account, &new, now)?;
+            crate::scaling::begin(&server, tx, &pool, now).map_err(OpError::from)
         })
         .await?;
-    Ok(Answer::created(url(&call.base_url, &pool_id), modified_at))
+    Ok(Answer::created(location, now))
+}
+
+/// A pool that is about to be added.
+pub(super) struct NewPool {
+    /// What the rules read of `document`.
+    spec: PoolSpec,
+    /// Its specification in the newest shape, with its id and every default.
+    document: Value,
+}
+
+impl NewPool {
+    /// A pool as this document describes it.
+    ///
+    /// # Errors
+    /// When no pool may be so, whatever else there is.
+    pub(super) fn admit(document: Value) -> Result<Self, OpError> {
+        unoffered::check_pool(&document)?;
+        let spec: PoolSpec = spec::read(&document, "pool specification")?;
+        pool::admit(&spec)?;
+        scaling::admit(&spec::read(&document, "autoscale setting")?)?;
+        Ok(Self { spec, document })
+    }
+}
+
+/// Adds a pool: the one way in which a pool comes to be. If it sizes itself, that is done soon.
+///
+/// # Errors
+/// When there is no room for it beside what is there.
+pub(super) fn insert(
+    tx: &mut Tx<'_>,
+    account: &str,
+    new: &NewPool,
+    now: Timestamp,
+) -> Result<Pool, OpError> {
+    let NewPool { spec, document } = new;
+    refuse_existing(tx, account, &spec.id)?;
+    let life = PoolLife::new(spec, now);
+    let document = document.to_string();
+    let pool_key = tx.insert_pool(account, &spec.id, &document, &life)?;
+    tx.announce(Change::Pool {
+        pool_key,
+        account: account.to_owned(),
+        pool_id: spec.id.clone(),
+        policy: spec.task_scheduling_policy,
+    });
+    tx.announce(Change::PoolSize { pool_key });
+    tx.announce(Change::PoolScaling { pool_key });
+    let (account, id) = (account.to_owned(), spec.id.clone());
+    Ok(Pool { key: pool_key, account, id, document, life })
+}
+
+/// Begins to remove a pool with its nodes.
+///
+/// # Errors
+/// When it is being removed already.
+pub(super) fn remove(tx: &mut Tx<'_>, pool: &Pool, now: Timestamp) -> Result<(), OpError> {
+    let life = pool::step(pool, PoolFact::Deleted, now)?;
+    tx.update_pool(pool.key, &life)?;
+    tx.announce(Change::PoolSize { pool_key: pool.key });
+    Ok(())
 }
 
 /// `GET /pools`.
@@ -85,48 +135,6 @@ pub(super) fn exists(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     Ok(Answer::new(200).revision(pool.life.modified_at))
 }
 
-/// `POST /pools/P/resize`.
-pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
-    let body = call.lift(Shape::PoolResize)?;
-    unoffered::check_resize(&body)?;
-    spec::refuse_negative_counts(&body)?;
-    let targets = |name: &str| {
-        body.get(name).and_then(Value::as_u64).map(|it| u32::try_from(it).unwrap_or(u32::MAX))
-    };
-    let (dedicated, low_priority) =
-        (targets("targetDedicatedNodes"), targets("targetLowPriorityNodes"));
-    if dedicated.is_none() && low_priority.is_none() {
-        return Err(Refusal::missing_property("targetDedicatedNodes"));
-    }
-    let timeout = body.get("resizeTimeout").and_then(Value::as_str).and_then(Span::parse);
-    if let Some(timeout) = timeout {
-        pool::check_timeout(timeout)?;
-    }
-    let conditions = Conditions::of(call)?;
-    let (account, pool_id, now) = (call.account.clone(), pool_id.to_owned(), call.now);
-    let modified_at = call
-        .server
-        .store
-        .write(move |tx| {
-            let pool = find(tx, &account, &pool_id)?;
-            conditions.check(pool.life.modified_at)?;
-            let targets = Targets {
-                dedicated: dedicated.unwrap_or(pool.life.targets.dedicated),
-                low_priority: low_priority.unwrap_or(pool.life.targets.low_priority),
-            };
-            let life = pool::step(
-                &pool,
-                PoolFact::Resized { targets, timeout, treatment: Treatment::Requeue },
-                now,
-            )?;
-            tx.update_pool(pool.key, &life)?;
-            tx.announce(Change::PoolSize { pool_key: pool.key });
-            Ok::<_, OpError>(life.modified_at)
-        })
-        .await?;
-    Ok(Answer::done(202, call, modified_at))
-}
-
 /// `DELETE /pools/P`.
 pub(super) async fn delete(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let conditions = Conditions::of(call)?;
@@ -140,9 +148,7 @@ pub(super) async fn delete(call: &Call, pool_id: &str) -> Result<Answer, Refusal
         .write(move |tx| {
             let pool = find(tx, &account, &id)?;
             conditions.check(pool.life.modified_at)?;
-            let life = pool::step(&pool, PoolFact::Deleted, now)?;
-            tx.update_pool(pool.key, &life)?;
-            tx.announce(Change::PoolSize { pool_key: pool.key });
+            remove(tx, &pool, now)?;
             Ok::<_, OpError>(pool.key)
         })
         .await?;

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/autoScaleFormula",
     "/applicationPackageReferences",
     "/certificateReferences",
     "/mountConfiguration",
@@ -22,7 +21,6 @@ const OF_JOBS: &[&str] = &[
     "/jobPreparationTask/userIdentity/username",
     "/jobReleaseTask/containerSettings",
     "/jobReleaseTask/userIdentity/username",
-    "/poolInfo/autoPoolSpecification",
     "/usesTaskDependencies",
 ];
 
@@ -39,17 +37,7 @@ const OF_TASKS: &[&str] = &[
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_POOLS)?;
-    check_resource_files(document.get("startTask"), "startTask.")
-}
-
-/// Refuses a resize that asks for what is not there: tasks on nodes that go are requeued.
-pub(super) fn check_resize(document: &Value) -> Result<(), Rejection> {
-    let option = document.get("nodeDeallocationOption").and_then(Value::as_str);
-    if option.is_some_and(|option| option != "requeue") {
-        return Err(not_offered("/nodeDeallocationOption"));
-    }
-    Ok(())
+    check(document, OF_POOLS)
 }
 
 /// Refuses a job that asks for what is not there.
@@ -59,15 +47,12 @@ pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
     if on_failure.is_some_and(|action| action != "noaction") {
         return Err(not_offered("/onTaskFailure"));
     }
-    check_resource_files(document.get("jobPreparationTask"), "jobPreparationTask.")?;
-    check_resource_files(document.get("jobReleaseTask"), "jobReleaseTask.")
+    Ok(())
 }
 
 /// Refuses a task that asks for what is not there.
 pub(super) fn check_task(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_TASKS)?;
-    check_output_files(document)?;
-    check_resource_files(Some(document), "")
+    check(document, OF_TASKS)
 }
 
 fn check(document: &Value, pointers: &[&str]) -> Result<(), Rejection> {
@@ -75,27 +60,6 @@ fn check(document: &Value, pointers: &[&str]) -> Result<(), Rejection> {
         Some(pointer) => Err(not_offered(pointer)),
         None => Ok(()),
     }
-}
-
-/// The sources of files that need more than a URL.
-fn check_resource_files(task: Option<&Value>, prefix: &str) -> Result<(), Rejection> {
-    let files = task.and_then(|task| task.get("resourceFiles")).and_then(Value::as_array);
-    for member in ["autoStorageContainerName", "identityReference"] {
-        if files.into_iter().flatten().any(|file| file.get(member).is_some_and(asks)) {
-            return Err(Rejection::NotOffered { name: format!("{prefix}resourceFiles.{member}") });
-        }
-    }
-    Ok(())
-}
-
-/// The identities of containers of output files.
-fn check_output_files(task: &Value) -> Result<(), Rejection> {
-    let files = task.get("outputFiles").and_then(Value::as_array);
-    let identity = "/destination/container/identityReference";
-    if files.into_iter().flatten().any(|file| file.pointer(identity).is_some_and(asks)) {
-        return Err(not_offered(&format!("/outputFiles{identity}")));
-    }
-    Ok(())
 }
 
 /// Whether a value asks for anything: an empty list, `false` and `null` do not.
@@ -128,9 +92,10 @@ mod tests {
             "Kiln does not offer `dependsOn` yet"
         );
         assert_eq!(
-            said(check_pool(&json!({ "startTask": { "resourceFiles": [
-                { "autoStorageContainerName": "c" }] } }))),
-            "Kiln does not offer `startTask.resourceFiles.autoStorageContainerName` yet"
+            said(check_pool(
+                &json!({ "startTask": { "containerSettings": { "imageName": "i" } } })
+            )),
+            "Kiln does not offer `startTask.containerSettings` yet"
         );
         assert_eq!(said(check_job(&json!({ "usesTaskDependencies": false }))), "fine");
         assert_eq!(

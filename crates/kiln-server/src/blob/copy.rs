@@ -28,7 +28,7 @@ pub(super) async fn start(call: &Call) -> Answer {
     };
     let conditions = call.headers().source_conditions()?;
     let mut replacement = Replacement::new(call, call.headers().properties())?;
-    let copy_id = clock::new_request_id().to_string();
+    let copy_id = clock::new_id().to_string();
     let id = copy_id.clone();
     let op = move |tx: &mut Tx<'_>| -> Result<(Timestamp, Vec<u64>), Failure> {
         let blob = load(tx, &spot, &conditions)?;

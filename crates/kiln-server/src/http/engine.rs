@@ -169,7 +169,7 @@ fn to_request(
         peer,
         body: Body::from_stream(pieces),
         received_at: clock::now(),
-        request_id: clock::new_request_id(),
+        request_id: clock::new_id(),
     })
 }
 

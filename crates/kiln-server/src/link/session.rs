@@ -18,7 +18,7 @@ use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::server::Server;
-use crate::{clock, kept, preparation};
+use crate::{clock, kept, node_files, preparation};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,7 +55,7 @@ pub(super) async fn serve(
         .await
         .map_err(|_elapsed| LinkError::NoHello)??;
     let node_id = hello.node_id.clone();
-    admit(server, &hello).await?;
+    let account = admit(server, &hello).await?;
     let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
     // There is room in an empty outbox, and this must be the first message.
     drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0 }));
@@ -64,7 +64,7 @@ pub(super) async fn serve(
     info!(node_id, "agent linked");
     let ended = tokio::select! {
         () = session.cut.cancelled() => Ok(()),
-        ended = write_out(FrameWriter::new(writer), inbox) => ended,
+        ended = write_out(server, &account, FrameWriter::new(writer), inbox) => ended,
         ended = converse(server, &hello, &mut reader, rest, &session) => ended,
     };
     server.links.remove(&node_id, &session);
@@ -106,8 +106,8 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     }
 }
 
-/// Takes an agent in, if it is the one that was started for its node.
-async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<(), LinkError> {
+/// Takes an agent in, if it is the one that was started for its node; tells its account.
+async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError> {
     if hello.protocol > PROTOCOL {
         return Err(LinkError::Protocol(hello.protocol));
     }
@@ -137,7 +137,8 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<(), LinkError> {
                 // An operation that only waited for the agent.
                 tx.announce(Change::PoolSize { pool_key: pool.key });
             }
-            Ok(reports::keep_node(tx, &node, &life)?)
+            reports::keep_node(tx, &node, &life)?;
+            Ok(pool.account)
         })
         .await
 }
@@ -179,6 +180,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
+        packages: Vec::new(),
     })))
 }
 
@@ -200,6 +202,8 @@ fn proves(hello: &Hello, secret: &str) -> bool {
 }
 
 async fn write_out(
+    server: &Server,
+    account: &str,
     mut writer: FrameWriter<OwnedWriteHalf>,
     mut inbox: mpsc::Receiver<ToAgent>,
 ) -> Result<(), LinkError> {
@@ -209,6 +213,9 @@ async fn write_out(
             && let Ok(next) = inbox.try_recv()
         {
             messages.push(next);
+        }
+        for message in &mut messages {
+            node_files::open(server, account, message)?;
         }
         writer.messages(&messages)?;
         if inbox.is_empty() || writer.pending_bytes() > WRITE_BYTES {

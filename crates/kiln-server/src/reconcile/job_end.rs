@@ -16,7 +16,7 @@ use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
 use super::deadlines::Deadlines;
-use crate::batch::{Outbox, forget_job, step_job, stop_tasks, terminate_job};
+use crate::batch::{Outbox, forget_job, release_auto_pool, step_job, stop_tasks, terminate_job};
 use crate::preparation::{Steps, Unreleased, unreleased};
 use crate::server::Server;
 use crate::{clock, kept};
@@ -175,6 +175,7 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outb
             }
             Step::Remove => {
                 remove_tasks(tx, &job)?;
+                release_auto_pool(tx, &job, &kept::job_spec(&job)?, now)?;
                 tx.delete_job(job.key)?;
                 tx.announce(Change::JobGone { job_key: job.key });
                 if let Some(schedule_key) = job.schedule_key {

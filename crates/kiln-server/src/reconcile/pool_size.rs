@@ -270,3 +270,97 @@ fn return_capacity(
     }
     Ok(next_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kiln_domain::batch::node::{NodeFact, NodeLife, NodeState, RecentTask, Treatment, step};
+    use kiln_domain::batch::pool::{self, AllocationState, Pool, PoolFact, PoolLife, Targets};
+    use kiln_domain::span::Span;
+    use kiln_domain::time::Timestamp;
+    use kiln_store::{Store, StoreError};
+
+    use super::{Looked, look, new_node};
+    use crate::config::Quotas;
+
+    const RETURNS_AFTER: Duration = Duration::from_secs(10);
+
+    /// A steady pool of one node that runs a task, which is to go once the task is over.
+    async fn waiting(store: &Store) -> i64 {
+        store
+            .write(|tx| {
+                let document = r#"{"id":"p","vmSize":"small","targetDedicatedNodes":1}"#;
+                let spec = serde_json::from_str(document).expect("a specification");
+                let mut life = PoolLife::new(&spec, Timestamp(0));
+                let key = tx.insert_pool("a", "p", document, &life)?;
+                let mut node = new_node(key, &spec, &mut life, true, Timestamp(0));
+                let task = RecentTask { job_key: 1, task_id: "t".to_owned() };
+                for fact in [
+                    NodeFact::AgentArrived { waits_for_start_task: false },
+                    NodeFact::Booted,
+                    NodeFact::TaskPlaced { slots: 1, task },
+                ] {
+                    node.life = step(&node.life, fact, Timestamp(0));
+                }
+                tx.insert_node(&node)?;
+                let mut pool = tx.pool_by_key(key)?.expect("it was added");
+                let targets = Targets { dedicated: 0, low_priority: 0 };
+                let treatment = Treatment::TaskCompletion;
+                let resized = PoolFact::Resized { targets, timeout: None, treatment };
+                for fact in [PoolFact::SizeReached, resized] {
+                    pool.life = pool::step(&pool, fact, Timestamp(0)).expect("it may");
+                }
+                tx.update_pool(key, &pool.life)?;
+                Ok::<_, StoreError>(key)
+            })
+            .await
+            .expect("a pool")
+    }
+
+    async fn looked_at(store: &Store, key: i64, at: Span) -> (Pool, NodeLife, Option<Timestamp>) {
+        let now = Timestamp(0).plus(at);
+        let looked = store.write(move |tx| look(tx, key, Quotas::default(), RETURNS_AFTER, now));
+        let Looked { pool, mut nodes, next_at } =
+            looked.await.expect("a look").expect("the pool is there");
+        (pool, nodes.remove(0).life, next_at)
+    }
+
+    #[tokio::test]
+    async fn a_resize_that_takes_too_long_is_given_up() {
+        let data = tempfile::tempdir().expect("a directory");
+        let store = Store::open(data.path(), Box::new(drop)).expect("a store");
+        let key = waiting(&store).await;
+        let (pool, node, next_at) = looked_at(&store, key, Span::minutes(1)).await;
+        assert_eq!(pool.life.allocation, AllocationState::Resizing);
+        assert_eq!(node.state, NodeState::LeavingPool);
+        assert_eq!(next_at, Some(Timestamp(0).plus(Span::minutes(15))));
+        let (pool, node, next_at) = looked_at(&store, key, Span::minutes(15)).await;
+        assert_eq!(pool.life.allocation, AllocationState::Steady);
+        assert_eq!(pool.life.resize_errors[0].code, "AllocationTimedOut");
+        assert_eq!((node.state, next_at), (NodeState::Running, None));
+    }
+
+    #[tokio::test]
+    async fn a_preempted_node_waits_for_a_machine() {
+        let data = tempfile::tempdir().expect("a directory");
+        let store = Store::open(data.path(), Box::new(drop)).expect("a store");
+        let key = waiting(&store).await;
+        store
+            .write(move |tx| {
+                let node = tx.nodes_of_pool(key)?.remove(0);
+                let life = step(&node.life, NodeFact::Preempted, Timestamp(0));
+                let mut pool = tx.pool_by_key(key)?.expect("it was added").life;
+                pool.targets.dedicated = 1;
+                tx.update_pool(key, &pool)?;
+                tx.update_node(&node.id, &life)
+            })
+            .await
+            .expect("a preempted node");
+        let (_, node, next_at) = looked_at(&store, key, Span::seconds(9)).await;
+        assert_eq!(node.state, NodeState::Preempted);
+        assert_eq!(next_at, Some(Timestamp(0).plus(Span::seconds(10))));
+        let (_, node, _) = looked_at(&store, key, Span::seconds(10)).await;
+        assert_eq!((node.state, node.allocated_at), (NodeState::Creating, Timestamp(0)));
+    }
+}

@@ -5,6 +5,8 @@
     reason = "a member that is not there is null, and a wrong index fails the test it is in"
 )]
 
+mod auto_pools;
+mod autoscale;
 mod counts;
 mod files;
 mod job_changes;
@@ -15,9 +17,12 @@ mod jobs;
 mod lists;
 mod nodes;
 mod packages;
+mod pool_changes;
+mod pool_sizes;
 mod pools;
 mod preparation;
 mod recorded;
+mod recorded_jobs;
 mod refusals;
 mod restart;
 mod rig;

@@ -104,22 +104,6 @@ async fn a_resize_to_nothing_requeues_what_runs() {
 }
 
 #[tokio::test]
-async fn a_resize_needs_a_target_and_some_time() {
-    let rig = Rig::start().await;
-    rig.post("/pools", &pool_body("p", 0)).send().await.expect(201);
-    let empty = rig.post("/pools/p/resize", &json!({})).send().await;
-    empty.refuses(400, "MissingRequiredProperty");
-    let short = json!({ "targetDedicatedNodes": 1, "resizeTimeout": "PT1M" });
-    let short = rig.post("/pools/p/resize", &short).send().await;
-    assert_eq!(short.refuses(400, "InvalidPropertyValue").value("PropertyName"), "resizeTimeout");
-    let patient = json!({ "targetDedicatedNodes": 0, "nodeDeallocationOption": "TaskCompletion" });
-    let patient = rig.post("/pools/p/resize", &patient).send().await;
-    assert_eq!(patient.refuses(501, "NotImplemented").status, 501);
-    let gone = rig.post("/pools/q/resize", &json!({ "targetDedicatedNodes": 1 }));
-    gone.send().await.refuses(404, "PoolNotFound");
-}
-
-#[tokio::test]
 async fn a_deleted_pool_lets_its_tasks_wait_again() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;

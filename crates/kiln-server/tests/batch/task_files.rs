@@ -45,6 +45,67 @@ async fn only_the_last_run_uploads_output_files() {
 }
 
 #[tokio::test]
+async fn containers_of_the_linked_account_are_opened_for_nodes() {
+    let mut rig = Rig::start().await;
+    let start_task = json!({
+        "commandLine": "true", "waitForSuccess": false,
+        "resourceFiles": [{ "autoStorageContainerName": "start" }],
+    });
+    let mut agents = rig.pool("p", 1, json!({ "startTask": start_task })).await;
+    rig.job("j", "p").await;
+    let files = json!([
+        { "autoStorageContainerName": "in", "blobPrefix": "a/", "filePath": "to" },
+        { "httpUrl": "http://example.com/x", "filePath": "x" },
+    ]);
+    rig.task("j", "t", json!({ "resourceFiles": files })).await;
+    let run = agents[0].run().await;
+    let [container, plain] = run.task.resource_files.as_slice() else { panic!("two files") };
+    let url = container.storage_container_url.as_deref().expect("a URL");
+    assert_opens(url, "/devstoreaccount1/in?", "sp=rl");
+    assert_eq!(container.blob_prefix.as_deref(), Some("a/"));
+    assert_eq!(plain.http_url.as_deref(), Some("http://example.com/x"));
+    let start = agents[0].prepared.as_ref().and_then(|prepare| prepare.start_task.as_ref());
+    let start = start.expect("a start task").resource_files[0].storage_container_url.clone();
+    assert_opens(&start.expect("a URL"), "/devstoreaccount1/start?", "sp=rl");
+    // It is echoed as it came.
+    let shown = rig.get("/jobs/j/tasks/t").send().await.expect(200).body;
+    assert_eq!(shown["resourceFiles"][0]["autoStorageContainerName"], "in");
+    assert_eq!(shown["resourceFiles"][0].get("storageContainerUrl"), None);
+}
+
+#[tokio::test]
+async fn an_identity_opens_storage_of_this_kiln_only() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.job("j", "p").await;
+    let identity = json!({ "resourceId": "/subscriptions/s/.../userAssignedIdentities/i" });
+    let azure = "https://devstoreaccount1.blob.core.windows.net";
+    let mut kept = output("a");
+    kept["destination"]["container"]["containerUrl"] = json!(format!("{azure}/out"));
+    kept["destination"]["container"]["identityReference"] = identity.clone();
+    let files = json!([
+        { "httpUrl": format!("{azure}/in/a/b.txt"), "filePath": "a", "identityReference": identity },
+        { "httpUrl": "https://other.blob.core.windows.net/in/b", "filePath": "b",
+          "identityReference": identity },
+        { "httpUrl": format!("{azure}/in/c"), "filePath": "c" },
+    ]);
+    rig.task("j", "t", json!({ "resourceFiles": files, "outputFiles": [kept] })).await;
+    let run = agents[0].run().await;
+    let urls: Vec<&str> =
+        run.task.resource_files.iter().filter_map(|file| file.http_url.as_deref()).collect();
+    assert_opens(urls[0], "/in/a/b.txt?", "sp=rl");
+    assert_eq!(urls[1], "https://other.blob.core.windows.net/in/b");
+    assert_eq!(urls[2], format!("{azure}/in/c"));
+    let container = run.task.output_files[0].destination.container.as_ref().expect("it has one");
+    assert_opens(&container.container_url, "/out?", "sp=cw");
+}
+
+#[track_caller]
+fn assert_opens(url: &str, place: &str, permissions: &str) {
+    assert!(url.contains(place) && url.contains(permissions) && url.contains("sig="), "{url}");
+}
+
+#[tokio::test]
 async fn a_failed_upload_fails_the_task_and_keeps_its_exit_code() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;

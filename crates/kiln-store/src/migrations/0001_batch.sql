@@ -6,6 +6,7 @@ CREATE TABLE account (
     key1       TEXT NOT NULL,
     key2       TEXT NOT NULL,
     created_at INTEGER NOT NULL,
+    linked_storage TEXT,
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 

@@ -37,6 +37,8 @@ pub struct Account {
     pub keys: [String; 2],
     /// When it was made.
     pub created_at: Timestamp,
+    /// Of a Batch account: the storage account behind it, if one was chosen.
+    pub linked_storage: Option<String>,
 }
 
 impl fmt::Debug for Account {
@@ -55,20 +57,22 @@ fn from_row(row: &Row<'_>) -> Result<Account, rusqlite::Error> {
         name: row.get(1)?,
         keys: [row.get(2)?, row.get(3)?],
         created_at: Timestamp(row.get(4)?),
+        linked_storage: row.get(5)?,
     })
 }
 
 impl View<'_> {
     /// An account by name.
     pub fn account(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, StoreError> {
-        let sql = "SELECT kind, name, key1, key2, created_at FROM account
+        let sql = "SELECT kind, name, key1, key2, created_at, linked_storage FROM account
                    WHERE kind = ?1 AND name = ?2";
         Ok(self.statement(sql)?.query_row(params![kind.as_str(), name], from_row).optional()?)
     }
 
     /// All accounts, by kind and name.
     pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        let sql = "SELECT kind, name, key1, key2, created_at FROM account ORDER BY kind, name";
+        let sql = "SELECT kind, name, key1, key2, created_at, linked_storage FROM account
+                   ORDER BY kind, name";
         let mut statement = self.statement(sql)?;
         let accounts = statement.query_map([], from_row)?.collect::<Result<_, _>>()?;
         Ok(accounts)
@@ -78,15 +82,16 @@ impl View<'_> {
 impl Tx<'_> {
     /// Keeps a new account; a second one of the same kind and name is a duplicate.
     pub fn insert_account(&mut self, account: &Account) -> Result<(), StoreError> {
-        let sql = "INSERT INTO account (kind, name, key1, key2, created_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        let sql = "INSERT INTO account (kind, name, key1, key2, created_at, linked_storage)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let [key1, key2] = &account.keys;
         self.statement(sql)?.execute(params![
             account.kind.as_str(),
             account.name,
             key1,
             key2,
-            account.created_at.0
+            account.created_at.0,
+            account.linked_storage
         ])?;
         Ok(())
     }
@@ -101,6 +106,12 @@ impl Tx<'_> {
         let sql = "UPDATE account SET key1 = ?3, key2 = ?4 WHERE kind = ?1 AND name = ?2";
         let [key1, key2] = keys;
         Ok(self.statement(sql)?.execute(params![kind.as_str(), name, key1, key2])? == 1)
+    }
+
+    /// Chooses the storage account behind a Batch account; false when there is no such account.
+    pub fn link_account(&mut self, batch: &str, storage: &str) -> Result<bool, StoreError> {
+        let sql = "UPDATE account SET linked_storage = ?2 WHERE kind = 'batch' AND name = ?1";
+        Ok(self.statement(sql)?.execute(params![batch, storage])? == 1)
     }
 
     /// Removes an account; false when there is none.

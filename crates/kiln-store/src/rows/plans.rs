@@ -124,8 +124,13 @@ fn n_statements_in_the_source() -> usize {
 fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let keys = ["k".to_owned(), "k".to_owned()];
     let kind = AccountKind::Batch;
-    let account =
-        Account { kind, name: "a".to_owned(), keys: keys.clone(), created_at: Timestamp(0) };
+    let account = Account {
+        kind,
+        name: "a".to_owned(),
+        keys: keys.clone(),
+        created_at: Timestamp(0),
+        linked_storage: None,
+    };
     tx.insert_account(&account)?;
     tx.account(kind, "a")?;
     tx.accounts()?;

@@ -24,6 +24,7 @@ pub(crate) fn of(model: &str) -> Option<Fill> {
         "PoolResizeParameter" | "NodeRemoveParameter" => resize,
         "StartTask" => start_task,
         "ImageReference" => image_reference,
+        "CloudServiceConfiguration" => |it| set(it, "osVersion", "*"),
         "DataDisk" => data_disk,
         "NetworkConfiguration" => |it| set(it, "dynamicVNetAssignmentScope", "none"),
         "WindowsConfiguration" => |it| set(it, "enableAutomaticUpdates", true),

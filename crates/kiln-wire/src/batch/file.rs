@@ -27,12 +27,12 @@ pub fn tree(info: &FileInfo, files_url: &str) -> Value {
     })
 }
 
-/// The headers of one file or directory, but for its length.
+/// The headers of one file or directory, but for its length. Only Windows nodes tell when a
+/// file was made.
 pub fn headers(info: &FileInfo, url: &str) -> Vec<(&'static str, String)> {
     let is_directory = if info.is_directory { "True" } else { "False" };
     vec![
         ("Last-Modified", info.modified_at.to_rfc1123()),
-        ("ocp-creation-time", info.modified_at.to_rfc1123()),
         ("ocp-batch-file-isdirectory", is_directory.to_owned()),
         ("ocp-batch-file-url", utf8_percent_encode(url, KEPT).to_string()),
         ("ocp-batch-file-mode", file_mode(info)),

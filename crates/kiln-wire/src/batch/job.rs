@@ -58,7 +58,55 @@ pub fn tree(job: &Job, base_url: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::{directory, whole_directory};
+    use kiln_domain::batch::job::{Job, JobFact, JobLife, step};
+    use kiln_domain::batch::task::FailureInfo;
+    use kiln_domain::time::Timestamp;
+    use serde_json::json;
+
+    use super::{directory, manager, tree, whole_directory};
+    use crate::api_version::ApiVersion;
+    use crate::batch::{Shape, lower};
+
+    #[test]
+    fn a_job_without_a_pool_says_why() {
+        let mut job = Job {
+            key: 1,
+            account: "acct".to_owned(),
+            id: "j".to_owned(),
+            document: "{}".to_owned(),
+            schedule_key: None,
+            life: JobLife::new(String::new(), Timestamp(0)),
+        };
+        let error = FailureInfo::user_error("AutoPoolCreationFailedWithQuotaReached", "no room")
+            .with_detail("Reason", "no room");
+        job.life = step(&job, JobFact::Unschedulable(error), Timestamp(1)).expect("it is over");
+        let mut expected = json!({
+            "category": "UserError",
+            "code": "AutoPoolCreationFailedWithQuotaReached",
+            "message": "no room",
+            "details": [{ "name": "Reason", "value": "no room" }],
+        });
+        for version in ApiVersion::all() {
+            if version >= ApiVersion::V2024_02_01 {
+                expected["category"] = json!("usererror");
+            }
+            let shown = lower(version, Shape::Job, tree(&job, "http://h"));
+            let info = shown.get("executionInfo").cloned().unwrap_or_default();
+            assert_eq!(info.get("schedulingError"), Some(&expected), "{}", version.as_str());
+            assert_eq!(info.get("terminateReason"), None);
+            assert!(info.get("endTime").is_some());
+        }
+    }
+
+    #[test]
+    fn a_manager_as_a_task_has_no_members_of_managers() {
+        let job = json!({ "jobManagerTask": {
+            "id": "m", "commandLine": "c", "killJobOnCompletion": true, "runExclusive": true,
+            "allowLowPriorityNode": true,
+        }});
+        assert_eq!(manager(&job), Some(json!({ "id": "m", "commandLine": "c" })));
+        assert_eq!(manager(&json!({ "id": "j" })), None);
+    }
 
     #[test]
     fn jobs_of_a_schedule_share_a_directory() {

@@ -156,7 +156,7 @@ impl World {
                 body.chunks(100_000).map(|piece| Ok(body.slice_ref(piece))).collect::<Vec<_>>(),
             )),
             received_at: clock::now(),
-            request_id: clock::new_request_id(),
+            request_id: clock::new_id(),
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct Agent {
     pub(crate) number: u64,
     /// The boot it was last told to prepare.
     pub(crate) boot: u32,
+    /// How it was last told to prepare.
+    pub(crate) prepared: Option<Prepare>,
     /// What it says it runs when it links again.
     pub(crate) running: Vec<AttemptId>,
 }
@@ -43,6 +45,7 @@ impl Agent {
             seen: VecDeque::new(),
             number: 0,
             boot: 0,
+            prepared: None,
             running: Vec::new(),
         };
         agent.relink().await;
@@ -104,6 +107,7 @@ impl Agent {
         });
         let prepare = prepare.await;
         self.boot = prepare.boot;
+        self.prepared = Some(prepare.clone());
         prepare
     }
 

@@ -22,20 +22,26 @@ const LOOK_EACH: Duration = Duration::from_millis(5);
 pub(crate) struct Rig {
     server: Option<Running>,
     data: tempfile::TempDir,
-    heartbeat_deadline: Duration,
+    configure: Box<dyn Fn(&mut Config) + Send>,
     /// Lives of agents that a test already plays.
     taken: Vec<PathBuf>,
 }
 
 impl Rig {
     pub(crate) async fn start() -> Self {
-        Self::start_with(Duration::from_secs(60)).await
+        Self::configured(|_| {}).await
     }
 
     /// A server that gives up on agents that are silent for so long.
     pub(crate) async fn start_with(heartbeat_deadline: Duration) -> Self {
+        Self::configured(move |config| config.heartbeat_deadline = heartbeat_deadline).await
+    }
+
+    /// A server with settings that `configure` changes.
+    pub(crate) async fn configured(configure: impl Fn(&mut Config) + Send + 'static) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let mut rig = Self { server: None, data, heartbeat_deadline, taken: Vec::new() };
+        let configure = Box::new(configure);
+        let mut rig = Self { server: None, data, configure, taken: Vec::new() };
         rig.start_server().await;
         rig
     }
@@ -44,12 +50,12 @@ impl Rig {
     pub(crate) async fn start_server(&mut self) {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/batch/agent.sh");
         let free = "127.0.0.1:0".parse().expect("an address");
-        let config = Config {
+        let mut config = Config {
             batch_listen: free,
             blob_listen: free,
-            heartbeat_deadline: self.heartbeat_deadline,
             ..Config::new(self.data.path().to_owned(), program)
         };
+        (self.configure)(&mut config);
         self.server = Some(kiln_server::start(config).await.expect("the server starts"));
     }
 

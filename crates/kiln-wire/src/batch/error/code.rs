@@ -160,6 +160,16 @@ impl Code {
     );
     pub(super) const POOL_BEING_RESIZED: Self =
         code(409, "PoolBeingResized", "The specified pool has an ongoing resize operation.");
+    pub(super) const POOL_NOT_ELIGIBLE_FOR_UPGRADE: Self = code(
+        400,
+        "PoolNotEligibleForOSVersionUpgrade",
+        "The specified pool is not eligible for an upgrade of its operating system.",
+    );
+    pub(super) const POOL_VERSION_EQUALS_UPGRADE_VERSION: Self = code(
+        400,
+        "PoolVersionEqualsUpgradeVersion",
+        "The specified pool already has the operating system that it is to be upgraded to.",
+    );
     pub(super) const POOL_QUOTA_REACHED: Self =
         code(409, "PoolQuotaReached", "The pool quota for the account has been reached.");
     pub(super) const PACKAGE_BLOB_NOT_FOUND: Self = code(

@@ -18,9 +18,6 @@ impl From<Rejection> for Refusal {
             R::PoolNotFound { .. } => C::POOL_NOT_FOUND.refusal(),
             R::PoolBeingDeleted { .. } => C::POOL_BEING_DELETED.refusal(),
             R::PoolBeingResized { .. } => C::POOL_BEING_RESIZED.refusal(),
-            R::PoolNotResizing { .. } => {
-                C::OPERATION_INVALID.refusal().because(rejection.to_string())
-            }
             R::PoolScalesItself { .. } => {
                 C::OPERATION_INVALID.refusal().because(rejection.to_string())
             }
@@ -28,6 +25,8 @@ impl From<Rejection> for Refusal {
                 C::OPERATION_INVALID.refusal().because(rejection.to_string())
             }
             R::PoolNotEmpty { .. } => C::OPERATION_INVALID.refusal().because(rejection.to_string()),
+            R::PoolSystemFixed { .. } => C::POOL_NOT_ELIGIBLE_FOR_UPGRADE.refusal(),
+            R::PoolSystemUnchanged { .. } => C::POOL_VERSION_EQUALS_UPGRADE_VERSION.refusal(),
             R::PoolOperationInvalid { reason, .. } => {
                 C::OPERATION_NOT_VALID_ON_POOL.refusal().because(reason)
             }

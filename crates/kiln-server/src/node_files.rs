@@ -1,0 +1,133 @@
+//! Opens for nodes what clients name without a signature: containers of the linked storage
+//! account, and blobs that an identity of the pool may read or write.
+//!
+//! Signatures are made when a command leaves, so that none is kept and none grows old while a
+//! task waits.
+
+use kiln_domain::batch::command::{OutputFile, ResourceFile};
+use kiln_domain::span::Span;
+use kiln_domain::time::Timestamp;
+use kiln_store::{Account, StoreError};
+use kiln_wire::blob::target::{Address, Target};
+use kiln_wire::node::ToAgent;
+use tracing::warn;
+
+use crate::intercept::AzureHost;
+use crate::server::Server;
+use crate::{clock, linked_storage};
+
+/// Time for which a node may fetch.
+const READ_FOR: Span = Span::days(1);
+/// Time for which a node may upload: as long as a task may take.
+const WRITE_FOR: Span = Span::days(180);
+/// What fetching needs: to read and to list.
+const READ: &str = "rl";
+/// What uploading needs: to create and to write.
+const WRITE: &str = "cw";
+
+/// Opens what a command to a node of the Batch account `batch` names.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Result<(), StoreError> {
+    let now = clock::now();
+    match message {
+        ToAgent::Run(run) => {
+            open_resources(server, batch, &mut run.task.resource_files, now)?;
+            open_outputs(server, &mut run.task.output_files, now)
+        }
+        ToAgent::Prepare(prepare) => {
+            let start_task = prepare.start_task.as_mut();
+            let files = start_task.map(|it| it.resource_files.as_mut_slice()).unwrap_or_default();
+            open_resources(server, batch, files, now)
+        }
+        ToAgent::Welcome { .. }
+        | ToAgent::Stop { .. }
+        | ToAgent::RemoveDirectory { .. }
+        | ToAgent::Files { .. }
+        | ToAgent::CancelStream { .. }
+        | ToAgent::AwaitRetention
+        | ToAgent::Acknowledge { .. }
+        | ToAgent::Leave => Ok(()),
+    }
+}
+
+fn open_resources(
+    server: &Server,
+    batch: &str,
+    files: &mut [ResourceFile],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for file in files {
+        if let Some(container) = file.auto_storage_container_name.take() {
+            // Where no account is linked, the node says that it knows none.
+            let linked = server.store.read(|view| linked_storage::of(view, batch))?;
+            let link = linked.and_then(|account| {
+                server.blob_links.to_container(&account, &container, READ, now, READ_FOR).ok()
+            });
+            file.storage_container_url = link.map(|link| link.url);
+            file.auto_storage_container_name = Some(container);
+        } else if file.identity_reference.is_some() {
+            let until = now.plus(READ_FOR);
+            for url in [&mut file.http_url, &mut file.storage_container_url].into_iter().flatten() {
+                sign(server, url, READ, until)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open_outputs(
+    server: &Server,
+    files: &mut [OutputFile],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let containers = files.iter_mut().filter_map(|file| file.destination.container.as_mut());
+    for container in containers.filter(|it| it.identity_reference.is_some()) {
+        sign(server, &mut container.container_url, WRITE, now.plus(WRITE_FOR))?;
+    }
+    Ok(())
+}
+
+/// Adds to the URL of a container or blob of this Kiln what opens it. Other URLs stay as they
+/// are, and are opened by whoever serves them.
+fn sign(
+    server: &Server,
+    url: &mut String,
+    permissions: &str,
+    until: Timestamp,
+) -> Result<(), StoreError> {
+    let Some((account, container)) = named(server, url)? else { return Ok(()) };
+    let until = until.truncated_to_seconds();
+    match linked_storage::container_token(&account, &container, permissions, until) {
+        Ok(token) => {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&token);
+        }
+        Err(cause) => {
+            let error = crate::chain(&cause);
+            warn!(%error, account = account.name, "the key of a storage account signs nothing");
+        }
+    }
+    Ok(())
+}
+
+/// The account and the container that the URL names, if they are of this Kiln.
+fn named(server: &Server, url: &str) -> Result<Option<(Account, String)>, StoreError> {
+    let Some((_, rest)) = url.split_once("://") else { return Ok(None) };
+    let address = rest.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = address.split_once('/').unwrap_or((address, ""));
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    let is_ours = server.blob_links.is_at(host) || AzureHost::parse(name).is_some();
+    if !is_ours {
+        return Ok(None);
+    }
+    let mut found = None;
+    let address = Address { host, raw_path: path, is_for_container: true, fallback_account: None };
+    let target = Target::parse(address, |account| {
+        found = server.accounts.storage(account).ok().flatten();
+        found.is_some()
+    });
+    let container = target.ok().and_then(|target| target.container);
+    Ok(found.zip(container))
+}
