@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
+use kiln_wire::auth::task_token::Issuer;
 use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
 use crate::command::Command;
@@ -41,6 +42,9 @@ const TRUST_VARIABLES: [&str; 7] = [
     "GIT_SSL_CAINFO",
 ];
 
+/// The variable with the token of a task that may use its job.
+const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
+
 /// One start of a node.
 #[derive(Debug)]
 pub(crate) struct Boot {
@@ -53,6 +57,7 @@ pub(crate) struct Boot {
     /// Keeps files.
     pub(crate) uploader: Uploader,
     facts: NodeFacts,
+    tokens: Issuer,
 }
 
 impl Boot {
@@ -77,6 +82,7 @@ impl Boot {
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
+            tokens: Issuer::of(config),
         })
     }
 
@@ -116,6 +122,10 @@ impl Boot {
             preparation_directory: run.preparation_directory.as_deref(),
             given: [&run.job_environment, &spec.environment_settings],
         };
+        let mut variables = variables(&self.facts, &facts);
+        if spec.may_use_job() {
+            variables.insert(TOKEN.to_owned(), self.tokens.make(&run.attempt));
+        }
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
             directory: run.directory.clone(),
@@ -128,7 +138,7 @@ impl Boot {
             resource_files: spec.resource_files.clone(),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,
-            variables: variables(&self.facts, &facts),
+            variables,
             account,
             time_limit: limit.map(Span::to_std),
         })
