@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
+use kiln_wire::auth::task_token::Issuer;
 use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
 use crate::command::Command;
@@ -46,6 +47,9 @@ const TRUST_VARIABLES: [&str; 7] = [
     "GIT_SSL_CAINFO",
 ];
 
+/// The variable with the token of a task that may use its job.
+const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
+
 /// One start of a node.
 #[derive(Debug)]
 pub(crate) struct Boot {
@@ -60,6 +64,7 @@ pub(crate) struct Boot {
     /// Brings packages of applications.
     pub(crate) packages: Packages,
     facts: NodeFacts,
+    tokens: Issuer,
 }
 
 impl Boot {
@@ -87,6 +92,7 @@ impl Boot {
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
+            tokens: Issuer::of(config),
         })
     }
 
@@ -139,6 +145,10 @@ impl Boot {
             packages: &run.packages,
             given: [&run.job_environment, &spec.environment_settings],
         };
+        let mut variables = variables(&self.facts, &facts);
+        if spec.may_use_job() {
+            variables.insert(TOKEN.to_owned(), self.tokens.make(&run.attempt));
+        }
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
             directory: run.directory.clone(),
@@ -164,7 +174,7 @@ impl Boot {
             coordinates: matches!(run.attempt.kind, AttemptKind::Subtask { .. }),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,
-            variables: variables(&self.facts, &facts),
+            variables,
             account,
             time_limit: limit.map(Span::to_std),
         })

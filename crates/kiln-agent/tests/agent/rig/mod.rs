@@ -495,6 +495,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         environment_settings: vec![],
         user_identity: None,
         constraints: TaskConstraints::default(),
+        authentication_token_settings: None,
     }
 }
 
