@@ -53,6 +53,8 @@ pub(crate) fn take(
             Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
             // Running since it was assigned.
             Report::Started { .. } => {}
+            // Nothing asks for these yet.
+            Report::Coordinated { .. } => {}
             Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
                 AttemptKind::Task => {
                     end_attempt(tx, node_id, &mut life, &attempt, (outcome, usage), now)?;

@@ -30,5 +30,6 @@ mod restart;
 mod rig;
 mod statistics;
 mod task_files;
+mod task_tokens;
 mod tasks;
 mod versions;
