@@ -6,6 +6,7 @@
 )]
 
 mod auto_pools;
+mod autoscale;
 mod counts;
 mod files;
 mod job_changes;
@@ -14,6 +15,8 @@ mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;
+mod node_actions;
+mod node_shapes;
 mod nodes;
 mod packages;
 mod pool_changes;
@@ -27,5 +30,6 @@ mod restart;
 mod rig;
 mod statistics;
 mod task_files;
+mod task_tokens;
 mod tasks;
 mod versions;
