@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/autoScaleFormula",
     "/applicationPackageReferences",
     "/certificateReferences",
     "/mountConfiguration",
@@ -27,7 +26,6 @@ const OF_JOBS: &[&str] = &[
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
     "/applicationPackageReferences",
-    "/authenticationTokenSettings",
     "/containerSettings",
     "/multiInstanceSettings",
     "/userIdentity/username",

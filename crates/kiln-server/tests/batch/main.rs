@@ -6,6 +6,7 @@
 )]
 
 mod auto_pools;
+mod autoscale;
 mod counts;
 mod dependencies;
 mod exit_conditions;
@@ -16,6 +17,8 @@ mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;
+mod node_actions;
+mod node_shapes;
 mod nodes;
 mod packages;
 mod pool_changes;
@@ -29,5 +32,6 @@ mod restart;
 mod rig;
 mod statistics;
 mod task_files;
+mod task_tokens;
 mod tasks;
 mod versions;

@@ -6,6 +6,7 @@
 //! know them and are hidden from the others.
 
 pub mod application;
+pub mod autoscale;
 mod casing;
 mod changes;
 mod contract;
