@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::task::TaskConstraints;
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
 };
@@ -81,7 +82,7 @@ impl Agent {
     pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
         let kinds = node::kinds(&config.isolation);
         let is_fresh = !node::has_files(&config);
-        let node = Node::start(&config, &options.program, &kinds).await;
+        let node = Node::start(&config, &options.program, &kinds, &[]).await;
         Self {
             incarnation: options.incarnation,
             is_fresh,
@@ -292,8 +293,11 @@ impl Agent {
             return;
         }
         if self.boot_number > 0 {
-            self.restart_node().await;
+            self.restart_node(&prepare.user_accounts).await;
             self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
+        } else if !prepare.user_accounts.is_empty() {
+            // The node was made before its users were known.
+            self.restart_node(&prepare.user_accounts).await;
         }
         self.boot_number = prepare.boot;
         let made = match &self.node {
@@ -327,8 +331,8 @@ impl Agent {
         }
     }
 
-    /// Ends everything on the node and makes it anew; its files stay.
-    async fn restart_node(&mut self) {
+    /// Ends everything on the node and makes it anew, with these users; its files stay.
+    async fn restart_node(&mut self, users: &[UserAccount]) {
         self.work.shutdown().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
         let mut stopped: Vec<AttemptId> =
@@ -348,7 +352,7 @@ impl Agent {
         for attempt in stopped {
             self.on_ended(attempt, Outcome::Stopped.into());
         }
-        self.node = Node::start(&self.config, &self.program, &kinds).await;
+        self.node = Node::start(&self.config, &self.program, &kinds, users).await;
     }
 
     fn on_run(&mut self, run: Run) {

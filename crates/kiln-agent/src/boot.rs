@@ -87,7 +87,7 @@ impl Boot {
             task: None,
             directory: START_TASK_DIRECTORY,
             user: &account.name,
-            identity: account.identity,
+            identity: &account.identity,
             preparation_directory: None,
             given: [&[], &spec.environment_settings],
         };
@@ -112,7 +112,7 @@ impl Boot {
             task: Some((&run.job_id, &spec.id)),
             directory: &run.directory,
             user: &account.name,
-            identity: account.identity,
+            identity: &account.identity,
             preparation_directory: run.preparation_directory.as_deref(),
             given: [&run.job_environment, &spec.environment_settings],
         };

@@ -18,3 +18,4 @@ mod node;
 mod output;
 mod resource;
 mod rig;
+mod users;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::task::NameValue;
+use super::user::{UserAccount, check_accounts, check_identity};
 use super::vm_size;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -44,6 +45,9 @@ pub struct PoolSpec {
     pub enable_inter_node_communication: bool,
     /// Runs on each node before its tasks.
     pub start_task: Option<StartTaskSpec>,
+    /// Users that each node has.
+    #[serde(default)]
+    pub user_accounts: Vec<UserAccount>,
 }
 
 /// How tasks are spread over nodes.
@@ -257,8 +261,10 @@ impl PoolLife {
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_slots(spec)?;
+    check_accounts(&spec.user_accounts)?;
     if let Some(start_task) = &spec.start_task {
         check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
+        check_identity("startTask.userIdentity", start_task.user_identity.as_ref())?;
     }
     check_timeout(spec.resize_timeout)
 }
@@ -394,6 +400,7 @@ mod tests {
             vm_size: "standard_d64s_v3".to_owned(),
             enable_inter_node_communication: false,
             start_task: None,
+            user_accounts: Vec::new(),
         }
     }
 

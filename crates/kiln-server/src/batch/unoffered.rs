@@ -10,18 +10,14 @@ const OF_POOLS: &[&str] = &[
     "/applicationPackageReferences",
     "/certificateReferences",
     "/mountConfiguration",
-    "/userAccounts",
     "/virtualMachineConfiguration/containerConfiguration",
     "/startTask/containerSettings",
-    "/startTask/userIdentity/username",
 ];
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
     "/jobPreparationTask/containerSettings",
-    "/jobPreparationTask/userIdentity/username",
     "/jobReleaseTask/containerSettings",
-    "/jobReleaseTask/userIdentity/username",
     "/usesTaskDependencies",
 ];
 
@@ -33,7 +29,6 @@ const OF_TASKS: &[&str] = &[
     "/dependsOn",
     "/exitConditions",
     "/multiInstanceSettings",
-    "/userIdentity/username",
 ];
 
 /// Refuses a pool that asks for what is not there.
