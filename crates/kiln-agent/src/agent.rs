@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::batch::task::TaskConstraints;
+use kiln_domain::batch::command::StartTaskSpec;
+use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
 use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
@@ -58,9 +59,19 @@ pub(crate) struct Agent {
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
+    /// The start of the node that is under way: one at the most.
+    booting: JoinSet<Booting>,
     work: JoinSet<Option<(AttemptId, End)>>,
     from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
+}
+
+/// A start of the node that came to its end.
+struct Booting {
+    boot: Arc<Boot>,
+    start_task: Option<StartTaskSpec>,
+    /// Whether all that the pool wants is there.
+    made: Result<(), FailureInfo>,
 }
 
 /// An attempt that runs.
@@ -101,6 +112,7 @@ impl Agent {
             awaits_retention: false,
             waiting: Vec::new(),
             n_attempts: 0,
+            booting: JoinSet::new(),
             work: JoinSet::new(),
             from_start_task: mpsc::channel(WAITING_MAX),
             stop_start_task: watch::channel(false).0,
@@ -111,6 +123,7 @@ impl Agent {
     /// Serves until the server or the system wants no more, then leaves nothing behind.
     pub(crate) async fn run(mut self) -> Result<(), AgentError> {
         let served = self.serve().await;
+        self.booting.shutdown().await;
         self.work.shutdown().await;
         self.streams.end().await;
         drop(self.outbox.take());
@@ -149,6 +162,10 @@ impl Agent {
                 }
                 Some(report) = self.from_start_task.1.recv() => {
                     self.report(report);
+                    Next::Continue
+                }
+                Some(booting) = self.booting.join_next() => {
+                    self.on_ready(booting);
                     Next::Continue
                 }
                 Some(done) = self.work.join_next() => {
@@ -305,23 +322,46 @@ impl Agent {
                 .map_err(|error| SetupError::new("prepare the node's directories", error)),
             Err(error) => {
                 let message = format!("{} (see `kiln doctor`)", crate::with_causes(error));
-                return self.report(Report::BootFailed { boot: prepare.boot, message });
+                return self.report_boot_failed(prepare.boot, message);
             }
         };
-        let boot = match made {
-            Ok(boot) => Arc::new(boot),
+        match made {
+            Ok(boot) => {
+                let (boot, start_task) = (Arc::new(boot), prepare.start_task.clone());
+                self.booting.spawn(async move {
+                    let made = boot.make_ready().await;
+                    Booting { boot, start_task, made }
+                });
+            }
+            Err(error) => self.report_boot_failed(prepare.boot, crate::with_causes(&error)),
+        }
+    }
+
+    fn report_boot_failed(&mut self, boot: u32, message: String) {
+        let (code, details) = (None, Vec::new());
+        self.report(Report::BootFailed { boot, message, code, details });
+    }
+
+    /// The node stands with all that its pool wants on it, or never will.
+    fn on_ready(&mut self, booting: Result<Booting, tokio::task::JoinError>) {
+        let Booting { boot, start_task, made } = match booting {
+            Ok(booting) => booting,
             Err(error) => {
-                let message = crate::with_causes(&error);
-                return self.report(Report::BootFailed { boot: prepare.boot, message });
+                tracing::error!(%error, "the start of the node broke");
+                return self.report_boot_failed(self.boot_number, error.to_string());
             }
         };
+        if let Err(FailureInfo { code, message, details, .. }) = made {
+            let (boot, code) = (boot.number, Some(code));
+            return self.report(Report::BootFailed { boot, message, code, details });
+        }
         self.boot = Some(Arc::clone(&boot));
         let is_fresh = std::mem::take(&mut self.is_fresh);
         self.report(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
         for run in std::mem::take(&mut self.waiting) {
             self.on_run(run);
         }
-        if let Some(spec) = prepare.start_task.clone() {
+        if let Some(spec) = start_task {
             let reports = self.from_start_task.0.clone();
             let stop = self.stop_start_task.subscribe();
             self.work.spawn(async move {
@@ -333,6 +373,7 @@ impl Agent {
 
     /// Ends everything on the node and makes it anew, with these users; its files stay.
     async fn restart_node(&mut self, users: &[UserAccount]) {
+        self.booting.shutdown().await;
         self.work.shutdown().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
         let mut stopped: Vec<AttemptId> =

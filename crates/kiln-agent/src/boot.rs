@@ -15,6 +15,7 @@ use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
 use crate::node_init::message::SetupKind;
+use crate::packages::Packages;
 use crate::transfer::Transfer;
 use crate::upload::Uploader;
 
@@ -52,6 +53,8 @@ pub(crate) struct Boot {
     pub(crate) fetcher: Fetcher,
     /// Keeps files.
     pub(crate) uploader: Uploader,
+    /// Brings packages of applications.
+    pub(crate) packages: Packages,
     facts: NodeFacts,
 }
 
@@ -68,16 +71,24 @@ impl Boot {
             node_id: config.node_id.clone(),
             is_dedicated: prepare.is_dedicated,
             root: node.root_in_view.clone(),
+            packages: prepare.packages.clone(),
             given: adopt_program(adopt_certificates(&prepare.environment, &node)?, &node)?,
         };
         let transfer = Arc::new(Transfer::new(prepare.environment.clone()));
+        let directory = Path::new(&config.directory);
         Ok(Self {
             number: prepare.boot,
+            packages: Packages::new(Arc::clone(&transfer), Arc::clone(&node), directory)?,
             node,
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
         })
+    }
+
+    /// Brings what the pool wants on its nodes before any command runs.
+    pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
+        self.packages.bring(&self.facts.packages).await
     }
 
     /// The start task as a command.
@@ -89,12 +100,14 @@ impl Boot {
             user: &account.name,
             identity: &account.identity,
             preparation_directory: None,
+            packages: &[],
             given: [&[], &spec.environment_settings],
         };
         Ok(Command {
             directory: START_TASK_DIRECTORY.to_owned(),
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
+            packages: Vec::new(),
             resource_files: spec.resource_files.clone(),
             output_files: Vec::new(),
             may_run_again: false,
@@ -114,6 +127,7 @@ impl Boot {
             user: &account.name,
             identity: &account.identity,
             preparation_directory: run.preparation_directory.as_deref(),
+            packages: &run.packages,
             given: [&run.job_environment, &spec.environment_settings],
         };
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
@@ -125,6 +139,7 @@ impl Boot {
                 AttemptKind::Task | AttemptKind::Release | AttemptKind::Subtask { .. } => TASK_MODE,
             },
             command_line: spec.command_line.clone(),
+            packages: run.packages.clone(),
             resource_files: spec.resource_files.clone(),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,

@@ -14,6 +14,7 @@ use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
+use kiln_wire::node::Package;
 use tokio::sync::watch;
 
 use crate::account::Account;
@@ -21,9 +22,7 @@ use crate::boot::Boot;
 use crate::clock;
 use crate::directory::Directory;
 use crate::environment::MARK;
-use crate::fetch::Fetcher;
 use crate::init_client::{Process, ProcessFact};
-use crate::node::Node;
 use crate::node_init::message::{Spawn, SpawnStep, UserId};
 
 /// Permission bits of the directories above those of tasks.
@@ -40,6 +39,8 @@ pub(crate) struct Command {
     pub(crate) directory_mode: u32,
     /// The program and its arguments.
     pub(crate) command_line: String,
+    /// Packages brought before.
+    pub(crate) packages: Vec<Package>,
     /// Files fetched before.
     pub(crate) resource_files: Vec<ResourceFile>,
     /// Files kept after.
@@ -88,7 +89,7 @@ pub(crate) async fn run(boot: &Boot, command: &Command, mut stop: watch::Receive
     let mut hands = Hands {
         boot,
         command,
-        preparation: Some(Box::pin(prepare(&boot.node, &boot.fetcher, command))),
+        preparation: Some(Box::pin(prepare(boot, command))),
         upload: None,
         directory: None,
         process: None,
@@ -257,11 +258,8 @@ impl Drop for Hands<'_> {
     }
 }
 
-async fn prepare(
-    node: &Node,
-    fetcher: &Fetcher,
-    command: &Command,
-) -> Result<Directory, FailureInfo> {
+async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInfo> {
+    let node = &boot.node;
     let make = || -> io::Result<(Directory, Directory)> {
         let (above, name) = command.directory.rsplit_once('/').unwrap_or(("", &command.directory));
         let above = node.root.make(above, node.accounts.root().owner, COMMON_MODE)?;
@@ -276,9 +274,10 @@ async fn prepare(
         let message = "The directory of the task can not be made";
         failure("ResourceDirectoryCreateFailed", message, &error.to_string())
     })?;
+    boot.packages.bring(&command.packages).await?;
     // A start task copies what it fetched with `cp -p`, for tasks of other users to read.
     let owner = command.account.owner.map(UserId::sharing);
-    fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
+    boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }
 

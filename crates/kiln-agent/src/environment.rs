@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use kiln_domain::batch::application::variable_names;
 use kiln_domain::batch::command::EnvironmentSetting;
+use kiln_wire::node::Package;
 
 /// Where programs lie on a machine.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -20,6 +22,8 @@ pub(crate) struct NodeFacts {
     pub(crate) is_dedicated: bool,
     /// The node's root directory, as the node sees it.
     pub(crate) root: String,
+    /// Packages of the pool.
+    pub(crate) packages: Vec<Package>,
     /// Variables that the server gives to every command.
     pub(crate) given: Vec<EnvironmentSetting>,
 }
@@ -37,6 +41,8 @@ pub(crate) struct CommandFacts<'a> {
     pub(crate) identity: &'a str,
     /// Directory of the job's preparation task below the node's root.
     pub(crate) preparation_directory: Option<&'a str>,
+    /// Packages of the task.
+    pub(crate) packages: &'a [Package],
     /// Variables of the job, then of the task.
     pub(crate) given: [&'a [EnvironmentSetting]; 2],
 }
@@ -84,6 +90,12 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
         set("AZ_BATCH_JOB_PREP_DIR", &format!("{root}/{directory}"));
         set("AZ_BATCH_JOB_PREP_WORKING_DIR", &format!("{root}/{directory}/wd"));
     }
+    for Package { reference, source } in node.packages.iter().chain(command.packages) {
+        if let Some(source) = source {
+            let place = format!("{root}/applications/{}", source.directory);
+            variable_names(reference).iter().for_each(|name| set(name, &place));
+        }
+    }
     for EnvironmentSetting { name, value } in &node.given {
         set(name, value);
     }
@@ -99,12 +111,21 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
 
 #[cfg(test)]
 mod tests {
+    use kiln_domain::batch::application::PackageReference;
     use kiln_domain::batch::command::EnvironmentSetting;
+    use kiln_wire::node::{Package, PackageSource};
 
     use super::{CommandFacts, NodeFacts, variables};
 
     fn setting(name: &str, value: &str) -> EnvironmentSetting {
         EnvironmentSetting { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    fn package(id: &str, version: Option<&str>, directory: &str) -> Package {
+        let (application_id, version) = (id.to_owned(), version.map(str::to_owned));
+        let reference = PackageReference { application_id, version };
+        let (directory, url) = (directory.to_owned(), String::new());
+        Package { reference, source: Some(PackageSource { directory, url }) }
     }
 
     fn node() -> NodeFacts {
@@ -114,6 +135,7 @@ mod tests {
             node_id: "n".to_owned(),
             is_dedicated: true,
             root: "/mnt/batch/tasks".to_owned(),
+            packages: vec![package("tool", Some("1.0"), "tool1.0x")],
             given: vec![setting("PATH", "/venv/bin:/bin"), setting("X", "server")],
         }
     }
@@ -127,6 +149,7 @@ mod tests {
             user: "_azbatch",
             identity: "PoolNonAdmin",
             preparation_directory: Some("workitems/j/job-1/jobpreparation"),
+            packages: &[package("app", None, "app2x")],
             given: [&job, &task],
         };
         let all = variables(&node(), &command);
@@ -136,6 +159,11 @@ mod tests {
         assert_eq!(value("AZ_BATCH_JOB_ID"), Some("j"));
         assert_eq!(value("AZ_BATCH_TASK_ID"), Some("t"));
         assert_eq!(value("HOME"), Some("/mnt/batch/tasks/workitems/j/job-1/t/wd"));
+        let place = |directory: &str| format!("/mnt/batch/tasks/applications/{directory}");
+        for name in ["AZ_BATCH_APP_PACKAGE_tool_1_0", "AZ_BATCH_APP_PACKAGE_TOOL_1_0"] {
+            assert_eq!(value(name), Some(place("tool1.0x").as_str()));
+        }
+        assert_eq!(value("AZ_BATCH_APP_PACKAGE_app"), Some(place("app2x").as_str()));
         let preparation = "/mnt/batch/tasks/workitems/j/job-1/jobpreparation";
         assert_eq!(value("AZ_BATCH_JOB_PREP_DIR"), Some(preparation));
         assert_eq!(
@@ -156,6 +184,7 @@ mod tests {
             user: "root",
             identity: "PoolAdmin",
             preparation_directory: None,
+            packages: &[],
             given: [&[], &[]],
         };
         let all = variables(&node(), &command);

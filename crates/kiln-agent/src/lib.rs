@@ -22,6 +22,7 @@ mod isolate;
 mod link;
 mod node;
 pub mod node_init;
+mod packages;
 mod readiness;
 mod retention;
 mod start_task;

@@ -70,6 +70,11 @@ impl Span {
         Self(i64::try_from(length.as_nanos() / 100).unwrap_or(i64::MAX))
     }
 
+    /// A length that the standard library counts; the longest one there is when it is longer.
+    pub fn of_std(length: Duration) -> Self {
+        Self(i64::try_from(length.as_nanos() / 100).unwrap_or(i64::MAX))
+    }
+
     /// The same length as the standard library counts it; negative spans become zero.
     pub fn to_std(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0).saturating_mul(100))

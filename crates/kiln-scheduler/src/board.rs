@@ -94,7 +94,10 @@ impl Board {
                 self.after(job_key);
             }
             // These speak to the reconcilers.
-            Change::PoolSize { .. } | Change::JobEnd { .. } | Change::JobSchedule { .. } => {}
+            Change::PoolSize { .. }
+            | Change::PoolScaling { .. }
+            | Change::JobEnd { .. }
+            | Change::JobSchedule { .. } => {}
         }
     }
 
@@ -106,6 +109,11 @@ impl Board {
     /// Says that a pool is to be looked at again.
     pub fn mark_changed(&mut self, pool_key: i64) {
         self.changed.insert(pool_key);
+    }
+
+    /// The key of a pool that is there.
+    pub(crate) fn pool_key(&self, name: &PoolName) -> Option<i64> {
+        self.keys.get(name).copied()
     }
 
     /// The jobs of a pool of which tasks may start, in the order of their turns.

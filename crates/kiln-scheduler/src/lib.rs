@@ -7,10 +7,12 @@
 
 mod board;
 mod job;
+mod load;
 mod plan;
 mod pool;
 
 pub use board::Board;
+pub use load::Load;
 pub use plan::{Assignment, plan};
 
 #[cfg(test)]

@@ -295,6 +295,32 @@ fn a_job_that_moves_queues_at_its_new_pool() {
 }
 
 #[test]
+fn the_load_of_a_pool_counts_instances_and_leaves_closed_jobs_out() {
+    let mut board = board(false, &[("n1", 4), ("n2", 4)]);
+    job(&mut board, 1, 0, None, &[1, 1]);
+    wait(&mut board, 1, 3, TaskNeeds { instances: 3, ..TaskNeeds::slots(1) });
+    run(&mut board, 1, 4, one(), &["n1"]);
+    job(&mut board, 2, 0, None, &[1]);
+    let load = |board: &Board, pool| {
+        let load = board.load_of("a", pool);
+        (load.waiting, load.running, load.job_keys)
+    };
+    assert_eq!(load(&board, "P"), (6, 1, vec![1, 2]));
+    assert_eq!(load(&board, "other"), (0, 0, vec![]));
+    board.apply(Change::Job {
+        job_key: 2,
+        account: "a".to_owned(),
+        pool_id: "p".to_owned(),
+        priority: 0,
+        is_open: false,
+        parallel_tasks_max: None,
+        allows_preemption: false,
+    });
+    assert_eq!(load(&board, "p"), (5, 1, vec![1, 2]));
+    assert_eq!((board.pool_of_job(2), board.pool_of_job(9)), (Some(1), None));
+}
+
+#[test]
 fn a_large_job_leaves_the_memory_a_few_tasks_at_a_time() {
     let mut board = board(false, &[("a", 1)]);
     job(&mut board, 1, 0, None, &[1; 100]);

@@ -31,6 +31,30 @@ pub struct Config {
     pub quotas: Quotas,
     /// What becomes of Spot nodes.
     pub spot: Spot,
+    /// How pools that size themselves are looked after.
+    pub autoscale: AutoScaleConfig,
+}
+
+/// How pools that size themselves are looked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AutoScaleConfig {
+    /// Formulas are evaluated at least so often, whatever longer interval their pools have;
+    /// `None` leaves it to the pools, as Azure does.
+    pub interval: Option<Duration>,
+    /// Time from one sample of a pool to the next.
+    pub sample_period: Duration,
+    /// Whether formulas are also evaluated soon after tasks came or ended.
+    pub is_prompt: bool,
+}
+
+impl Default for AutoScaleConfig {
+    fn default() -> Self {
+        Self {
+            interval: Some(Duration::from_secs(30)),
+            sample_period: Duration::from_secs(30),
+            is_prompt: false,
+        }
+    }
 }
 
 /// What each Batch account may have.
@@ -77,6 +101,7 @@ impl Config {
             surroundings: Surroundings::default(),
             orphan_timeout: Duration::from_secs(600),
             heartbeat_deadline: Duration::from_secs(60),
+            autoscale: AutoScaleConfig::default(),
             hello_deadline: Duration::from_secs(120),
             quotas: Quotas::default(),
             spot: Spot::default(),

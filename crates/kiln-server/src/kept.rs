@@ -6,6 +6,7 @@ use kiln_domain::batch::job::{Job, JobSpec, JobState};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleSpec};
 use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::{Pool, PoolSpec};
+use kiln_domain::batch::scaling::ScalingSpec;
 use kiln_domain::batch::task::{Task, TaskSpec};
 use kiln_store::{StoreError, View};
 use serde::Deserialize;
@@ -14,6 +15,11 @@ use serde_json::Value;
 
 /// The specification of a pool.
 pub(crate) fn pool_spec(pool: &Pool) -> Result<PoolSpec, StoreError> {
+    read(&pool.document, "pool specification")
+}
+
+/// How a pool sizes itself.
+pub(crate) fn scaling_spec(pool: &Pool) -> Result<ScalingSpec, StoreError> {
     read(&pool.document, "pool specification")
 }
 

@@ -22,6 +22,8 @@ pub mod linked_storage;
 mod node_files;
 mod preparation;
 pub mod reconcile;
+pub mod samples;
+pub mod scaling;
 mod secrets;
 pub mod server;
 pub mod signals;

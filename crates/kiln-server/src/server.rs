@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
 use crate::reconcile::Unheard;
+use crate::samples::Samples;
 use crate::signals::Signals;
 
 /// What the parts of the server share.
@@ -41,6 +42,8 @@ pub struct Server {
     pub hidden: Vec<PathBuf>,
     /// Where the Batch endpoint is, without a slash at the end.
     pub batch_url: String,
+    /// Samples of the pools that size themselves.
+    pub samples: Samples,
     /// The Blob service, for what other parts keep in blobs.
     pub blobs: BlobService,
     /// Makes links to blobs.

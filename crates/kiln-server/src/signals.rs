@@ -13,9 +13,13 @@ pub struct Signals {
     board: Mutex<Board>,
     dispatch: Notify,
     pools: DirtyKeys,
+    scaling: DirtyKeys,
     jobs: DirtyKeys,
     schedules: DirtyKeys,
     gone: Notify,
+    /// Whether pools of which tasks change are noted.
+    notes_tasks: bool,
+    task_pools: DirtyKeys,
 }
 
 /// Keys that a reconciler is to look at.
@@ -26,12 +30,19 @@ pub struct DirtyKeys {
 }
 
 impl Signals {
+    /// Nothing is there yet. `notes_tasks` is for those who want to hear of pools of which tasks
+    /// come, start and end; it costs a little for each of these tasks.
+    pub fn new(notes_tasks: bool) -> Self {
+        Self { notes_tasks, ..Self::default() }
+    }
+
     /// Takes over what a commit changed.
     pub fn observe(&self, changes: Vec<Change>) {
         let mut board = self.board();
         for change in changes {
             match &change {
                 Change::PoolSize { pool_key } => self.pools.mark(*pool_key),
+                Change::PoolScaling { pool_key } => self.scaling.mark(*pool_key),
                 Change::JobEnd { job_key } => self.jobs.mark(*job_key),
                 Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
                 Change::PoolGone { .. } | Change::JobGone { .. } => self.gone.notify_waiters(),
@@ -40,9 +51,14 @@ impl Signals {
                 | Change::NodeGone { .. }
                 | Change::Job { .. }
                 | Change::JobNodeExcluded { .. }
-                | Change::JobNodeAdmitted { .. }
-                | Change::Task { .. }
-                | Change::TaskGone { .. } => {}
+                | Change::JobNodeAdmitted { .. } => {}
+                Change::Task { job_key, .. } | Change::TaskGone { job_key, .. } => {
+                    if self.notes_tasks
+                        && let Some(pool_key) = board.pool_of_job(*job_key)
+                    {
+                        self.task_pools.mark(pool_key);
+                    }
+                }
             }
             board.apply(change);
         }
@@ -63,6 +79,16 @@ impl Signals {
     /// Pools to look at.
     pub fn pools(&self) -> &DirtyKeys {
         &self.pools
+    }
+
+    /// Pools whose sizing themselves is to be looked at.
+    pub fn scaling(&self) -> &DirtyKeys {
+        &self.scaling
+    }
+
+    /// Pools of which tasks came, started or ended, if that is noted.
+    pub fn task_pools(&self) -> &DirtyKeys {
+        &self.task_pools
     }
 
     /// Jobs to look at.

@@ -8,11 +8,12 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 12] = [
+const ROWS: [(&str, &str); 13] = [
     ("image", "images"),
     ("pool", "pools"),
     ("pool_change", "changes of pools"),
     ("pool_size", "sizes of pools"),
+    ("autoscale", "autoscale"),
     ("node", "nodes"),
     ("job", "jobs"),
     ("preparation", "preparation and release of jobs"),

@@ -16,6 +16,7 @@ macro_rules! on_each_kind {
 mod figures;
 mod node;
 mod output;
+mod packages;
 mod resource;
 mod rig;
 mod users;

@@ -10,7 +10,7 @@ use super::run::{Run, Wish};
 use super::syntax::{Call, Expression, Formula, Name, Operator, Statement};
 use super::value::{Value, whole};
 use super::{operators, samples};
-use crate::batch::deallocation::NodeDeallocationOption;
+use crate::batch::node::Treatment;
 use crate::batch::pool::Targets;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -120,7 +120,7 @@ struct Evaluator<'a> {
     surroundings: Surroundings<'a>,
     dedicated: Target,
     low_priority: Target,
-    deallocation: NodeDeallocationOption,
+    treatment: Treatment,
     variables: BTreeMap<String, Variable>,
     n_steps_left: usize,
 }
@@ -131,7 +131,7 @@ impl<'a> Evaluator<'a> {
             surroundings: Surroundings { scene, random: Random(scene.seed) },
             dedicated: Target::default(),
             low_priority: Target::default(),
-            deallocation: NodeDeallocationOption::default(),
+            treatment: Treatment::default(),
             variables: BTreeMap::new(),
             n_steps_left: STEPS_MAX,
         }
@@ -150,19 +150,19 @@ impl<'a> Evaluator<'a> {
             dedicated: self.dedicated.nodes(current.dedicated),
             low_priority: self.low_priority.nodes(current.low_priority),
         };
-        Ok(Wish { targets, deallocation: self.deallocation })
+        Ok(Wish { targets, treatment: self.treatment })
     }
 
     /// The service's variables in their order, then the user's by name; the service's are
     /// those of the pool when the formula failed.
     fn results(&self, wish: Option<Wish>) -> String {
         let targets = wish.map_or(self.surroundings.scene.targets, |it| it.targets);
-        let deallocation = wish.map(|it| it.deallocation).unwrap_or_default();
+        let treatment = wish.map(|it| it.treatment).unwrap_or_default();
         let mut results = format!(
             "{TARGET_DEDICATED}={};{TARGET_LOW_PRIORITY}={};{NODE_DEALLOCATION_OPTION}={}",
             targets.dedicated,
             targets.low_priority,
-            deallocation.name()
+            treatment.name()
         );
         let mut variables: Vec<&Variable> = self.variables.values().collect();
         variables.sort_by(|a, b| a.written.cmp(&b.written));
@@ -203,7 +203,7 @@ impl<'a> Evaluator<'a> {
             }
             Some(Service::Deallocation) => {
                 let Value::Option(option) = value else { return Err(refused(&value)) };
-                self.deallocation = option;
+                self.treatment = option;
             }
             Some(Service::Samples(_)) => {
                 return Err(failed(target.at, format!("{} is read-only", target.text)));
@@ -309,7 +309,7 @@ impl<'a> Evaluator<'a> {
                 };
                 return Ok(Value::Number(own.or(other).unwrap_or_else(|| f64::from(current))));
             }
-            Some(Service::Deallocation) => return Ok(Value::Option(self.deallocation)),
+            Some(Service::Deallocation) => return Ok(Value::Option(self.treatment)),
             Some(Service::Samples(metric)) => {
                 return Ok(Value::Number(samples::latest(metric, self.surroundings.scene)));
             }
@@ -424,6 +424,6 @@ fn constant(name: &str) -> Option<Value> {
         };
         return Some(Value::Interval(span));
     }
-    let option = NodeDeallocationOption::ALL.into_iter().find(|it| it.name() == name);
+    let option = Treatment::ALL.into_iter().find(|it| it.name() == name);
     option.map(Value::Option)
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use crate::batch::deallocation::NodeDeallocationOption;
+use crate::batch::node::Treatment;
 use crate::batch::pool::Targets;
 use crate::time::Timestamp;
 
@@ -25,5 +25,5 @@ pub struct Wish {
     /// Nodes.
     pub targets: Targets,
     /// What becomes of tasks on nodes that are too many.
-    pub deallocation: NodeDeallocationOption,
+    pub treatment: Treatment,
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::rc::Rc;
 
-use crate::batch::deallocation::NodeDeallocationOption;
+use crate::batch::node::Treatment;
 use crate::span::Span;
 use crate::time::{TICKS_PER_SECOND, Timestamp};
 
@@ -22,7 +22,7 @@ pub(super) enum Value {
     Text(Rc<str>),
     Time(Timestamp),
     Interval(Span),
-    Option(NodeDeallocationOption),
+    Option(Treatment),
 }
 
 impl Value {
@@ -110,7 +110,7 @@ pub(super) fn whole(number: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::{Value, shown};
-    use crate::batch::deallocation::NodeDeallocationOption;
+    use crate::batch::node::Treatment;
     use crate::span::Span;
     use crate::time::Timestamp;
 
@@ -145,7 +145,7 @@ mod tests {
             (Value::Text("a b".into()), "a b"),
             (Value::Time(at), "2016-10-13T19:18:47.805Z"),
             (Value::Interval(Span::minutes(90)), "PT1H30M"),
-            (Value::Option(NodeDeallocationOption::TaskCompletion), "taskcompletion"),
+            (Value::Option(Treatment::TaskCompletion), "taskcompletion"),
         ] {
             assert_eq!(value.to_string(), expected);
         }

@@ -28,6 +28,11 @@ pub enum Change {
         /// The store's key.
         pool_key: i64,
     },
+    /// How a pool sizes itself may have changed: look at it.
+    PoolScaling {
+        /// The store's key.
+        pool_key: i64,
+    },
     /// A node can take this many slots, counted with those in use; 0 when it takes none.
     Node {
         /// The store's key of its pool.

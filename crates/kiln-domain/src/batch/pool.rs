@@ -5,9 +5,11 @@ use serde_json::Value;
 
 use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
+use super::scaling::Scaling;
 use super::task::NameValue;
 use super::user::{UserAccount, check_accounts, check_identity};
 use super::vm_size;
+use crate::autoscale::Wish;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -152,6 +154,9 @@ pub struct PoolLife {
     pub resize_errors: Vec<ResizeError>,
     /// Nodes it ever had: numbers the next one.
     pub nodes_made: u32,
+    /// What has become of its sizing itself.
+    #[serde(default)]
+    pub scaling: Scaling,
 }
 
 /// How many nodes a pool is to have.
@@ -194,6 +199,8 @@ pub enum PoolFact {
         /// What becomes of the tasks on nodes that it takes away.
         treatment: Treatment,
     },
+    /// Its formula says how large it wants to be.
+    Scaled(Wish),
     /// A client wants no more of the resize under way.
     ResizeStopped,
     /// It has as many nodes as it is to have.
@@ -224,6 +231,7 @@ impl PoolLife {
             treatment: Treatment::Requeue,
             resize_errors: Vec::new(),
             nodes_made: 0,
+            scaling: Scaling::default(),
         }
     }
 
@@ -338,9 +346,21 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
             modified_at: now,
             ..life.allocating(A::Resizing, now)
         }),
-        (S::Active, A::Resizing | A::Stopping, F::Resized { .. }) => {
+        (S::Active, A::Resizing | A::Stopping, F::Resized { .. })
+        | (S::Active, A::Stopping, F::Scaled(_)) => {
             Err(Rejection::PoolBeingResized { pool: pool.id.clone() })
         }
+        // A formula may change its mind while the pool is on its way. No client changed the
+        // pool, so its tag stays.
+        (S::Active, A::Steady | A::Resizing, F::Scaled(wish)) if wish.targets != life.targets => {
+            Ok(PoolLife {
+                targets: wish.targets,
+                treatment: wish.treatment,
+                resize_errors: Vec::new(),
+                ..life.allocating(A::Resizing, now)
+            })
+        }
+        (S::Active, A::Steady | A::Resizing, F::Scaled(_)) => Ok(life),
         // Its tag stays: what it should be has not changed.
         (S::Active, A::Resizing, F::ResizeStopped) => Ok(life.allocating(A::Stopping, now)),
         (S::Active, A::Resizing | A::Stopping, F::SizeReached) => {
@@ -371,7 +391,7 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
         (
             S::Deleting,
             A::Steady | A::Resizing | A::Stopping,
-            F::Resized { .. } | F::ResizeStopped | F::Updated | F::Deleted,
+            F::Resized { .. } | F::Scaled(_) | F::ResizeStopped | F::Updated | F::Deleted,
         ) => Err(Rejection::PoolBeingDeleted { pool: pool.id.clone() }),
     }
 }

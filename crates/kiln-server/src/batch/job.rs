@@ -80,8 +80,7 @@ impl NewJob {
         let spec = JobSpec::deserialize(&document)
             .map_err(|cause| StoreError::Damaged { what: "job specification", cause })?;
         let pool_id = spec.pool_info.pool_id.clone().unwrap_or_default();
-        let (pool, manager, refused) = (None, None, None);
-        Ok(Self { spec, document, pool_id, pool, manager, schedule_key, refused })
+        Ok(Self { spec, document, pool_id, pool: None, manager: None, schedule_key, refused: None })
     }
 
     /// Describes what is made with the job.

@@ -4,6 +4,7 @@ mod answer;
 mod application;
 mod authenticate;
 mod auto_pool;
+mod autoscale;
 mod call;
 mod conditions;
 mod error;
@@ -158,6 +159,9 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
         ("POST", [pool, "resize"]) => pool_size::resize(call, pool).await,
         ("POST", [pool, "stopresize"]) => pool_size::stop_resize(call, pool).await,
         ("POST", [pool, "removenodes"]) => pool_size::remove_nodes(call, pool).await,
+        ("POST", [pool, "enableautoscale"]) => autoscale::enable(call, pool).await,
+        ("POST", [pool, "disableautoscale"]) => autoscale::disable(call, pool).await,
+        ("POST", [pool, "evaluateautoscale"]) => autoscale::evaluate(call, pool),
 
         ("GET", [pool, "nodes"]) => node::list(call, pool),
         ("GET", [pool, "nodes", node]) => node::get(call, pool, node),

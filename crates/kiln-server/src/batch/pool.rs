@@ -1,9 +1,11 @@
 //! Pools: add, get, list, delete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::pool::{self, Pool, PoolFact, PoolLife, PoolSpec};
+use kiln_domain::batch::scaling;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Tx, View};
@@ -30,7 +32,14 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let new = NewPool::admit(call.lift(Shape::PoolAdd)?)?;
     let (account, now) = (call.account.clone(), call.now);
     let location = url(&call.base_url, &new.spec.id);
-    call.server.store.write(move |tx| insert(tx, &account, &new, now)).await?;
+    let server = Arc::clone(&call.server);
+    call.server
+        .store
+        .write(move |tx| {
+            let pool = insert(tx, &account, &new, now)?;
+            crate::scaling::begin(&server, tx, &pool, now).map_err(OpError::from)
+        })
+        .await?;
     Ok(Answer::created(location, now))
 }
 
@@ -51,11 +60,12 @@ impl NewPool {
         unoffered::check_pool(&document)?;
         let spec: PoolSpec = spec::read(&document, "pool specification")?;
         pool::admit(&spec)?;
+        scaling::admit(&spec::read(&document, "autoscale setting")?)?;
         Ok(Self { spec, document })
     }
 }
 
-/// Adds a pool: the one way in which a pool comes to be.
+/// Adds a pool: the one way in which a pool comes to be. If it sizes itself, that is done soon.
 ///
 /// # Errors
 /// When there is no room for it beside what is there.
@@ -64,11 +74,12 @@ pub(super) fn insert(
     account: &str,
     new: &NewPool,
     now: Timestamp,
-) -> Result<(), OpError> {
+) -> Result<Pool, OpError> {
     let NewPool { spec, document } = new;
     refuse_existing(tx, account, &spec.id)?;
     let life = PoolLife::new(spec, now);
-    let pool_key = tx.insert_pool(account, &spec.id, &document.to_string(), &life)?;
+    let document = document.to_string();
+    let pool_key = tx.insert_pool(account, &spec.id, &document, &life)?;
     tx.announce(Change::Pool {
         pool_key,
         account: account.to_owned(),
@@ -76,7 +87,9 @@ pub(super) fn insert(
         policy: spec.task_scheduling_policy,
     });
     tx.announce(Change::PoolSize { pool_key });
-    Ok(())
+    tx.announce(Change::PoolScaling { pool_key });
+    let (account, id) = (account.to_owned(), spec.id.clone());
+    Ok(Pool { key: pool_key, account, id, document, life })
 }
 
 /// Begins to remove a pool with its nodes.

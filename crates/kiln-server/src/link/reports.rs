@@ -36,9 +36,10 @@ pub(crate) fn take(
             Report::BootBegan { boot, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::BootBegan, now);
             }
-            Report::BootFailed { boot, message } if boot == life.boot => {
+            Report::BootFailed { boot, message, code, details } if boot == life.boot => {
                 warn!(node_id, message, "a node could not be made ready");
-                let error = NodeError::new("NodeBootFailed", message);
+                let code = code.unwrap_or_else(|| "NodeBootFailed".to_owned());
+                let error = NodeError { code, message, details };
                 life = node::step(&life, NodeFact::Failed(error), now);
             }
             Report::StartTask { boot, info } if boot == life.boot => {

@@ -181,6 +181,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
         user_accounts: kept::pool_spec(pool)?.user_accounts,
+        packages: Vec::new(),
     })))
 }
 

@@ -35,6 +35,11 @@ impl Deadlines {
         }
     }
 
+    /// Whether `key` is to be looked at again.
+    pub(super) fn has(&self, key: i64) -> bool {
+        self.by_key.contains_key(&key)
+    }
+
     /// Takes the keys whose time has come.
     pub(super) fn take_due(&mut self, now: Timestamp) -> BTreeSet<i64> {
         let later = self.by_time.split_off(&Timestamp::from_ticks(now.0.saturating_add(1)));
@@ -69,6 +74,7 @@ mod tests {
             deadlines.set(key, Some(Timestamp(at)));
         }
         deadlines.set(4, None);
+        assert!(deadlines.has(1) && !deadlines.has(4));
         let mut due = |now| deadlines.take_due(Timestamp(now));
         assert_eq!(due(9), BTreeSet::new());
         assert_eq!(due(20), BTreeSet::from([2, 3]));

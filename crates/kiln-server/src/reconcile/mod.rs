@@ -3,6 +3,7 @@
 //! None takes more than a key from what woke it: it reads the truth again, so that there is
 //! one path for "just happened", "after a restart" and "tried again".
 
+mod autoscale;
 mod deadlines;
 mod job_end;
 mod job_schedule;
@@ -10,6 +11,7 @@ mod nodes;
 mod pool_size;
 mod unheard;
 
+pub use autoscale::run as autoscale;
 pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
 pub use nodes::{recover, run as nodes};

@@ -19,7 +19,10 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
                 |spec| spec.task_scheduling_policy,
             );
             let (pool_key, account, pool_id) = (pool.key, pool.account, pool.id);
-            let mut changes = vec![Change::Pool { pool_key, account, pool_id, policy }];
+            let mut changes = vec![
+                Change::Pool { pool_key, account, pool_id, policy },
+                Change::PoolScaling { pool_key },
+            ];
             for node in view.nodes_of_pool(pool_key)? {
                 let (slots, is_dedicated) = (node.life.open_slots(), node.life.is_dedicated);
                 changes.push(Change::Node { pool_key, node_id: node.id, slots, is_dedicated });

@@ -27,9 +27,10 @@ use crate::http::{Handler, Listener, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::samples::Samples;
 use crate::server::Server;
 use crate::signals::Signals;
-use crate::{clock, dispatch, hidden, link, reconcile};
+use crate::{clock, dispatch, hidden, link, reconcile, samples};
 
 /// Ends of agents that wait to be dealt with at the most.
 const EXITS_MAX: usize = 1024;
@@ -87,6 +88,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         node_environment: node_environment(&config, &published),
         hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
+        samples: Samples::new(config.autoscale.sample_period),
         blobs: blob.clone(),
         blob_links: BlobLinks::new(blob_url.clone()),
         config,
@@ -109,6 +111,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(reconcile::unheard(Arc::clone(&server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
+    loops.spawn(reconcile::autoscale(Arc::clone(&server)));
+    loops.spawn(samples::run(Arc::clone(&server)));
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
     reconcile::recover(&server).await?;
@@ -128,7 +132,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
 }
 
 async fn open_state(config: &Config) -> Result<State, StartError> {
-    let signals = Arc::new(Signals::default());
+    let signals = Arc::new(Signals::new(config.autoscale.is_prompt));
     let observer = Arc::clone(&signals);
     let store =
         Arc::new(Store::open(&config.data, Box::new(move |changes| observer.observe(changes)))?);

@@ -190,7 +190,9 @@ async fn each_version_sees_the_auto_pool_its_way() {
     assert_eq!(auto["poolLifetimeOption"], "job");
     let expected = json!({
         "vmSize": "small",
-        "cloudServiceConfiguration": { "osFamily": "4" },
+        "cloudServiceConfiguration": {
+            "osFamily": "4", "targetOSVersion": "*", "currentOSVersion": "*",
+        },
         "targetDedicated": 0,
         "maxTasksPerNode": 2,
         "taskSchedulingPolicy": { "nodeFillType": "Spread" },

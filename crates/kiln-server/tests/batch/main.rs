@@ -6,6 +6,7 @@
 )]
 
 mod auto_pools;
+mod autoscale;
 mod counts;
 mod files;
 mod job_changes;

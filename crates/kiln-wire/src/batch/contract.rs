@@ -117,9 +117,14 @@ impl Contract {
         self.ids.get(model).copied()
     }
 
-    #[cfg(test)]
-    pub(crate) fn name_of(&self, id: usize) -> &'static str {
-        self.ids.keys().find(|name| self.id(name) == Some(id)).expect("ids of models have a name")
+    /// The name of a model.
+    pub(crate) fn model_name(&self, id: usize) -> &'static str {
+        nth_key(&FACTS.models, id)
+    }
+
+    /// The name of a closed list of words.
+    pub(crate) fn enum_name(&self, id: usize) -> &'static str {
+        nth_key(&FACTS.enums, id)
     }
 
     pub(crate) fn model(&self, id: usize) -> &Model {
@@ -144,7 +149,6 @@ impl Model {
     }
 
     /// All fields, in the order of their names.
-    #[cfg(test)]
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, &Field)> {
         self.fields.iter().map(|(name, field)| (*name, field))
     }
@@ -165,6 +169,11 @@ impl Enum {
     /// The word as this version writes it.
     pub(crate) fn outside(&self, word: &str) -> Option<&'static str> {
         self.words.iter().find(|w| w.inside.eq_ignore_ascii_case(word)).map(|w| w.outside)
+    }
+
+    /// All words as used inside.
+    pub(crate) fn inner(&self) -> impl Iterator<Item = &'static str> {
+        self.words.iter().map(|word| word.inside)
     }
 
     /// All words, for a message.
@@ -232,6 +241,11 @@ pub fn operation_of(method: &str, segments: &[&str]) -> Option<Operation> {
 pub fn members(version: ApiVersion, shape: Shape) -> impl Iterator<Item = &'static str> {
     let model = Contract::of(version).named(shape.model());
     model.into_iter().flat_map(|model| model.fields.iter().map(|(name, _)| *name))
+}
+
+/// Ids of models and enums count the names in their order.
+fn nth_key<T>(table: &'static BTreeMap<String, T>, id: usize) -> &'static str {
+    table.keys().nth(id).expect("ids come from this table")
 }
 
 fn holds((first, last): (usize, usize), version: ApiVersion) -> bool {

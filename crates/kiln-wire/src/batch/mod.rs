@@ -6,6 +6,7 @@
 //! know them and are hidden from the others.
 
 pub mod application;
+pub mod autoscale;
 mod casing;
 mod changes;
 mod contract;
@@ -27,6 +28,7 @@ mod resource;
 mod secrets;
 mod shape;
 pub mod statistics;
+pub mod survey;
 pub mod task;
 
 pub use contract::{Operation, members, operation_of, operations};

@@ -3,6 +3,7 @@
 use kiln_domain::batch::pool::Pool;
 use serde_json::Value;
 
+use super::autoscale;
 use super::resource::{Tree, json_of};
 
 /// How many nodes a pool has.
@@ -35,5 +36,6 @@ pub fn tree(pool: &Pool, nodes: NodeCounts, base_url: &str) -> Value {
     tree.set("currentLowPriorityNodes", nodes.low_priority);
     tree.set("targetDedicatedNodes", life.targets.dedicated);
     tree.set("targetLowPriorityNodes", life.targets.low_priority);
+    tree.set_some("autoScaleRun", life.scaling.run.as_ref().map(autoscale::tree));
     tree.into_value()
 }

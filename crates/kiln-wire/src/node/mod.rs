@@ -5,11 +5,12 @@
 //! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
+use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
-use kiln_domain::batch::task::{Task, TaskSpec};
+use kiln_domain::batch::task::{NameValue, Task, TaskSpec};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::batch::user::UserAccount;
 use kiln_domain::time::Timestamp;
@@ -153,6 +154,9 @@ pub struct Prepare {
     /// Users that the pool names, without their passwords.
     #[serde(default)]
     pub user_accounts: Vec<UserAccount>,
+    /// The pool's packages, which all commands find.
+    #[serde(default)]
+    pub packages: Vec<Package>,
 }
 
 /// One attempt of a task.
@@ -169,12 +173,34 @@ pub struct Run {
     /// The job's `commonEnvironmentSettings`.
     #[serde(default)]
     pub job_environment: Vec<EnvironmentSetting>,
+    /// The task's packages.
+    #[serde(default)]
+    pub packages: Vec<Package>,
     /// The directory of the job's preparation task, for those that run after it.
     #[serde(default)]
     pub preparation_directory: Option<String>,
     /// Whether a failed run is followed by another, to which output files are left.
     #[serde(default)]
     pub may_run_again: bool,
+}
+
+/// A package of an application that commands find on their node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Package {
+    /// How a pool or task asks for it.
+    pub reference: PackageReference,
+    /// Where it is; `None` when it is not there any more.
+    #[serde(default)]
+    pub source: Option<PackageSource>,
+}
+
+/// Where a package is; its URL opens it and is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackageSource {
+    /// The directory that it is unpacked to, below the node's `applications`.
+    pub directory: String,
+    /// Opens its zip file.
+    pub url: String,
 }
 
 /// A question about files below the node's root.
@@ -348,6 +374,12 @@ pub enum Report {
         boot: u32,
         /// What went wrong and what to do.
         message: String,
+        /// Azure's name for it, where it has one.
+        #[serde(default)]
+        code: Option<String>,
+        /// More about it.
+        #[serde(default)]
+        details: Vec<NameValue>,
     },
     /// A run of the start task began or ended.
     StartTask {
@@ -378,6 +410,12 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+}
+
+impl std::fmt::Debug for PackageSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PackageSource").field("directory", &self.directory).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for NodeConfig {

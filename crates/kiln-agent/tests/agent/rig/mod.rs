@@ -22,7 +22,7 @@ use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
-    Outcome, Prepare, Report, Run, StartTaskInfo, ToAgent,
+    Outcome, Package, Prepare, Report, Run, StartTaskInfo, ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -123,14 +123,9 @@ impl Rig {
         start_task: Option<StartTaskSpec>,
         environment: Vec<EnvironmentSetting>,
     ) {
-        let prepare = Prepare {
-            boot,
-            start_task,
-            environment,
-            is_dedicated: true,
-            task_slots: 4,
-            user_accounts: self.users.clone(),
-        };
+        let users = self.users.clone();
+        let prepare =
+            Prepare { start_task, environment, user_accounts: users, ..preparation(boot) };
         self.send(ToAgent::Prepare(Box::new(prepare))).await;
     }
 
@@ -260,6 +255,16 @@ impl Rig {
     }
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
+        self.run_with(task, attempt, Vec::new()).await
+    }
+
+    /// [`Rig::run_attempt`], with packages.
+    pub(crate) async fn run_with(
+        &mut self,
+        task: TaskSpec,
+        attempt: u32,
+        packages: Vec<Package>,
+    ) -> AttemptId {
         let kind = AttemptKind::Task;
         let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
         let run = Run {
@@ -268,6 +273,7 @@ impl Rig {
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
+            packages,
             preparation_directory: None,
             may_run_again: self.may_run_again,
         };
@@ -453,6 +459,19 @@ async fn accept(
 
 fn text(path: &Path) -> String {
     path.to_str().expect("text").to_owned()
+}
+
+/// How a node is made ready that nothing more is asked of.
+pub(crate) fn preparation(boot: u32) -> Prepare {
+    Prepare {
+        boot,
+        start_task: None,
+        environment: Vec::new(),
+        is_dedicated: true,
+        task_slots: 4,
+        packages: Vec::new(),
+        user_accounts: Vec::new(),
+    }
 }
 
 pub(crate) fn setting(name: &str, value: &str) -> EnvironmentSetting {

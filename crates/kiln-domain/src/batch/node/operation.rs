@@ -44,6 +44,20 @@ pub enum Treatment {
 }
 
 impl Treatment {
+    /// All there are.
+    pub const ALL: [Self; 4] =
+        [Self::Requeue, Self::Terminate, Self::TaskCompletion, Self::RetainedData];
+
+    /// Its name in bodies and autoscale formulas.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Requeue => "requeue",
+            Self::Terminate => "terminate",
+            Self::TaskCompletion => "taskcompletion",
+            Self::RetainedData => "retaineddata",
+        }
+    }
+
     /// What the operation then waits for.
     pub fn pending(self) -> Pending {
         match self {

@@ -337,6 +337,8 @@ fn treatments_of_tasks_say_what_is_waited_for() {
     assert_eq!(waits(Treatment::Terminate), Pending::Turn);
     assert_eq!(waits(Treatment::TaskCompletion), Pending::Tasks);
     assert_eq!(waits(Treatment::RetainedData), Pending::RetainedData);
-    let read = serde_json::from_str::<Treatment>("\"retaineddata\"").expect("a treatment");
-    assert_eq!(read, Treatment::RetainedData);
+    for treatment in Treatment::ALL {
+        let json = serde_json::to_string(&treatment).expect("a word");
+        assert_eq!(json, format!("\"{}\"", treatment.name()));
+    }
 }

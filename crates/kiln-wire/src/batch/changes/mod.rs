@@ -8,6 +8,7 @@
 mod v2017_01_01_user_identity_replaces_run_elevated;
 mod v2017_05_01_exit_conditions_name_pre_processing;
 mod v2017_05_01_failure_info_replaces_scheduling_error;
+mod v2017_05_01_formulas_count_nodes_by_kind;
 mod v2017_05_01_nodes_are_counted_by_kind;
 mod v2017_05_01_nodes_can_be_preempted;
 mod v2017_05_01_resize_errors_are_a_list;
@@ -57,10 +58,11 @@ pub(super) struct Edit {
 }
 
 /// All changes, oldest first.
-const CHANGES: [Change; 23] = [
+const CHANGES: [Change; 24] = [
     v2017_01_01_user_identity_replaces_run_elevated::CHANGE,
     v2017_05_01_exit_conditions_name_pre_processing::CHANGE,
     v2017_05_01_failure_info_replaces_scheduling_error::CHANGE,
+    v2017_05_01_formulas_count_nodes_by_kind::CHANGE,
     v2017_05_01_nodes_are_counted_by_kind::CHANGE,
     v2017_05_01_nodes_can_be_preempted::CHANGE,
     v2017_05_01_resize_errors_are_a_list::CHANGE,

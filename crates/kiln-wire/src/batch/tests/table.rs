@@ -39,7 +39,7 @@ fn every_body_of_every_version_is_understood() {
 
 /// Looks for members by names that only older versions use.
 fn no_old_names(id: usize, value: &Value, at: &str) {
-    let of = Contract::of(ApiVersion::NEWEST).name_of(id);
+    let of = Contract::of(ApiVersion::NEWEST).model_name(id);
     for (name, member) in value.as_object().into_iter().flatten() {
         assert!(!sample::is_renamed(of, name), "{at} has {of}.{name}");
         let known = ApiVersion::all().filter_map(|v| Contract::of(v).model(id).field(name)).last();
