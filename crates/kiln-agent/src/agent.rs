@@ -10,14 +10,15 @@ use std::time::Duration;
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
+    AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
+    ToAgent,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::boot::Boot;
-use crate::command::End;
+use crate::command::{End, Listener};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
@@ -61,7 +62,7 @@ pub(crate) struct Agent {
     /// The start of the node that is under way: one at the most.
     booting: JoinSet<Booting>,
     work: JoinSet<Option<(AttemptId, End)>>,
-    from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    from_work: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
 }
 
@@ -76,7 +77,10 @@ struct Booting {
 /// An attempt that runs.
 struct Attempt {
     stop: watch::Sender<bool>,
+    /// All that goes when its time is over.
     directory: String,
+    /// Its number on the node, by which its user is chosen.
+    count: u64,
     constraints: TaskConstraints,
 }
 
@@ -113,7 +117,7 @@ impl Agent {
             n_attempts: 0,
             booting: JoinSet::new(),
             work: JoinSet::new(),
-            from_start_task: mpsc::channel(WAITING_MAX),
+            from_work: mpsc::channel(WAITING_MAX),
             stop_start_task: watch::channel(false).0,
             config,
         }
@@ -159,7 +163,7 @@ impl Agent {
                     }
                     self.on_link(fact).await
                 }
-                Some(report) = self.from_start_task.1.recv() => {
+                Some(report) = self.from_work.1.recv() => {
                     self.report(report);
                     Next::Continue
                 }
@@ -358,7 +362,7 @@ impl Agent {
             self.on_run(run);
         }
         if let Some(spec) = start_task {
-            let reports = self.from_start_task.0.clone();
+            let reports = self.from_work.0.clone();
             let stop = self.stop_start_task.subscribe();
             self.work.spawn(async move {
                 start_task::run(&boot, &spec, &reports, stop).await;
@@ -417,16 +421,23 @@ impl Agent {
             return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
-        self.retention.cancel(&run.directory);
+        let directory = run.whole_directory().to_owned();
+        self.retention.cancel(&directory);
         self.n_attempts += 1;
-        let command = match boot.task_command(&run, self.n_attempts) {
+        // The two commands of a primary have one user.
+        let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
+        let count = self.attempts.get(&primary).map_or(self.n_attempts, |it| it.count);
+        let command = match boot.task_command(&run, count) {
             Ok(command) => command,
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
         };
         let (stop, stopped) = watch::channel(false);
-        let (directory, constraints) = (run.directory, run.task.constraints);
-        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
+        let constraints = run.task.constraints;
+        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints, count });
+        let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
+        self.work.spawn(async move {
+            Some((id, command::run(&boot, &command, stopped, Some(&listener)).await))
+        });
     }
 
     fn on_stop(&mut self, id: AttemptId) {

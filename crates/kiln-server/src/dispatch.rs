@@ -177,6 +177,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         job_environment: job_spec.common_environment_settings.clone(),
         packages,
         preparation_directory: preparation::directory_of(job, job_spec),
+        instance: None,
         may_run_again: task.life.allows_retry(),
     })))
 }

@@ -14,6 +14,7 @@ macro_rules! on_each_kind {
 }
 
 mod figures;
+mod job;
 mod node;
 mod output;
 mod packages;

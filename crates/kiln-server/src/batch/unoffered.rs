@@ -25,7 +25,6 @@ const OF_JOBS: &[&str] = &[
 
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
-    "/authenticationTokenSettings",
     "/containerSettings",
     "/dependsOn",
     "/exitConditions",

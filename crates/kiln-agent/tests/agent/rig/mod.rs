@@ -249,7 +249,8 @@ impl Rig {
     }
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
-        self.run_with(task, attempt, Vec::new()).await
+        let run = self.attempt(task, attempt);
+        self.order(run).await
     }
 
     /// [`Rig::run_attempt`], with packages.
@@ -259,20 +260,29 @@ impl Rig {
         attempt: u32,
         packages: Vec<Package>,
     ) -> AttemptId {
+        let run = Run { packages, ..self.attempt(task, attempt) };
+        self.order(run).await
+    }
+
+    pub(crate) async fn order(&mut self, run: Run) -> AttemptId {
+        let id = run.attempt.clone();
+        self.send(ToAgent::Run(Box::new(run))).await;
+        id
+    }
+
+    pub(crate) fn attempt(&self, task: TaskSpec, attempt: u32) -> Run {
         let kind = AttemptKind::Task;
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
-        let run = Run {
-            attempt: id.clone(),
+        Run {
+            attempt: AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 },
             job_id: "job".to_owned(),
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
-            packages,
+            packages: Vec::new(),
             preparation_directory: None,
+            instance: None,
             may_run_again: self.may_run_again,
-        };
-        self.send(ToAgent::Run(Box::new(run))).await;
-        id
+        }
     }
 
     pub(crate) async fn outcome(&mut self, id: &AttemptId) -> Outcome {
@@ -486,6 +496,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         environment_settings: vec![],
         user_identity: None,
         constraints: TaskConstraints::default(),
+        authentication_token_settings: None,
     }
 }
 
