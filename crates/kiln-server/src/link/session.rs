@@ -68,6 +68,7 @@ pub(super) async fn serve(
         ended = converse(server, &hello, &mut reader, rest, &session) => ended,
     };
     server.links.remove(&node_id, &session);
+    server.samples.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
     info!(node_id, "agent link down");
     let patience = match &ended {
@@ -100,9 +101,8 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     let mut messages = messages.into_iter();
     match messages.next() {
         Some(FromAgent::Hello(hello)) => Ok((hello, messages.collect())),
-        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat) | None => {
-            Err(LinkError::NotHello)
-        }
+        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat { .. })
+        | None => Err(LinkError::NotHello),
     }
 }
 
@@ -262,7 +262,11 @@ async fn take_messages(
                 last = number;
             }
             FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
-            FromAgent::Heartbeat => {}
+            FromAgent::Heartbeat { measured } => {
+                if let Some(measured) = measured {
+                    server.samples.measured(node_id, measured);
+                }
+            }
             FromAgent::Hello(_) => debug!(node_id, "a second hello was ignored"),
         }
     }
