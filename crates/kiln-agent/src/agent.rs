@@ -7,16 +7,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::batch::task::TaskConstraints;
+use kiln_domain::batch::command::StartTaskSpec;
+use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
+    AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
+    ToAgent,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::boot::Boot;
-use crate::command::End;
+use crate::command::{End, Listener};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
@@ -57,15 +59,28 @@ pub(crate) struct Agent {
     /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
     waiting: Vec<Run>,
     n_attempts: u64,
+    /// The start of the node that is under way: one at the most.
+    booting: JoinSet<Booting>,
     work: JoinSet<Option<(AttemptId, End)>>,
-    from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    from_work: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
+}
+
+/// A start of the node that came to its end.
+struct Booting {
+    boot: Arc<Boot>,
+    start_task: Option<StartTaskSpec>,
+    /// Whether all that the pool wants is there.
+    made: Result<(), FailureInfo>,
 }
 
 /// An attempt that runs.
 struct Attempt {
     stop: watch::Sender<bool>,
+    /// All that goes when its time is over.
     directory: String,
+    /// Its number on the node, by which its user is chosen.
+    count: u64,
     constraints: TaskConstraints,
 }
 
@@ -100,8 +115,9 @@ impl Agent {
             awaits_retention: false,
             waiting: Vec::new(),
             n_attempts: 0,
+            booting: JoinSet::new(),
             work: JoinSet::new(),
-            from_start_task: mpsc::channel(WAITING_MAX),
+            from_work: mpsc::channel(WAITING_MAX),
             stop_start_task: watch::channel(false).0,
             config,
         }
@@ -110,6 +126,7 @@ impl Agent {
     /// Serves until the server or the system wants no more, then leaves nothing behind.
     pub(crate) async fn run(mut self) -> Result<(), AgentError> {
         let served = self.serve().await;
+        self.booting.shutdown().await;
         self.work.shutdown().await;
         self.streams.end().await;
         drop(self.outbox.take());
@@ -146,8 +163,12 @@ impl Agent {
                     }
                     self.on_link(fact).await
                 }
-                Some(report) = self.from_start_task.1.recv() => {
+                Some(report) = self.from_work.1.recv() => {
                     self.report(report);
+                    Next::Continue
+                }
+                Some(booting) = self.booting.join_next() => {
+                    self.on_ready(booting);
                     Next::Continue
                 }
                 Some(done) = self.work.join_next() => {
@@ -302,24 +323,47 @@ impl Agent {
                 .map_err(|error| SetupError::new("prepare the node's directories", error)),
             Err(error) => {
                 let message = format!("{} (see `kiln doctor`)", crate::with_causes(error));
-                return self.report(Report::BootFailed { boot: prepare.boot, message });
+                return self.report_boot_failed(prepare.boot, message);
             }
         };
-        let boot = match made {
-            Ok(boot) => Arc::new(boot),
+        match made {
+            Ok(boot) => {
+                let (boot, start_task) = (Arc::new(boot), prepare.start_task.clone());
+                self.booting.spawn(async move {
+                    let made = boot.make_ready().await;
+                    Booting { boot, start_task, made }
+                });
+            }
+            Err(error) => self.report_boot_failed(prepare.boot, crate::with_causes(&error)),
+        }
+    }
+
+    fn report_boot_failed(&mut self, boot: u32, message: String) {
+        let (code, details) = (None, Vec::new());
+        self.report(Report::BootFailed { boot, message, code, details });
+    }
+
+    /// The node stands with all that its pool wants on it, or never will.
+    fn on_ready(&mut self, booting: Result<Booting, tokio::task::JoinError>) {
+        let Booting { boot, start_task, made } = match booting {
+            Ok(booting) => booting,
             Err(error) => {
-                let message = crate::with_causes(&error);
-                return self.report(Report::BootFailed { boot: prepare.boot, message });
+                tracing::error!(%error, "the start of the node broke");
+                return self.report_boot_failed(self.boot_number, error.to_string());
             }
         };
+        if let Err(FailureInfo { code, message, details, .. }) = made {
+            let (boot, code) = (boot.number, Some(code));
+            return self.report(Report::BootFailed { boot, message, code, details });
+        }
         self.boot = Some(Arc::clone(&boot));
         let is_fresh = std::mem::take(&mut self.is_fresh);
         self.report(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
         for run in std::mem::take(&mut self.waiting) {
             self.on_run(run);
         }
-        if let Some(spec) = prepare.start_task.clone() {
-            let reports = self.from_start_task.0.clone();
+        if let Some(spec) = start_task {
+            let reports = self.from_work.0.clone();
             let stop = self.stop_start_task.subscribe();
             self.work.spawn(async move {
                 start_task::run(&boot, &spec, &reports, stop).await;
@@ -330,6 +374,7 @@ impl Agent {
 
     /// Ends everything on the node and makes it anew; its files stay.
     async fn restart_node(&mut self) {
+        self.booting.shutdown().await;
         self.work.shutdown().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
         let mut stopped: Vec<AttemptId> =
@@ -377,16 +422,23 @@ impl Agent {
             return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
-        self.retention.cancel(&run.directory);
+        let directory = run.whole_directory().to_owned();
+        self.retention.cancel(&directory);
         self.n_attempts += 1;
-        let command = match boot.task_command(&run, self.n_attempts) {
+        // The two commands of a primary have one user.
+        let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
+        let count = self.attempts.get(&primary).map_or(self.n_attempts, |it| it.count);
+        let command = match boot.task_command(&run, count) {
             Ok(command) => command,
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
         };
         let (stop, stopped) = watch::channel(false);
-        let (directory, constraints) = (run.directory, run.task.constraints);
-        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
+        let constraints = run.task.constraints;
+        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints, count });
+        let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
+        self.work.spawn(async move {
+            Some((id, command::run(&boot, &command, stopped, Some(&listener)).await))
+        });
     }
 
     fn on_stop(&mut self, id: AttemptId) {

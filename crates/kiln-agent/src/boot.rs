@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
+use kiln_wire::auth::task_token::Issuer;
 use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
 use crate::command::Command;
@@ -15,6 +16,7 @@ use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
 use crate::node_init::message::SetupKind;
+use crate::packages::Packages;
 use crate::transfer::Transfer;
 use crate::upload::Uploader;
 
@@ -24,6 +26,10 @@ const START_TASK_DIRECTORY: &str = "startup";
 const READABLE_MODE: u32 = 0o755;
 /// Permission bits of the directory of a task.
 const TASK_MODE: u32 = 0o750;
+/// Names of the files that catch what a command prints.
+const STREAMS: [&str; 2] = ["stdout.txt", "stderr.txt"];
+/// Names of those that catch what the coordination command of a primary prints.
+const COORDINATION_STREAMS: [&str; 2] = ["coordination_stdout.txt", "coordination_stderr.txt"];
 /// Where certificates that commands trust are put, below the node's root.
 const TRUST_DIRECTORY: &str = "volatile/trust";
 /// Where the program that tasks may call is put, below the node's root.
@@ -41,6 +47,9 @@ const TRUST_VARIABLES: [&str; 7] = [
     "GIT_SSL_CAINFO",
 ];
 
+/// The variable with the token of a task that may use its job.
+const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
+
 /// One start of a node.
 #[derive(Debug)]
 pub(crate) struct Boot {
@@ -52,7 +61,10 @@ pub(crate) struct Boot {
     pub(crate) fetcher: Fetcher,
     /// Keeps files.
     pub(crate) uploader: Uploader,
+    /// Brings packages of applications.
+    pub(crate) packages: Packages,
     facts: NodeFacts,
+    tokens: Issuer,
 }
 
 impl Boot {
@@ -68,16 +80,25 @@ impl Boot {
             node_id: config.node_id.clone(),
             is_dedicated: prepare.is_dedicated,
             root: node.root_in_view.clone(),
+            packages: prepare.packages.clone(),
             given: adopt_program(adopt_certificates(&prepare.environment, &node)?, &node)?,
         };
         let transfer = Arc::new(Transfer::new(prepare.environment.clone()));
+        let directory = Path::new(&config.directory);
         Ok(Self {
             number: prepare.boot,
+            packages: Packages::new(Arc::clone(&transfer), Arc::clone(&node), directory)?,
             node,
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
             facts,
+            tokens: Issuer::of(config),
         })
+    }
+
+    /// Brings what the pool wants on its nodes before any command runs.
+    pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
+        self.packages.bring(&self.facts.packages).await
     }
 
     /// The start task as a command.
@@ -89,13 +110,19 @@ impl Boot {
             user: &account.name,
             identity: account.identity,
             preparation_directory: None,
+            instance: None,
+            packages: &[],
             given: [&[], &spec.environment_settings],
         };
         Ok(Command {
             directory: START_TASK_DIRECTORY.to_owned(),
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
+            packages: Vec::new(),
             resource_files: spec.resource_files.clone(),
+            shared: None,
+            streams: STREAMS,
+            coordinates: false,
             output_files: Vec::new(),
             may_run_again: false,
             variables: variables(&self.facts, &facts),
@@ -114,8 +141,14 @@ impl Boot {
             user: &account.name,
             identity: account.identity,
             preparation_directory: run.preparation_directory.as_deref(),
+            instance: run.instance.as_ref(),
+            packages: &run.packages,
             given: [&run.job_environment, &spec.environment_settings],
         };
+        let mut variables = variables(&self.facts, &facts);
+        if spec.may_use_job() {
+            variables.insert(TOKEN.to_owned(), self.tokens.make(&run.attempt));
+        }
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
             directory: run.directory.clone(),
@@ -125,10 +158,23 @@ impl Boot {
                 AttemptKind::Task | AttemptKind::Release | AttemptKind::Subtask { .. } => TASK_MODE,
             },
             command_line: spec.command_line.clone(),
+            packages: run.packages.clone(),
             resource_files: spec.resource_files.clone(),
+            shared: run.instance.as_ref().map(|instance| {
+                (instance.shared_directory.clone(), instance.common_resource_files.clone())
+            }),
+            streams: match run.attempt.kind {
+                // The main command of the primary prints into the same directory.
+                AttemptKind::Subtask { number: 0 } => COORDINATION_STREAMS,
+                AttemptKind::Task
+                | AttemptKind::Preparation
+                | AttemptKind::Release
+                | AttemptKind::Subtask { .. } => STREAMS,
+            },
+            coordinates: matches!(run.attempt.kind, AttemptKind::Subtask { .. }),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,
-            variables: variables(&self.facts, &facts),
+            variables,
             account,
             time_limit: limit.map(Span::to_std),
         })

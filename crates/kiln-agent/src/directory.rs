@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, linkat, mkdirat, openat2,
-    unlinkat,
+    renameat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -151,6 +151,22 @@ impl Directory {
         }
         io::copy(&mut File::open(source)?, &mut file)?;
         Ok(())
+    }
+
+    /// Makes a link at `path`, whose directory exists, in place of what file or link lies there.
+    pub(crate) fn link(&self, aim: &str, path: &str) -> io::Result<()> {
+        let (directory, name) = self.parent(path)?;
+        match unlinkat(&directory.0, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(symlinkat(aim, &directory.0, name)?)
+    }
+
+    /// Moves what lies at `from` to `to`, where nothing lies but perhaps an empty directory.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let ((from, old), (to, new)) = (self.parent(from)?, self.parent(to)?);
+        Ok(renameat(&from.0, old, &to.0, new)?)
     }
 
     /// The directory that holds `path`, and its name therein.

@@ -23,6 +23,7 @@ mod link;
 mod measure;
 mod node;
 pub mod node_init;
+mod packages;
 mod readiness;
 mod retention;
 mod start_task;

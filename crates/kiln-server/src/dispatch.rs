@@ -173,7 +173,9 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
+        packages: Vec::new(),
         preparation_directory: preparation::directory_of(job, job_spec),
+        instance: None,
         may_run_again: task.life.allows_retry(),
     })))
 }

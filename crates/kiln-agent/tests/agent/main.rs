@@ -14,7 +14,9 @@ macro_rules! on_each_kind {
 }
 
 mod figures;
+mod job;
 mod node;
 mod output;
+mod packages;
 mod resource;
 mod rig;

@@ -6,9 +6,12 @@
 use std::fs;
 use std::path::Path;
 
-use kiln_domain::batch::command::{ElevationLevel, EnvironmentSetting, ResourceFile};
+use kiln_domain::batch::command::{
+    AccessScope, AuthenticationTokenSettings, ElevationLevel, EnvironmentSetting, ResourceFile,
+};
 use kiln_domain::batch::task::{TaskConstraints, TaskSpec};
 use kiln_domain::span::Span;
+use kiln_wire::auth::task_token::TaskToken;
 use kiln_wire::node::{FileAnswer, FileRefusal, FileRequest, Outcome, Report, ToAgent};
 
 use crate::rig::web::Web;
@@ -29,6 +32,7 @@ on_each_kind!(
     kills_what_a_task_leaves,
     stops_a_task_with_all_it_started,
     gives_tasks_their_variables,
+    gives_a_token_to_a_task_that_asks_for_one,
     runs_a_task_again_in_its_directory,
     keeps_a_directory_for_its_time,
     refuses_to_follow_links_out,
@@ -295,6 +299,26 @@ async fn gives_tasks_their_variables(kind: &str) {
         assert!(printed.lines().any(|printed| printed == line), "no {line} in {printed}");
     }
     assert!(!printed.contains("CARGO"), "the agent's own variables: {printed}");
+    rig.leave().await;
+}
+
+async fn gives_a_token_to_a_task_that_asks_for_one(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    rig.prepare(1, None, vec![]).await;
+    let print = "echo token=$AZ_BATCH_AUTHENTICATION_TOKEN";
+    let plain = rig.run(task("plain", print, NonAdmin)).await;
+    assert_eq!(rig.outcome(&plain).await, Outcome::Exited { exit_code: 0 });
+    assert_eq!(rig.file("workitems/job/job-1/plain/stdout.txt").await, "token=\n");
+    let mut task = task("t", print, NonAdmin);
+    let access = vec![AccessScope::Job];
+    task.authentication_token_settings = Some(AuthenticationTokenSettings { access });
+    let id = rig.run(task).await;
+    assert_eq!(rig.outcome(&id).await, Outcome::Exited { exit_code: 0 });
+    let printed = rig.file("workitems/job/job-1/t/stdout.txt").await;
+    let token = printed.trim_end().strip_prefix("token=").expect("a line");
+    let token = TaskToken::parse(&format!("Bearer {token}")).expect("a token");
+    assert_eq!((token.node_id(), token.attempt()), (rig.config.node_id.as_str(), &id));
+    assert!(token.is_made_with(&rig.config.link_secret));
     rig.leave().await;
 }
 

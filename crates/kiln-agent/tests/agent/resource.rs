@@ -79,7 +79,7 @@ async fn fetches_a_common_file_once(kind: &str) {
     let web = Web::start().await;
     let version = |etag: &str, body: &str| Answer {
         status: 200,
-        body: body.to_owned(),
+        body: body.into(),
         headers: vec![("ETag", etag.to_owned())],
     };
     web.give("/common?sig=1", version("\"one\"", "common"));
@@ -118,7 +118,7 @@ async fn compares_what_it_fetches_with_its_checksum(kind: &str) {
     for (path, etag) in [("/kept", "\"1\""), ("/passing", "W/\"1\"")] {
         for body in ["wrong", "right"] {
             let headers = vec![("Content-MD5", md5_of_right.to_owned()), ("ETag", etag.to_owned())];
-            web.give(path, Answer { status: 200, body: body.to_owned(), headers });
+            web.give(path, Answer { status: 200, body: body.into(), headers });
         }
     }
     let files = vec![file_at(web.url("/kept"), "a"), file_at(web.url("/passing"), "b")];

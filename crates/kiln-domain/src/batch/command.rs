@@ -225,6 +225,22 @@ pub struct StartTaskSpec {
     pub wait_for_success: bool,
 }
 
+/// What of the Batch service a command may use, with a token that it finds in its environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AuthenticationTokenSettings {
+    /// All that it may use.
+    pub access: Vec<AccessScope>,
+}
+
+/// A part of the Batch service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessScope {
+    /// The job of the task, with all it has.
+    Job,
+}
+
 #[cfg(test)]
 mod tests {
     use super::{ResourceFile, check_resource_files};

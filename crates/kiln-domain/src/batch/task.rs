@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{
-    EnvironmentSetting, OutputFile, ResourceFile, UserIdentity, check_resource_files,
+    AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
+    UserIdentity, check_resource_files,
 };
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
@@ -34,6 +35,16 @@ pub struct TaskSpec {
     /// Limits on its runs.
     #[serde(default)]
     pub constraints: TaskConstraints,
+    /// What of the Batch service its command may use; nothing when absent.
+    pub authentication_token_settings: Option<AuthenticationTokenSettings>,
+}
+
+impl TaskSpec {
+    /// Whether its command gets a token with which it may use its own job.
+    pub fn may_use_job(&self) -> bool {
+        let settings = self.authentication_token_settings.as_ref();
+        settings.is_some_and(|it| it.access.contains(&AccessScope::Job))
+    }
 }
 
 /// Limits on the runs of a task.

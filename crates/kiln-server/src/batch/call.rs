@@ -45,7 +45,7 @@ impl Call {
     /// Checks version, signature and size of a request, and reads its body.
     pub(super) async fn accept(server: Arc<Server>, request: Request) -> Result<Self, Refusal> {
         let version = resolve_version(&request)?;
-        let account = authenticate::account(&server, &request)?;
+        let caller = authenticate::caller(&server, &request)?;
         let limit = if request.raw_path.ends_with("/addtaskcollection") {
             Gates::of(version).task_collection_bytes_max
         } else {
@@ -53,6 +53,7 @@ impl Call {
         };
         let segments = split_path(&request.raw_path)?;
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        caller.may_use(&names)?;
         let operation = operation_of(request.method.as_str(), &names);
         if operation.is_some_and(|it| !it.is_in(version)) {
             return Err(Refusal::invalid_uri());
@@ -64,7 +65,7 @@ impl Call {
         })?;
         Ok(Self {
             server,
-            account,
+            account: caller.account,
             version,
             method: request.method,
             operation,

@@ -14,6 +14,10 @@ mod job;
 mod job_life;
 mod job_schedule;
 mod node;
+mod node_action;
+mod node_count;
+mod node_extension;
+mod node_login;
 mod outbox;
 mod package;
 mod page;
@@ -86,6 +90,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["supportedimages"]) => image::list(call),
         ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
 
+        ("GET", ["nodecounts"]) => node_count::list(call),
         (verb, ["pools", path @ ..]) => pools(call, verb, path).await,
 
         ("POST", ["jobs"]) => job::add(call).await,
@@ -165,6 +170,15 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
 
         ("GET", [pool, "nodes"]) => node::list(call, pool),
         ("GET", [pool, "nodes", node]) => node::get(call, pool, node),
+        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
+        ("GET", [pool, "nodes", node, "remoteloginsettings"]) => {
+            node_login::remote_login_settings(call, pool, node)
+        }
+        ("GET", [pool, "nodes", node, "rdp"]) => node_login::remote_desktop(call, pool, node),
+        ("GET", [pool, "nodes", node, "extensions"]) => node_extension::list(call, pool, node),
+        ("GET", [pool, "nodes", node, "extensions", extension]) => {
+            node_extension::get(call, pool, node, extension)
+        }
         ("GET", [pool, "nodes", node, "files"]) => file::list_of_node(call, pool, node).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), [pool, "nodes", node, "files", path @ ..]) => {
             file::of_node(call, verb, pool, node, path).await
@@ -174,9 +188,25 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
     }
 }
 
+/// What is done with a node.
+async fn act(call: &Call, pool: &str, node: &str, action: &str) -> Result<Answer, Refusal> {
+    match action {
+        "reboot" => node_action::reboot(call, pool, node).await,
+        "reimage" => node_action::reimage(call, pool, node).await,
+        "deallocate" => node_action::deallocate(call, pool, node).await,
+        "start" => node_action::start(call, pool, node).await,
+        "disablescheduling" => node_action::disable_scheduling(call, pool, node).await,
+        "enablescheduling" => node_action::enable_scheduling(call, pool, node).await,
+        _ => Err(call.not_offered()),
+    }
+}
+
 /// Kiln's own operations: what Azure does in its management plane.
 async fn own(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
     match (verb, path) {
+        ("POST", ["pools", pool, "nodes", node, "preempt"]) => {
+            node_action::preempt(call, pool, node).await
+        }
         ("GET", ["applications"]) => package::applications(call),
         ("PUT", ["applications", id]) => package::put_application(call, id).await,
         ("PATCH", ["applications", id]) => package::update_application(call, id).await,

@@ -27,7 +27,6 @@ const OF_JOBS: &[&str] = &[
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
     "/applicationPackageReferences",
-    "/authenticationTokenSettings",
     "/containerSettings",
     "/dependsOn",
     "/exitConditions",

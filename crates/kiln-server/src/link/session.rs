@@ -180,6 +180,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
+        packages: Vec::new(),
     })))
 }
 

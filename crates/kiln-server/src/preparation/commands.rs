@@ -69,9 +69,11 @@ pub(super) fn message(job: &Job, spec: &JobSpec, attempt: AttemptId) -> Option<T
         directory: directory(&job.id, &attempt.task_id),
         task,
         job_environment: spec.common_environment_settings.clone(),
+        packages: Vec::new(),
         // Neither has output files.
         may_run_again: false,
         preparation_directory,
+        instance: None,
         attempt,
     })))
 }

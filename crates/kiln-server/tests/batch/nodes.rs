@@ -143,7 +143,8 @@ async fn a_node_that_can_not_boot_is_unusable() {
     rig.post("/pools", &crate::rig::pool_body("p", 1)).send().await.expect(201);
     let mut agent = rig.agent().await;
     let boot = agent.prepare().await.boot;
-    agent.report(Report::BootFailed { boot, message: "no room".to_owned() }).await;
+    let (message, code, details) = ("no room".to_owned(), None, Vec::new());
+    agent.report(Report::BootFailed { boot, message, code, details }).await;
     let node = rig.get(&format!("/pools/p/nodes/{}", agent.node_id())).send().await.expect(200);
     assert_eq!(node.body["state"], "unusable");
     assert_eq!(node.body["errors"][0]["message"], "no room");

@@ -15,6 +15,11 @@ impl Key {
         STANDARD.decode(text).map(Self).map_err(SignError::KeyNotBase64)
     }
 
+    /// A secret that is any text.
+    pub(crate) fn from_text(text: &str) -> Self {
+        Self(text.as_bytes().to_vec())
+    }
+
     /// The base64 signature of `text`.
     pub(crate) fn sign(&self, text: &str) -> String {
         STANDARD.encode(self.mac(text).finalize().into_bytes())

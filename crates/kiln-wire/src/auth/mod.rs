@@ -4,6 +4,7 @@ mod hmac;
 pub mod sas;
 pub mod shared_key_batch;
 pub mod shared_key_blob;
+pub mod task_token;
 
 /// The standard headers of the signed text, in its order; both services sign the same ones
 /// and differ in how they read some of them.

@@ -34,6 +34,19 @@ impl Survey {
         survey
     }
 
+    /// The members in it, without the words.
+    pub fn members(self) -> BTreeSet<String> {
+        self.0.into_iter().filter(|it| !it.contains('=')).collect()
+    }
+
+    /// The members of the document itself: their names, and as in a survey.
+    pub fn top(version: ApiVersion, shape: Shape) -> Vec<(&'static str, String)> {
+        let contract = Contract::of(version);
+        let Some(id) = contract.id(shape.model_in(version)) else { return Vec::new() };
+        let named = |name| (name, format!("{}.{name}", contract.model_name(id)));
+        contract.model(id).fields().map(|(name, _)| named(name)).collect()
+    }
+
     /// Takes in what another one has.
     pub fn add(&mut self, other: Self) {
         self.0.extend(other.0);

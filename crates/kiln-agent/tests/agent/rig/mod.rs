@@ -21,7 +21,7 @@ use kiln_domain::batch::usage::Usage;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
-    Outcome, Prepare, Report, Run, StartTaskInfo, ToAgent,
+    Outcome, Package, Prepare, Report, Run, StartTaskInfo, ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -119,7 +119,7 @@ impl Rig {
         start_task: Option<StartTaskSpec>,
         environment: Vec<EnvironmentSetting>,
     ) {
-        let prepare = Prepare { boot, start_task, environment, is_dedicated: true, task_slots: 4 };
+        let prepare = Prepare { start_task, environment, ..preparation(boot) };
         self.send(ToAgent::Prepare(Box::new(prepare))).await;
     }
 
@@ -249,19 +249,40 @@ impl Rig {
     }
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
+        let run = self.attempt(task, attempt);
+        self.order(run).await
+    }
+
+    /// [`Rig::run_attempt`], with packages.
+    pub(crate) async fn run_with(
+        &mut self,
+        task: TaskSpec,
+        attempt: u32,
+        packages: Vec<Package>,
+    ) -> AttemptId {
+        let run = Run { packages, ..self.attempt(task, attempt) };
+        self.order(run).await
+    }
+
+    pub(crate) async fn order(&mut self, run: Run) -> AttemptId {
+        let id = run.attempt.clone();
+        self.send(ToAgent::Run(Box::new(run))).await;
+        id
+    }
+
+    pub(crate) fn attempt(&self, task: TaskSpec, attempt: u32) -> Run {
         let kind = AttemptKind::Task;
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
-        let run = Run {
-            attempt: id.clone(),
+        Run {
+            attempt: AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 },
             job_id: "job".to_owned(),
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
+            packages: Vec::new(),
             preparation_directory: None,
+            instance: None,
             may_run_again: self.may_run_again,
-        };
-        self.send(ToAgent::Run(Box::new(run))).await;
-        id
+        }
     }
 
     pub(crate) async fn outcome(&mut self, id: &AttemptId) -> Outcome {
@@ -444,6 +465,18 @@ fn text(path: &Path) -> String {
     path.to_str().expect("text").to_owned()
 }
 
+/// How a node is made ready that nothing more is asked of.
+pub(crate) fn preparation(boot: u32) -> Prepare {
+    Prepare {
+        boot,
+        start_task: None,
+        environment: Vec::new(),
+        is_dedicated: true,
+        task_slots: 4,
+        packages: Vec::new(),
+    }
+}
+
 pub(crate) fn setting(name: &str, value: &str) -> EnvironmentSetting {
     EnvironmentSetting { name: name.to_owned(), value: value.to_owned() }
 }
@@ -462,6 +495,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         environment_settings: vec![],
         user_identity: None,
         constraints: TaskConstraints::default(),
+        authentication_token_settings: None,
     }
 }
 

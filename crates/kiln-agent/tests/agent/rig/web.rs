@@ -27,7 +27,7 @@ struct State {
 #[derive(Clone, Default)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) body: String,
+    pub(crate) body: Vec<u8>,
     pub(crate) headers: Vec<(&'static str, String)>,
 }
 
@@ -62,7 +62,7 @@ impl Web {
     }
 
     pub(crate) fn answer(&self, path: &str, status: u16, body: &str) {
-        self.give(path, Answer { status, body: body.to_owned(), ..Answer::default() });
+        self.give(path, Answer { status, body: body.into(), ..Answer::default() });
     }
 
     pub(crate) fn give(&self, path: &str, answer: Answer) {
@@ -111,12 +111,14 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let answer = if status == 302 {
-            format!("HTTP/1.1 302 Found\r\nLocation: {body}\r\nContent-Length: 0\r\n\r\n")
+            let place = String::from_utf8_lossy(&body);
+            format!("HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n").into()
         } else {
             let length = body.len();
-            format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n{body}")
+            let head = format!("HTTP/1.1 {status} X\r\n{headers}Content-Length: {length}\r\n\r\n");
+            [head.into_bytes(), body].concat()
         };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
+        if stream.write_all(&answer).await.is_err() {
             return;
         }
     }
