@@ -9,7 +9,7 @@ use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
-use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Prepare, Report, ToAgent};
+use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Package, Prepare, Report, ToAgent};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -174,13 +174,14 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
 
 /// The order to make a node ready for its latest boot.
 pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, StoreError> {
+    let references = kept::pool_spec(pool)?.application_package_references;
     Ok(ToAgent::Prepare(Box::new(Prepare {
         boot: node.life.boot,
         start_task: kept::start_task_spec(node)?,
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
-        packages: Vec::new(),
+        packages: references.into_iter().map(Package::wanted).collect(),
     })))
 }
 

@@ -453,6 +453,13 @@ pub enum Report {
     },
 }
 
+impl Package {
+    /// A package of which it is not known yet where it is.
+    pub fn wanted(reference: PackageReference) -> Self {
+        Self { reference, source: None }
+    }
+}
+
 impl std::fmt::Debug for PackageSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PackageSource").field("directory", &self.directory).finish_non_exhaustive()
