@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::application::PackageReference;
 use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::scaling::Scaling;
@@ -44,6 +45,9 @@ pub struct PoolSpec {
     /// Whether its nodes communicate with each other.
     #[serde(default)]
     pub enable_inter_node_communication: bool,
+    /// Packages that all commands find on its nodes.
+    #[serde(default)]
+    pub application_package_references: Vec<PackageReference>,
     /// Runs on each node before its tasks.
     pub start_task: Option<StartTaskSpec>,
 }
@@ -413,6 +417,7 @@ mod tests {
             enable_auto_scale: false,
             vm_size: "standard_d64s_v3".to_owned(),
             enable_inter_node_communication: false,
+            application_package_references: Vec::new(),
             start_task: None,
         }
     }

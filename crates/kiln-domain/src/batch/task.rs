@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::application::PackageReference;
 use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
     UserIdentity, check_resource_files,
@@ -21,6 +22,9 @@ pub struct TaskSpec {
     pub id: String,
     /// The program and its arguments; no shell reads it.
     pub command_line: String,
+    /// Packages that the command finds on its node.
+    #[serde(default)]
+    pub application_package_references: Vec<PackageReference>,
     /// Files fetched before the command.
     #[serde(default)]
     pub resource_files: Vec<ResourceFile>,

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/applicationPackageReferences",
     "/certificateReferences",
     "/mountConfiguration",
     "/userAccounts",
@@ -26,7 +25,6 @@ const OF_JOBS: &[&str] = &[
 
 /// Members of a task.
 const OF_TASKS: &[&str] = &[
-    "/applicationPackageReferences",
     "/containerSettings",
     "/dependsOn",
     "/exitConditions",

@@ -490,6 +490,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
     TaskSpec {
         id: id.to_owned(),
         command_line: command_line.to_owned(),
+        application_package_references: vec![],
         resource_files: vec![],
         output_files: vec![],
         environment_settings: vec![],
