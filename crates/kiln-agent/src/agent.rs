@@ -186,7 +186,8 @@ impl Agent {
                 _ = heartbeat.tick(), if is_linked => {
                     if let Some(messages) = &messages {
                         // A link that can not keep up shows life by itself.
-                        let _full = messages.try_send(FromAgent::Heartbeat);
+                        let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
+                        let _full = messages.try_send(FromAgent::Heartbeat { measured });
                     }
                     Next::Continue
                 }

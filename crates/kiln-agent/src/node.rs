@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::NodeConfig;
 use rustix::process::{
@@ -27,6 +28,7 @@ use crate::isolate::SetupError;
 use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
 use crate::isolate::view::TASKS_DIRECTORY;
+use crate::measure::measure;
 use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
@@ -182,6 +184,11 @@ impl Node {
         let listening = Arc::clone(&node);
         listener.spawn(async move { listening.init.listen(incoming).await });
         Ok((node, Running { init: process, listener }))
+    }
+
+    /// What it takes of the machine.
+    pub(crate) fn measure(&self) -> Measurement {
+        measure(self.group.as_ref().map(NodeGroup::path), &self.root)
     }
 
     /// The root of what the node's processes see.

@@ -20,12 +20,8 @@ const OF_JOBS: &[&str] = &[
 ];
 
 /// Members of a task.
-const OF_TASKS: &[&str] = &[
-    "/containerSettings",
-    "/dependsOn",
-    "/exitConditions",
-    "/multiInstanceSettings",
-];
+const OF_TASKS: &[&str] =
+    &["/containerSettings", "/dependsOn", "/exitConditions", "/multiInstanceSettings"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
