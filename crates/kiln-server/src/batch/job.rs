@@ -123,6 +123,10 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
+            if let Some(manager) = &new.manager {
+                let within = |failed: OpError| failed.within("jobManagerTask");
+                manager.check_packages(tx, &account).map_err(within)?;
+            }
             Ok::<_, OpError>(insert(tx, &account, new, now)?)
         })
         .await?;

@@ -22,6 +22,7 @@ use kiln_wire::node::ToAgent;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
@@ -40,6 +41,14 @@ pub(super) struct NewTask {
     dependencies: Dependencies,
     exit: ExitSpec,
     document: Value,
+}
+
+impl NewTask {
+    /// Refuses references to packages that are not there.
+    pub(super) fn check_packages(&self, view: &View<'_>, account: &str) -> Result<(), OpError> {
+        let references = &self.spec.application_package_references;
+        application::check_references(view, account, references, ReferredBy::Task)
+    }
 }
 
 /// `POST /jobs/J/tasks`.
@@ -284,6 +293,7 @@ fn insert(
     preparation::admit_task_id(job_spec, &new.spec.id)?;
     new.dependencies.admit_to(&job.id, job_spec.uses_task_dependencies)?;
     new.exit.admit_to(job_spec.on_task_failure)?;
+    new.check_packages(tx, &job.account)?;
     let task_id = new.spec.id.clone();
     match keep_new(tx, job, job_spec, new, now) {
         Ok(()) => Ok(()),
