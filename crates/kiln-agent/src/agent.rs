@@ -9,15 +9,17 @@ use std::time::Duration;
 
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
+    AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
+    ToAgent,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::boot::Boot;
-use crate::command::End;
+use crate::command::{End, Listener};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
@@ -61,7 +63,7 @@ pub(crate) struct Agent {
     /// The start of the node that is under way: one at the most.
     booting: JoinSet<Booting>,
     work: JoinSet<Option<(AttemptId, End)>>,
-    from_start_task: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    from_work: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     stop_start_task: watch::Sender<bool>,
 }
 
@@ -76,7 +78,10 @@ struct Booting {
 /// An attempt that runs.
 struct Attempt {
     stop: watch::Sender<bool>,
+    /// All that goes when its time is over.
     directory: String,
+    /// Its number on the node, by which its user is chosen.
+    count: u64,
     constraints: TaskConstraints,
 }
 
@@ -92,7 +97,7 @@ impl Agent {
     pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
         let kinds = node::kinds(&config.isolation);
         let is_fresh = !node::has_files(&config);
-        let node = Node::start(&config, &options.program, &kinds).await;
+        let node = Node::start(&config, &options.program, &kinds, &[]).await;
         Self {
             incarnation: options.incarnation,
             is_fresh,
@@ -113,7 +118,7 @@ impl Agent {
             n_attempts: 0,
             booting: JoinSet::new(),
             work: JoinSet::new(),
-            from_start_task: mpsc::channel(WAITING_MAX),
+            from_work: mpsc::channel(WAITING_MAX),
             stop_start_task: watch::channel(false).0,
             config,
         }
@@ -159,7 +164,7 @@ impl Agent {
                     }
                     self.on_link(fact).await
                 }
-                Some(report) = self.from_start_task.1.recv() => {
+                Some(report) = self.from_work.1.recv() => {
                     self.report(report);
                     Next::Continue
                 }
@@ -181,7 +186,8 @@ impl Agent {
                 _ = heartbeat.tick(), if is_linked => {
                     if let Some(messages) = &messages {
                         // A link that can not keep up shows life by itself.
-                        let _full = messages.try_send(FromAgent::Heartbeat);
+                        let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
+                        let _full = messages.try_send(FromAgent::Heartbeat { measured });
                     }
                     Next::Continue
                 }
@@ -309,8 +315,11 @@ impl Agent {
             return;
         }
         if self.boot_number > 0 {
-            self.restart_node().await;
+            self.restart_node(&prepare.user_accounts).await;
             self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
+        } else if !prepare.user_accounts.is_empty() {
+            // The node was made before its users were known.
+            self.restart_node(&prepare.user_accounts).await;
         }
         self.boot_number = prepare.boot;
         let made = match &self.node {
@@ -358,7 +367,7 @@ impl Agent {
             self.on_run(run);
         }
         if let Some(spec) = start_task {
-            let reports = self.from_start_task.0.clone();
+            let reports = self.from_work.0.clone();
             let stop = self.stop_start_task.subscribe();
             self.work.spawn(async move {
                 start_task::run(&boot, &spec, &reports, stop).await;
@@ -367,8 +376,8 @@ impl Agent {
         }
     }
 
-    /// Ends everything on the node and makes it anew; its files stay.
-    async fn restart_node(&mut self) {
+    /// Ends everything on the node and makes it anew, with these users; its files stay.
+    async fn restart_node(&mut self, users: &[UserAccount]) {
         self.booting.shutdown().await;
         self.work.shutdown().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
@@ -389,7 +398,7 @@ impl Agent {
         for attempt in stopped {
             self.on_ended(attempt, Outcome::Stopped.into());
         }
-        self.node = Node::start(&self.config, &self.program, &kinds).await;
+        self.node = Node::start(&self.config, &self.program, &kinds, users).await;
     }
 
     fn on_run(&mut self, run: Run) {
@@ -417,16 +426,23 @@ impl Agent {
             return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
-        self.retention.cancel(&run.directory);
+        let directory = run.whole_directory().to_owned();
+        self.retention.cancel(&directory);
         self.n_attempts += 1;
-        let command = match boot.task_command(&run, self.n_attempts) {
+        // The two commands of a primary have one user.
+        let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
+        let count = self.attempts.get(&primary).map_or(self.n_attempts, |it| it.count);
+        let command = match boot.task_command(&run, count) {
             Ok(command) => command,
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
         };
         let (stop, stopped) = watch::channel(false);
-        let (directory, constraints) = (run.directory, run.task.constraints);
-        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints });
-        self.work.spawn(async move { Some((id, command::run(&boot, &command, stopped).await)) });
+        let constraints = run.task.constraints;
+        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints, count });
+        let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
+        self.work.spawn(async move {
+            Some((id, command::run(&boot, &command, stopped, Some(&listener)).await))
+        });
     }
 
     fn on_stop(&mut self, id: AttemptId) {

@@ -26,6 +26,10 @@ const START_TASK_DIRECTORY: &str = "startup";
 const READABLE_MODE: u32 = 0o755;
 /// Permission bits of the directory of a task.
 const TASK_MODE: u32 = 0o750;
+/// Names of the files that catch what a command prints.
+const STREAMS: [&str; 2] = ["stdout.txt", "stderr.txt"];
+/// Names of those that catch what the coordination command of a primary prints.
+const COORDINATION_STREAMS: [&str; 2] = ["coordination_stdout.txt", "coordination_stderr.txt"];
 /// Where certificates that commands trust are put, below the node's root.
 const TRUST_DIRECTORY: &str = "volatile/trust";
 /// Where the program that tasks may call is put, below the node's root.
@@ -104,8 +108,9 @@ impl Boot {
             task: None,
             directory: START_TASK_DIRECTORY,
             user: &account.name,
-            identity: account.identity,
+            identity: &account.identity,
             preparation_directory: None,
+            instance: None,
             packages: &[],
             given: [&[], &spec.environment_settings],
         };
@@ -115,6 +120,9 @@ impl Boot {
             command_line: spec.command_line.clone(),
             packages: Vec::new(),
             resource_files: spec.resource_files.clone(),
+            shared: None,
+            streams: STREAMS,
+            coordinates: false,
             output_files: Vec::new(),
             may_run_again: false,
             variables: variables(&self.facts, &facts),
@@ -131,8 +139,9 @@ impl Boot {
             task: Some((&run.job_id, &spec.id)),
             directory: &run.directory,
             user: &account.name,
-            identity: account.identity,
+            identity: &account.identity,
             preparation_directory: run.preparation_directory.as_deref(),
+            instance: run.instance.as_ref(),
             packages: &run.packages,
             given: [&run.job_environment, &spec.environment_settings],
         };
@@ -151,6 +160,18 @@ impl Boot {
             command_line: spec.command_line.clone(),
             packages: run.packages.clone(),
             resource_files: spec.resource_files.clone(),
+            shared: run.instance.as_ref().map(|instance| {
+                (instance.shared_directory.clone(), instance.common_resource_files.clone())
+            }),
+            streams: match run.attempt.kind {
+                // The main command of the primary prints into the same directory.
+                AttemptKind::Subtask { number: 0 } => COORDINATION_STREAMS,
+                AttemptKind::Task
+                | AttemptKind::Preparation
+                | AttemptKind::Release
+                | AttemptKind::Subtask { .. } => STREAMS,
+            },
+            coordinates: matches!(run.attempt.kind, AttemptKind::Subtask { .. }),
             output_files: spec.output_files.clone(),
             may_run_again: run.may_run_again,
             variables,

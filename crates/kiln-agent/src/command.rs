@@ -14,8 +14,8 @@ use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
-use kiln_wire::node::Package;
-use tokio::sync::watch;
+use kiln_wire::node::{AttemptId, Package, Report};
+use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
 use crate::boot::Boot;
@@ -23,6 +23,7 @@ use crate::clock;
 use crate::directory::Directory;
 use crate::environment::MARK;
 use crate::init_client::{Process, ProcessFact};
+use crate::node::Node;
 use crate::node_init::message::{Spawn, SpawnStep, UserId};
 
 /// Permission bits of the directories above those of tasks.
@@ -43,6 +44,13 @@ pub(crate) struct Command {
     pub(crate) packages: Vec<Package>,
     /// Files fetched before.
     pub(crate) resource_files: Vec<ResourceFile>,
+    /// The directory below the node's root that it shares with other commands of its task, and
+    /// the files that are fetched there before.
+    pub(crate) shared: Option<(String, Vec<ResourceFile>)>,
+    /// Names of the files that catch what it prints.
+    pub(crate) streams: [&'static str; 2],
+    /// Whether what it leaves running stays when it ended well, until its end is asked for.
+    pub(crate) coordinates: bool,
     /// Files kept after.
     pub(crate) output_files: Vec<OutputFile>,
     /// Whether a failed run is followed by another, to which output files are left.
@@ -84,8 +92,30 @@ struct Hands<'a> {
     began_at: Timestamp,
 }
 
+/// Who hears that a coordination command ended well.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// The attempt.
+    pub(crate) attempt: AttemptId,
+    /// Where reports go.
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+impl Listener {
+    async fn hear(&self) {
+        let report = Report::Coordinated { attempt: self.attempt.clone(), at: clock::now() };
+        // Nobody listens to what runs on a node that ends.
+        let _ended = self.reports.send(report).await;
+    }
+}
+
 /// Runs `command` to its end; `stop` becomes true when its end is asked for.
-pub(crate) async fn run(boot: &Boot, command: &Command, mut stop: watch::Receiver<bool>) -> End {
+pub(crate) async fn run(
+    boot: &Boot,
+    command: &Command,
+    mut stop: watch::Receiver<bool>,
+    listener: Option<&Listener>,
+) -> End {
     let mut hands = Hands {
         boot,
         command,
@@ -135,6 +165,9 @@ pub(crate) async fn run(boot: &Boot, command: &Command, mut stop: watch::Receive
             if let Effect::Report(outcome) = effect {
                 return hands.end(outcome);
             }
+            if let (Effect::Announce, Some(listener)) = (&effect, listener) {
+                listener.hear().await;
+            }
             facts.extend(hands.apply(effect).await);
         }
     }
@@ -165,6 +198,7 @@ impl Hands<'_> {
         match process.next().await {
             ProcessFact::Spawned => Fact::Spawned,
             ProcessFact::SpawnFailed { step, errno } => Fact::SpawnFailed(not_started(step, errno)),
+            ProcessFact::Exited { exit_code: 0 } if self.command.coordinates => Fact::Coordinated,
             ProcessFact::Exited { exit_code } => Fact::Exited { exit_code },
             ProcessFact::Emptied => Fact::Emptied,
         }
@@ -197,7 +231,7 @@ impl Hands<'_> {
                 self.upload = None;
                 None
             }
-            Effect::Report(_) => None,
+            Effect::Report(_) | Effect::Announce => None,
         }
     }
 
@@ -232,8 +266,8 @@ impl Hands<'_> {
         let output = |name: &str| {
             directory.create_log(name, command.account.owner, OUTPUT_MODE).map(OwnedFd::from)
         };
-        let (stdout, stderr) =
-            (output("stdout.txt").map_err(failed)?, output("stderr.txt").map_err(failed)?);
+        let [stdout, stderr] = command.streams.map(output);
+        let (stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
         let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
         let place = format!("{}/{}", self.boot.node.root_in_view, command.directory);
         let request = Spawn {
@@ -259,25 +293,36 @@ impl Drop for Hands<'_> {
 }
 
 async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInfo> {
-    let node = &boot.node;
-    let make = || -> io::Result<(Directory, Directory)> {
-        let (above, name) = command.directory.rsplit_once('/').unwrap_or(("", &command.directory));
-        let above = node.root.make(above, node.accounts.root().owner, COMMON_MODE)?;
-        let (owner, mode) = (command.account.owner, command.directory_mode);
-        let directory = above.make(name, owner, mode)?;
-        directory.give(owner, mode)?;
-        let working_directory = directory.make("wd", owner, mode)?;
-        working_directory.give(owner, mode)?;
-        Ok((directory, working_directory))
-    };
-    let (directory, working_directory) = make().map_err(|error| {
+    let failed = |error: io::Error| {
         let message = "The directory of the task can not be made";
         failure("ResourceDirectoryCreateFailed", message, &error.to_string())
-    })?;
+    };
     boot.packages.bring(&command.packages).await?;
     // A start task copies what it fetched with `cp -p`, for tasks of other users to read.
     let owner = command.account.owner.map(UserId::sharing);
+    if let Some((path, files)) = &command.shared {
+        let shared = own_directory(&boot.node, command, path).map_err(failed)?;
+        boot.fetcher.fetch(files, &shared, owner).await?;
+    }
+    let directory = own_directory(&boot.node, command, &command.directory).map_err(failed)?;
+    let make = || {
+        let (owner, mode) = (command.account.owner, command.directory_mode);
+        let working_directory = directory.make("wd", owner, mode)?;
+        working_directory.give(owner, mode)?;
+        Ok(working_directory)
+    };
+    let working_directory = make().map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
+    Ok(directory)
+}
+
+/// The directory at `path` below the node's root, which belongs to the user of `command`.
+fn own_directory(node: &Node, command: &Command, path: &str) -> io::Result<Directory> {
+    let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let above = node.root.make(above, node.accounts.root().owner, COMMON_MODE)?;
+    let (owner, mode) = (command.account.owner, command.directory_mode);
+    let directory = above.make(name, owner, mode)?;
+    directory.give(owner, mode)?;
     Ok(directory)
 }
 

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use kiln_domain::batch::application::variable_names;
 use kiln_domain::batch::command::EnvironmentSetting;
-use kiln_wire::node::Package;
+use kiln_wire::node::{Instance, Package};
 
 /// Where programs lie on a machine.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Port that instances of a task are told to find the primary at; nothing listens there by itself.
+const PRIMARY_PORT: u16 = 6000;
 
 /// What the variables of every command on a node say.
 #[derive(Clone, Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct CommandFacts<'a> {
     pub(crate) identity: &'a str,
     /// Directory of the job's preparation task below the node's root.
     pub(crate) preparation_directory: Option<&'a str>,
+    /// Which instance it is of a task that has instances.
+    pub(crate) instance: Option<&'a Instance>,
     /// Packages of the task.
     pub(crate) packages: &'a [Package],
     /// Variables of the job, then of the task.
@@ -90,6 +95,9 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
         set("AZ_BATCH_JOB_PREP_DIR", &format!("{root}/{directory}"));
         set("AZ_BATCH_JOB_PREP_WORKING_DIR", &format!("{root}/{directory}/wd"));
     }
+    for (name, value) in command.instance.into_iter().flat_map(|it| of_instance(root, it)) {
+        set(name, &value);
+    }
     for Package { reference, source } in node.packages.iter().chain(command.packages) {
         if let Some(source) = source {
             let place = format!("{root}/applications/{}", source.directory);
@@ -109,11 +117,26 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
     all
 }
 
+/// What tells an instance of a task about the others.
+fn of_instance(root: &str, instance: &Instance) -> [(&'static str, String); 6] {
+    let addresses = &instance.addresses;
+    let processors: String = addresses.iter().map(|address| format!(" {address} 1")).collect();
+    let primary = addresses.first().map_or("", String::as_str);
+    [
+        ("AZ_BATCH_NODE_LIST", addresses.join(";")),
+        ("AZ_BATCH_HOST_LIST", addresses.join(",")),
+        ("CCP_NODES", format!("{}{processors}", addresses.len())),
+        ("AZ_BATCH_MASTER_NODE", format!("{primary}:{PRIMARY_PORT}")),
+        ("AZ_BATCH_IS_CURRENT_NODE_MASTER", (instance.number == 0).to_string()),
+        ("AZ_BATCH_TASK_SHARED_DIR", format!("{root}/{}", instance.shared_directory)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use kiln_domain::batch::application::PackageReference;
     use kiln_domain::batch::command::EnvironmentSetting;
-    use kiln_wire::node::{Package, PackageSource};
+    use kiln_wire::node::{Instance, Package, PackageSource};
 
     use super::{CommandFacts, NodeFacts, variables};
 
@@ -149,6 +172,7 @@ mod tests {
             user: "_azbatch",
             identity: "PoolNonAdmin",
             preparation_directory: Some("workitems/j/job-1/jobpreparation"),
+            instance: None,
             packages: &[package("app", None, "app2x")],
             given: [&job, &task],
         };
@@ -177,6 +201,38 @@ mod tests {
     }
 
     #[test]
+    fn instances_know_each_other() {
+        let instance = Instance {
+            number: 1,
+            addresses: vec!["10.0.0.4".to_owned(), "10.0.0.5".to_owned()],
+            shared_directory: "workitems/j/job-1/t".to_owned(),
+            common_resource_files: Vec::new(),
+        };
+        let command = CommandFacts {
+            task: Some(("j", "t")),
+            directory: "workitems/j/job-1/t/1",
+            user: "_azbatch",
+            identity: "PoolNonAdmin",
+            preparation_directory: None,
+            instance: Some(&instance),
+            packages: &[],
+            given: [&[], &[]],
+        };
+        let all = variables(&node(), &command);
+        for (name, value) in [
+            ("AZ_BATCH_NODE_LIST", "10.0.0.4;10.0.0.5"),
+            ("AZ_BATCH_HOST_LIST", "10.0.0.4,10.0.0.5"),
+            ("CCP_NODES", "2 10.0.0.4 1 10.0.0.5 1"),
+            ("AZ_BATCH_MASTER_NODE", "10.0.0.4:6000"),
+            ("AZ_BATCH_IS_CURRENT_NODE_MASTER", "false"),
+            ("AZ_BATCH_TASK_SHARED_DIR", "/mnt/batch/tasks/workitems/j/job-1/t"),
+            ("AZ_BATCH_TASK_DIR", "/mnt/batch/tasks/workitems/j/job-1/t/1"),
+        ] {
+            assert_eq!(all.get(name).map(String::as_str), Some(value), "{name}");
+        }
+    }
+
+    #[test]
     fn a_start_task_has_no_job() {
         let command = CommandFacts {
             task: None,
@@ -184,6 +240,7 @@ mod tests {
             user: "root",
             identity: "PoolAdmin",
             preparation_directory: None,
+            instance: None,
             packages: &[],
             given: [&[], &[]],
         };

@@ -31,7 +31,7 @@ pub(crate) async fn run(
                 let started = begun(retry_count, clock::now());
                 tell(boot, reports, started.clone()).await;
                 let outcome = match boot.start_task_command(spec) {
-                    Ok(command) => command::run(boot, &command, stop.clone()).await.outcome,
+                    Ok(command) => command::run(boot, &command, stop.clone(), None).await.outcome,
                     Err(failure) => Outcome::NotStarted { failure },
                 };
                 info = Some(StartTaskInfo {

@@ -263,6 +263,14 @@ pub enum Rejection {
         /// The state it is in.
         state: String,
     },
+    /// No extension of that name on the node.
+    #[error("node `{node}` has no extension `{extension}`")]
+    NodeExtensionNotFound {
+        /// The node.
+        node: String,
+        /// The extension.
+        extension: String,
+    },
     /// A user of that name is on the node.
     #[error("node `{node}` already has a user `{user}`")]
     NodeUserExists {

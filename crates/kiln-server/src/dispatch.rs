@@ -15,7 +15,7 @@ use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
 use kiln_store::{StoreError, Tx};
-use kiln_wire::node::{AttemptId, Run, ToAgent};
+use kiln_wire::node::{AttemptId, Package, Run, ToAgent};
 use tracing::{error, warn};
 
 use crate::batch::Outbox;
@@ -167,14 +167,17 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
             return None;
         }
     };
+    let packages =
+        spec.application_package_references.iter().cloned().map(Package::wanted).collect();
     Some(ToAgent::Run(Box::new(Run {
         attempt: AttemptId::of(task),
         job_id: job.id.clone(),
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         task: spec,
         job_environment: job_spec.common_environment_settings.clone(),
-        packages: Vec::new(),
+        packages,
         preparation_directory: preparation::directory_of(job, job_spec),
+        instance: None,
         may_run_again: task.life.allows_retry(),
     })))
 }

@@ -4,12 +4,13 @@
 //! Signatures are made when a command leaves, so that none is kept and none grows old while a
 //! task waits.
 
+use kiln_domain::batch::application::{PackageLife, PackageReference, PackageState};
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Account, StoreError};
+use kiln_store::{Account, AccountKind, StoreError, View};
 use kiln_wire::blob::target::{Address, Target};
-use kiln_wire::node::ToAgent;
+use kiln_wire::node::{Package, PackageSource, ToAgent};
 use tracing::warn;
 
 use crate::intercept::AzureHost;
@@ -33,10 +34,12 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
     let now = clock::now();
     match message {
         ToAgent::Run(run) => {
+            open_packages(server, batch, &mut run.packages, now)?;
             open_resources(server, batch, &mut run.task.resource_files, now)?;
             open_outputs(server, &mut run.task.output_files, now)
         }
         ToAgent::Prepare(prepare) => {
+            open_packages(server, batch, &mut prepare.packages, now)?;
             let start_task = prepare.start_task.as_mut();
             let files = start_task.map(|it| it.resource_files.as_mut_slice()).unwrap_or_default();
             open_resources(server, batch, files, now)
@@ -50,6 +53,43 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         | ToAgent::Acknowledge { .. }
         | ToAgent::Leave => Ok(()),
     }
+}
+
+/// Says where packages are now; those that nodes may not get have no place.
+fn open_packages(
+    server: &Server,
+    batch: &str,
+    packages: &mut [Package],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for package in packages {
+        let found = server.store.read(|view| find_package(view, batch, &package.reference))?;
+        package.source = found.and_then(|(PackageLife { blob, directory, .. }, account)| {
+            let place = (blob.container.as_str(), blob.name.as_str());
+            let link = server.blob_links.to_blob(&account, place, "r", now, READ_FOR).ok()?;
+            Some(PackageSource { directory: directory?, url: link.url })
+        });
+    }
+    Ok(())
+}
+
+/// The package that a reference means, if it is active, and the storage account it is in.
+fn find_package(
+    view: &View<'_>,
+    batch: &str,
+    reference: &PackageReference,
+) -> Result<Option<(PackageLife, Account)>, StoreError> {
+    let Some(application) = view.application(batch, &reference.application_id)? else {
+        return Ok(None);
+    };
+    let default = application.life.default_version.as_deref();
+    let Some(version) = reference.version.as_deref().or(default) else { return Ok(None) };
+    let package = view.package(application.key, version)?;
+    let Some(life) = package.map(|it| it.life).filter(|it| it.state == PackageState::Active) else {
+        return Ok(None);
+    };
+    let account = view.account(AccountKind::Storage, &life.blob.account)?;
+    Ok(account.map(|account| (life, account)))
 }
 
 fn open_resources(

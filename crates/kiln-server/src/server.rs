@@ -77,7 +77,7 @@ impl Server {
             hidden: self.hidden.iter().map(|path| path.display().to_string()).collect(),
             first_uid: first_uid(pool.key, node.life.number),
             isolation: self.config.isolation.clone(),
-            ip_address: ip_address(node.life.number),
+            ip_address: kiln_wire::batch::node::ip_address(node.life.number),
             orphan_timeout_seconds: self.config.orphan_timeout.as_secs(),
         }
     }
@@ -93,10 +93,4 @@ fn first_uid(pool_key: i64, number: u32) -> u32 {
     let pool = u32::try_from(pool_key.rem_euclid(i64::from(UID_SLOTS))).unwrap_or(0);
     let slot = pool.wrapping_mul(61).wrapping_add(number) % UID_SLOTS;
     UIDS_FROM + slot * 0x1_0000
-}
-
-/// The address that a node is shown with: `10.0.0.4` for the first, as in the service.
-pub fn ip_address(number: u32) -> String {
-    let host = number.saturating_add(3);
-    format!("10.{}.{}.{}", host >> 16 & 0xFF, host >> 8 & 0xFF, host & 0xFF)
 }

@@ -4,6 +4,8 @@ What differs between generations is only how a body is spelled, so each class sa
 nothing else. A resource file is a pair of URL and file name.
 """
 
+import datetime
+
 
 def open_batch(version, account, key, url):
     """A client of the account at `url`; `version` is that of the installed azure-batch."""
@@ -134,6 +136,72 @@ class Batch2016:
 
     def is_job_gone(self, job_id):
         return self.is_gone(lambda: self.client.job.get(job_id), "JobNotFound")
+
+    def add_schedule(self, schedule_id, command, n_nodes):
+        """An hourly schedule: each job has a pool of its own, and outlives its manager."""
+        models, (sku, image) = self.models, self.find_image()
+        pool = models.PoolSpecification(
+            vm_size="STANDARD_A1",
+            virtual_machine_configuration=models.VirtualMachineConfiguration(
+                image_reference=image, node_agent_sku_id=sku
+            ),
+            **self.target(n_nodes)
+        )
+        auto = models.AutoPoolSpecification(
+            auto_pool_id_prefix="auto", pool_lifetime_option="job", pool=pool
+        )
+        manager = models.JobManagerTask(
+            id="manager", command_line=command, kill_job_on_completion=False
+        )
+        specification = models.JobSpecification(
+            pool_info=models.PoolInformation(auto_pool_specification=auto),
+            job_manager_task=manager,
+        )
+        self.client.job_schedule.add(
+            models.JobScheduleAddParameter(
+                id=schedule_id,
+                schedule=models.Schedule(recurrence_interval=datetime.timedelta(hours=1)),
+                job_specification=specification,
+            )
+        )
+
+    def schedule(self, schedule_id):
+        return self.client.job_schedule.get(schedule_id)
+
+    def rename_jobs(self, schedule_id, name):
+        """Lets the jobs to come have another name, the whole schedule being replaced."""
+        was = self.schedule(schedule_id)
+        was.job_specification.display_name = name
+        self.client.job_schedule.update(
+            schedule_id,
+            self.models.JobScheduleUpdateParameter(
+                schedule=was.schedule, job_specification=was.job_specification
+            ),
+        )
+
+    def rest_and_go_on(self, schedule_id):
+        """Disables and enables; answers the state between."""
+        self.client.job_schedule.disable(schedule_id)
+        state = spelled(self.schedule(schedule_id).state)
+        self.client.job_schedule.enable(schedule_id)
+        return state
+
+    def jobs_of_schedule(self, schedule_id):
+        """By id the state and the pool of each job."""
+        jobs = self.client.job.list_from_job_schedule(schedule_id)
+        return {job.id: (spelled(job.state), job.execution_info.pool_id) for job in jobs}
+
+    def job_state(self, job_id):
+        return spelled(self.client.job.get(job_id).state)
+
+    def end_schedule(self, schedule_id):
+        self.client.job_schedule.terminate(schedule_id)
+
+    def delete_schedule(self, schedule_id):
+        self.client.job_schedule.delete(schedule_id)
+
+    def is_schedule_gone(self, schedule_id):
+        return self.is_gone(lambda: self.schedule(schedule_id), "JobScheduleNotFound")
 
 
 class Batch2017(Batch2016):
@@ -277,3 +345,62 @@ class Batch2025(Batch2019):
 
     def is_job_gone(self, job_id):
         return self.is_gone(lambda: self.client.get_job(job_id), "JobNotFound")
+
+    def add_schedule(self, schedule_id, command, n_nodes):
+        models, (sku, image) = self.models, self.find_image()
+        pool = models.BatchPoolSpecification(
+            vm_size="STANDARD_D2_V3",
+            virtual_machine_configuration=models.VirtualMachineConfiguration(
+                image_reference=image, node_agent_sku_id=sku
+            ),
+            **self.target(n_nodes)
+        )
+        auto = models.BatchAutoPoolSpecification(
+            auto_pool_id_prefix="auto", pool_lifetime_option="job", pool=pool
+        )
+        manager = models.BatchJobManagerTask(
+            id="manager", command_line=command, kill_job_on_completion=False
+        )
+        specification = models.BatchJobSpecification(
+            pool_info=models.BatchPoolInfo(auto_pool_specification=auto),
+            job_manager_task=manager,
+        )
+        self.client.create_job_schedule(
+            models.BatchJobScheduleCreateOptions(
+                id=schedule_id,
+                schedule=models.BatchJobScheduleConfiguration(
+                    recurrence_interval=datetime.timedelta(hours=1)
+                ),
+                job_specification=specification,
+            )
+        )
+
+    def schedule(self, schedule_id):
+        return self.client.get_job_schedule(schedule_id)
+
+    def rename_jobs(self, schedule_id, name):
+        was = self.schedule(schedule_id)
+        was.job_specification.display_name = name
+        self.client.replace_job_schedule(schedule_id, was)
+
+    def rest_and_go_on(self, schedule_id):
+        self.client.disable_job_schedule(schedule_id)
+        state = spelled(self.schedule(schedule_id).state)
+        self.client.enable_job_schedule(schedule_id)
+        return state
+
+    def jobs_of_schedule(self, schedule_id):
+        jobs = self.client.list_jobs_from_schedule(schedule_id)
+        return {job.id: (spelled(job.state), job.execution_info.pool_id) for job in jobs}
+
+    def job_state(self, job_id):
+        return spelled(self.client.get_job(job_id).state)
+
+    def end_schedule(self, schedule_id):
+        self.client.begin_terminate_job_schedule(schedule_id, polling_interval=1).wait(timeout=60)
+
+    def delete_schedule(self, schedule_id):
+        self.client.begin_delete_job_schedule(schedule_id, polling_interval=1).wait(timeout=60)
+
+    def is_schedule_gone(self, schedule_id):
+        return self.is_gone(lambda: self.schedule(schedule_id), "JobScheduleNotFound")

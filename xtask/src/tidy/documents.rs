@@ -8,13 +8,17 @@ const API_VERSIONS: &str = "crates/kiln-wire/src/api_version.rs";
 /// The server's table of contents.
 const ROUTES: &str = "crates/kiln-server/src/batch/mod.rs";
 /// Modules of operations, and the row of the README that lists them.
-const ROWS: [(&str, &str); 13] = [
+const ROWS: &[(&str, &str)] = &[
     ("image", "images"),
     ("pool", "pools"),
     ("pool_change", "changes of pools"),
     ("pool_size", "sizes of pools"),
     ("autoscale", "autoscale"),
     ("node", "nodes"),
+    ("node_action", "actions on nodes"),
+    ("node_count", "numbers of nodes"),
+    ("node_login", "ways into nodes"),
+    ("node_extension", "extensions of nodes"),
     ("job", "jobs"),
     ("preparation", "preparation and release of jobs"),
     ("job_schedule", "job schedules"),

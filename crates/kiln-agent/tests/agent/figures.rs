@@ -71,7 +71,8 @@ async fn wait_for_ends(rig: &mut Rig, seen: &mut usize, count: usize) {
                 | Report::BootFailed { .. }
                 | Report::StartTask { .. }
                 | Report::RetentionOver
-                | Report::Started { .. },
+                | Report::Started { .. }
+                | Report::Coordinated { .. },
             ))
             | None => {}
         }

@@ -14,8 +14,10 @@ macro_rules! on_each_kind {
 }
 
 mod figures;
+mod job;
 mod node;
 mod output;
 mod packages;
 mod resource;
 mod rig;
+mod users;

@@ -13,16 +13,16 @@ use super::task::{FailureInfo, Outcome};
 )]
 #[serde(rename_all = "camelCase")]
 pub enum AttemptKind {
-    /// A task, or the first instance of one that has several.
+    /// A task.
     #[default]
     Task,
     /// The preparation of a node for a job.
     Preparation,
     /// What a job leaves behind on a node is cleared away.
     Release,
-    /// A further instance of a task that has several.
+    /// The coordination command of one instance of a task; it lasts as long as the task runs.
     Subtask {
-        /// Counts the further instances, from 1.
+        /// Counts the instances; the primary is 0.
         number: u32,
     },
 }
@@ -38,6 +38,8 @@ pub enum State {
     Unwanted(Outcome),
     /// Its process runs.
     Running,
+    /// Its process, a coordination command, did what it should; what it started stays.
+    Coordinated,
     /// It is decided how it ends; what is left of it is being killed.
     Ending(Outcome),
     /// Its process ended by itself, and its output files are uploaded.
@@ -65,6 +67,8 @@ pub enum Fact {
         /// The exit code; 128 + signal when a signal ended it.
         exit_code: i32,
     },
+    /// The process, a coordination command, ended well.
+    Coordinated,
     /// Its time is over.
     Deadline,
     /// Its end is asked for.
@@ -84,6 +88,8 @@ pub enum Effect {
     AbandonPreparation,
     /// Start the process.
     Spawn,
+    /// Say that the coordination command ended well.
+    Announce,
     /// Kill every process of the attempt, and say [`Fact::Emptied`] once none is left.
     Empty,
     /// Upload its output files.
@@ -117,6 +123,7 @@ pub fn step(state: State, fact: Fact) -> Result<Next, Impossible> {
         State::Spawning => while_spawning(&fact),
         State::Unwanted(end) => while_unwanted(end, &fact),
         State::Running => while_running(&fact),
+        State::Coordinated => while_coordinated(&fact),
         State::Ending(end) => while_ending(end, &fact),
         State::Uploading { exit_code } => while_uploading(*exit_code, &fact),
         State::Done => when_done(&fact),
@@ -134,6 +141,7 @@ fn while_preparing(fact: &Fact) -> Option<Next> {
         F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::Coordinated
         | F::Emptied
         | F::Uploaded
         | F::UploadFailed(_) => None,
@@ -150,6 +158,7 @@ fn while_spawning(fact: &Fact) -> Option<Next> {
         F::Prepared
         | F::PrepareFailed(_)
         | F::Exited { .. }
+        | F::Coordinated
         | F::Emptied
         | F::Uploaded
         | F::UploadFailed(_) => None,
@@ -165,6 +174,7 @@ fn while_unwanted(end: &Outcome, fact: &Fact) -> Option<Next> {
         F::Prepared
         | F::PrepareFailed(_)
         | F::Exited { .. }
+        | F::Coordinated
         | F::Emptied
         | F::Uploaded
         | F::UploadFailed(_) => None,
@@ -174,6 +184,7 @@ fn while_unwanted(end: &Outcome, fact: &Fact) -> Option<Next> {
 fn while_running(fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
     let end = match fact {
+        F::Coordinated => return Some((S::Coordinated, vec![E::Announce])),
         F::Exited { exit_code } => Outcome::Exited { exit_code: *exit_code },
         F::Deadline => Outcome::TimedOut,
         F::Stop => Outcome::Stopped,
@@ -188,10 +199,29 @@ fn while_running(fact: &Fact) -> Option<Next> {
     Some((S::Ending(end), vec![E::Empty]))
 }
 
+fn while_coordinated(fact: &Fact) -> Option<Next> {
+    use {Effect as E, Fact as F, State as S};
+    match fact {
+        F::Deadline => Some((S::Ending(Outcome::TimedOut), vec![E::Empty])),
+        F::Stop => Some((S::Ending(Outcome::Stopped), vec![E::Empty])),
+        F::Prepared
+        | F::PrepareFailed(_)
+        | F::Spawned
+        | F::SpawnFailed(_)
+        | F::Exited { .. }
+        | F::Coordinated
+        | F::Emptied
+        | F::Uploaded
+        | F::UploadFailed(_) => None,
+    }
+}
+
 fn while_ending(end: &Outcome, fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
     match (fact, end) {
-        (F::Exited { .. } | F::Deadline | F::Stop, end) => Some((S::Ending(end.clone()), vec![])),
+        (F::Exited { .. } | F::Coordinated | F::Deadline | F::Stop, end) => {
+            Some((S::Ending(end.clone()), vec![]))
+        }
         (F::Emptied, Outcome::Exited { exit_code }) => {
             let exit_code = *exit_code;
             Some((S::Uploading { exit_code }, vec![E::Upload { exit_code }]))
@@ -225,6 +255,7 @@ fn while_uploading(exit_code: i32, fact: &Fact) -> Option<Next> {
         | F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::Coordinated
         | F::Emptied => None,
     }
 }
@@ -238,6 +269,7 @@ fn when_done(fact: &Fact) -> Option<Next> {
         | F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::Coordinated
         | F::Emptied
         | F::Uploaded
         | F::UploadFailed(_) => None,
@@ -265,6 +297,7 @@ mod tests {
             "no-program" => Fact::SpawnFailed(failure()),
             "exit0" => Fact::Exited { exit_code: 0 },
             "exit3" => Fact::Exited { exit_code: 3 },
+            "coordinated" => Fact::Coordinated,
             "deadline" => Fact::Deadline,
             "stop" => Fact::Stop,
             "emptied" => Fact::Emptied,
@@ -286,6 +319,7 @@ mod tests {
                     effects.extend(more.iter().map(|effect| match effect {
                         super::Effect::AbandonPreparation => "abandon".to_owned(),
                         super::Effect::Spawn => "spawn".to_owned(),
+                        super::Effect::Announce => "announce".to_owned(),
                         super::Effect::Empty => "empty".to_owned(),
                         super::Effect::Upload { exit_code } => format!("upload {exit_code}"),
                         super::Effect::AbandonUpload => "abandon upload".to_owned(),
@@ -332,6 +366,19 @@ mod tests {
         check(&format!("{upload} deadline uploaded"), "spawn, empty, upload 3, report 3");
         check(&format!("{upload} stop"), "spawn, empty, upload 3, abandon upload, report stopped");
         check("prepared spawned stop exit0 emptied", "spawn, empty, report stopped");
+    }
+
+    #[test]
+    fn what_a_coordination_command_started_stays_until_it_is_stopped() {
+        let coordinated = "prepared spawned coordinated";
+        let ends = |how: &str| format!("spawn, announce, empty, report {how}");
+        check(&format!("{coordinated} stop deadline emptied"), &ends("stopped"));
+        check(&format!("{coordinated} deadline stop emptied"), &ends("timed out"));
+        check("prepared spawned stop coordinated emptied", "spawn, empty, report stopped");
+        check(
+            &format!("{coordinated} exit3"),
+            "spawn, announce, impossible Exited { exit_code: 3 }",
+        );
     }
 
     #[test]

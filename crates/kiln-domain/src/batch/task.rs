@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::application::PackageReference;
 use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
     UserIdentity, check_resource_files,
 };
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
+use super::user::check_identity;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -21,6 +23,9 @@ pub struct TaskSpec {
     pub id: String,
     /// The program and its arguments; no shell reads it.
     pub command_line: String,
+    /// Packages that the command finds on its node.
+    #[serde(default)]
+    pub application_package_references: Vec<PackageReference>,
     /// Files fetched before the command.
     #[serde(default)]
     pub resource_files: Vec<ResourceFile>,
@@ -275,6 +280,7 @@ impl TaskLife {
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_resource_files("resourceFiles", &spec.resource_files)?;
+    check_identity("userIdentity", spec.user_identity.as_ref())?;
     check_constraints("constraints", &spec.constraints)
 }
 

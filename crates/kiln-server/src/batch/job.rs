@@ -125,6 +125,10 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
             job::admit_one_more(tx.active_jobs_and_schedules(&account)?, limit)?;
+            if let Some(manager) = &new.manager {
+                let within = |failed: OpError| failed.within("jobManagerTask");
+                manager.check_packages(tx, &account).map_err(within)?;
+            }
             Ok::<_, OpError>(insert(tx, &account, new, now)?)
         })
         .await?;

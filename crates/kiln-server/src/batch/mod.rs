@@ -14,6 +14,10 @@ mod job;
 mod job_life;
 mod job_schedule;
 mod node;
+mod node_action;
+mod node_count;
+mod node_extension;
+mod node_login;
 mod outbox;
 mod package;
 mod page;
@@ -86,6 +90,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["supportedimages"]) => image::list(call),
         ("GET", ["nodeagentskus"]) => image::list_agent_skus(call),
 
+        ("GET", ["nodecounts"]) => node_count::list(call),
         (verb, ["pools", path @ ..]) => pools(call, verb, path).await,
 
         ("POST", ["jobs"]) => job::add(call).await,
@@ -102,23 +107,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["applications"]) => application::list(call),
         ("GET", ["applications", id]) => application::get(call, id),
 
-        ("POST", ["jobschedules"]) => job_schedule::add(call).await,
-        ("GET", ["jobschedules"]) => job_schedule::list(call),
-        ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
-        ("HEAD", ["jobschedules", schedule]) => job_schedule::exists(call, schedule),
-        ("PATCH", ["jobschedules", schedule]) => job_schedule::patch(call, schedule).await,
-        ("PUT", ["jobschedules", schedule]) => job_schedule::update(call, schedule).await,
-        ("DELETE", ["jobschedules", schedule]) => job_schedule::delete(call, schedule).await,
-        ("POST", ["jobschedules", schedule, "disable"]) => {
-            job_schedule::disable(call, schedule).await
-        }
-        ("POST", ["jobschedules", schedule, "enable"]) => {
-            job_schedule::enable(call, schedule).await
-        }
-        ("POST", ["jobschedules", schedule, "terminate"]) => {
-            job_schedule::terminate(call, schedule).await
-        }
-        ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
+        (verb, ["jobschedules", path @ ..]) => job_schedules(call, verb, path).await,
 
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
@@ -145,6 +134,24 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
     }
 }
 
+/// Job schedules and the jobs they made.
+async fn job_schedules(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("POST", []) => job_schedule::add(call).await,
+        ("GET", []) => job_schedule::list(call),
+        ("GET", [schedule]) => job_schedule::get(call, schedule),
+        ("HEAD", [schedule]) => job_schedule::exists(call, schedule),
+        ("PATCH", [schedule]) => job_schedule::patch(call, schedule).await,
+        ("PUT", [schedule]) => job_schedule::update(call, schedule).await,
+        ("DELETE", [schedule]) => job_schedule::delete(call, schedule).await,
+        ("POST", [schedule, "disable"]) => job_schedule::disable(call, schedule).await,
+        ("POST", [schedule, "enable"]) => job_schedule::enable(call, schedule).await,
+        ("POST", [schedule, "terminate"]) => job_schedule::terminate(call, schedule).await,
+        ("GET", [schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
+        _ => Err(call.not_offered()),
+    }
+}
+
 /// Pools and their nodes.
 async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
     match (verb, path) {
@@ -165,6 +172,15 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
 
         ("GET", [pool, "nodes"]) => node::list(call, pool),
         ("GET", [pool, "nodes", node]) => node::get(call, pool, node),
+        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
+        ("GET", [pool, "nodes", node, "remoteloginsettings"]) => {
+            node_login::remote_login_settings(call, pool, node)
+        }
+        ("GET", [pool, "nodes", node, "rdp"]) => node_login::remote_desktop(call, pool, node),
+        ("GET", [pool, "nodes", node, "extensions"]) => node_extension::list(call, pool, node),
+        ("GET", [pool, "nodes", node, "extensions", extension]) => {
+            node_extension::get(call, pool, node, extension)
+        }
         ("GET", [pool, "nodes", node, "files"]) => file::list_of_node(call, pool, node).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), [pool, "nodes", node, "files", path @ ..]) => {
             file::of_node(call, verb, pool, node, path).await
@@ -174,9 +190,25 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
     }
 }
 
+/// What is done with a node.
+async fn act(call: &Call, pool: &str, node: &str, action: &str) -> Result<Answer, Refusal> {
+    match action {
+        "reboot" => node_action::reboot(call, pool, node).await,
+        "reimage" => node_action::reimage(call, pool, node).await,
+        "deallocate" => node_action::deallocate(call, pool, node).await,
+        "start" => node_action::start(call, pool, node).await,
+        "disablescheduling" => node_action::disable_scheduling(call, pool, node).await,
+        "enablescheduling" => node_action::enable_scheduling(call, pool, node).await,
+        _ => Err(call.not_offered()),
+    }
+}
+
 /// Kiln's own operations: what Azure does in its management plane.
 async fn own(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
     match (verb, path) {
+        ("POST", ["pools", pool, "nodes", node, "preempt"]) => {
+            node_action::preempt(call, pool, node).await
+        }
         ("GET", ["applications"]) => package::applications(call),
         ("PUT", ["applications", id]) => package::put_application(call, id).await,
         ("PATCH", ["applications", id]) => package::update_application(call, id).await,

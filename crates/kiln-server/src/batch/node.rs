@@ -5,7 +5,7 @@ use kiln_domain::batch::pool::Pool;
 use kiln_domain::rejection::Rejection;
 use kiln_store::View;
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::node::tree;
+use kiln_wire::batch::node::{recent_task, tree};
 use kiln_wire::batch::odata::List;
 use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
@@ -15,23 +15,25 @@ use super::call::Call;
 use super::error::OpError;
 use super::page::Page;
 use super::pool;
-use crate::server::ip_address;
 
 /// `GET /pools/P/nodes`.
 pub(super) fn list(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let pool = call.server.store.read(|view| pool::find(view, &call.account, pool_id))?;
     Page::of(call, Shape::Node, Some(List::Nodes))?.collect(metadata::NODES, |after, limit| {
-        let nodes = call.server.store.read(|view| view.nodes_after(pool.key, after, limit));
-        let nodes = nodes.map_err(OpError::Store)?;
-        Ok(nodes.into_iter().map(|node| (node.id.clone(), show(&node, &pool, call))).collect())
+        call.server.store.read(|view| {
+            let nodes = view.nodes_after(pool.key, after, limit)?;
+            let shown = |node: Node| Ok((node.id.clone(), show(view, &node, &pool, call)?));
+            nodes.into_iter().map(shown).collect::<Result<_, OpError>>()
+        })
     })
 }
 
 /// `GET /pools/P/nodes/N`.
 pub(super) fn get(call: &Call, pool_id: &str, node_id: &str) -> Result<Answer, Refusal> {
-    let (pool, node) =
-        call.server.store.read(|view| find(view, &call.account, pool_id, node_id))?;
-    let tree = show(&node, &pool, call);
+    let tree = call.server.store.read(|view| {
+        let (pool, node) = find(view, &call.account, pool_id, node_id)?;
+        show(view, &node, &pool, call)
+    })?;
     Page::of(call, Shape::Node, None)?.single(metadata::NODES, tree)
 }
 
@@ -49,6 +51,14 @@ pub(super) fn find(
     Ok((pool, node))
 }
 
-fn show(node: &Node, pool: &Pool, call: &Call) -> Value {
-    tree(node, &pool.id, &pool.document, &ip_address(node.life.number), &call.base_url)
+fn show(view: &View<'_>, node: &Node, pool: &Pool, call: &Call) -> Result<Value, OpError> {
+    let mut recent = Vec::new();
+    for ran in &node.life.recent_tasks {
+        // A task that was deleted is not shown any more.
+        let Some(task) = view.task(ran.job_key, &ran.task_id)? else { continue };
+        let Some(job) = view.job_by_key(ran.job_key)? else { continue };
+        let task = kiln_wire::batch::task::tree(&task, &job.id, &call.base_url);
+        recent.push(recent_task(&job.id, &task));
+    }
+    Ok(tree(node, &pool.id, &pool.document, recent, &call.base_url))
 }

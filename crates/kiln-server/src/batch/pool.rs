@@ -16,6 +16,7 @@ use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
 
 use super::answer::Answer;
+use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
@@ -77,6 +78,8 @@ pub(super) fn insert(
 ) -> Result<Pool, OpError> {
     let NewPool { spec, document } = new;
     refuse_existing(tx, account, &spec.id)?;
+    let references = &spec.application_package_references;
+    application::check_references(tx, account, references, ReferredBy::Pool)?;
     let life = PoolLife::new(spec, now);
     let document = document.to_string();
     let pool_key = tx.insert_pool(account, &spec.id, &document, &life)?;

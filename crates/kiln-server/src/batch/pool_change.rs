@@ -8,6 +8,7 @@ use kiln_wire::batch::error::Refusal;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
@@ -15,6 +16,9 @@ use super::pool::find;
 use super::spec::{self, Edit};
 use super::unoffered;
 use crate::kept;
+
+/// References that are looked at when they change: what they lead to may have gone meanwhile.
+const PACKAGES: &str = "applicationPackageReferences";
 
 /// `PATCH /pools/P`.
 pub(super) async fn patch(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
@@ -76,6 +80,10 @@ async fn change(
             }
             let spec: PoolSpec = spec::read(&document, "pool specification")?;
             pool::admit(&spec)?;
+            if document.get(PACKAGES) != before.get(PACKAGES) {
+                let references = &spec.application_package_references;
+                application::check_references(tx, &account, references, ReferredBy::Pool)?;
+            }
             tx.update_pool_spec(pool.key, &document.to_string())?;
             tx.update_pool(pool.key, &life)?;
             tx.announce(Change::Pool {

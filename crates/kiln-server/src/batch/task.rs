@@ -20,6 +20,7 @@ use kiln_wire::node::ToAgent;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
@@ -36,6 +37,14 @@ pub(super) struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
     document: Value,
+}
+
+impl NewTask {
+    /// Refuses references to packages that are not there.
+    pub(super) fn check_packages(&self, view: &View<'_>, account: &str) -> Result<(), OpError> {
+        let references = &self.spec.application_package_references;
+        application::check_references(view, account, references, ReferredBy::Task)
+    }
 }
 
 /// `POST /jobs/J/tasks`.
@@ -254,6 +263,7 @@ fn insert(
     now: Timestamp,
 ) -> Result<(), OpError> {
     preparation::admit_task_id(job_spec, &new.spec.id)?;
+    new.check_packages(tx, &job.account)?;
     let task_id = new.spec.id.clone();
     match keep_new(tx, job, job_spec, new, now) {
         Ok(()) => Ok(()),

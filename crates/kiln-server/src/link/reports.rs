@@ -53,6 +53,8 @@ pub(crate) fn take(
             Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
             // Running since it was assigned.
             Report::Started { .. } => {}
+            // Nothing asks for these yet.
+            Report::Coordinated { .. } => {}
             Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
                 AttemptKind::Task => {
                     end_attempt(tx, node_id, &mut life, &attempt, (outcome, usage), now)?;
@@ -117,12 +119,19 @@ pub fn treat_tasks(
     treatment: Treatment,
     now: Timestamp,
 ) -> Result<Vec<AttemptId>, StoreError> {
-    let fact = match treatment {
-        Treatment::Requeue => TaskFact::Requeued,
-        Treatment::Terminate => TaskFact::Terminated,
-        Treatment::TaskCompletion | Treatment::RetainedData => return Ok(Vec::new()),
-    };
-    take_tasks_off(tx, node_id, node_life, &fact, now)
+    match end_of_tasks(treatment) {
+        Some(fact) => take_tasks_off(tx, node_id, node_life, &fact, now),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// How an operation ends the tasks that run; `None` when it waits for them.
+pub fn end_of_tasks(treatment: Treatment) -> Option<TaskFact> {
+    match treatment {
+        Treatment::Requeue => Some(TaskFact::Requeued),
+        Treatment::Terminate => Some(TaskFact::Terminated),
+        Treatment::TaskCompletion | Treatment::RetainedData => None,
+    }
 }
 
 /// Takes all tasks off a node, by the same fact; gives the runs that this ends.

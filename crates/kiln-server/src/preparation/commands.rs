@@ -73,6 +73,7 @@ pub(super) fn message(job: &Job, spec: &JobSpec, attempt: AttemptId) -> Option<T
         // Neither has output files.
         may_run_again: false,
         preparation_directory,
+        instance: None,
         attempt,
     })))
 }

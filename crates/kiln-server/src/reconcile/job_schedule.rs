@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use kiln_domain::batch::auto_pool::PoolLifetime;
 use kiln_domain::batch::job::{Job, JobFact, JobState};
 use kiln_domain::batch::job_schedule::{
@@ -21,6 +22,9 @@ use crate::{clock, kept};
 /// Jobs of a deleted schedule that are removed at once at the most.
 const REMOVED_JOBS_MAX: usize = 50;
 
+/// Schedules that are worked on at the same time; their commits are shared.
+const SCHEDULES_AT_ONCE: usize = 8;
+
 /// Looks at job schedules until it is dropped.
 pub async fn run(server: Arc<Server>) {
     let mut deadlines = Deadlines::default();
@@ -29,8 +33,13 @@ pub async fn run(server: Arc<Server>) {
             keys = server.signals.schedules().take() => keys,
             () = deadlines.next() => deadlines.take_due(clock::now()),
         };
-        for key in keys {
-            match settle(&server, key).await {
+        let looking = stream::iter(keys).map(|key| {
+            let server = Arc::clone(&server);
+            async move { (key, settle(&server, key).await) }
+        });
+        let mut looked = looking.buffer_unordered(SCHEDULES_AT_ONCE);
+        while let Some((key, found)) = looked.next().await {
+            match found {
                 Ok(at) => deadlines.set(key, at),
                 Err(cause) => {
                     error!(

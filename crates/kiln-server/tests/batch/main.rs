@@ -15,6 +15,8 @@ mod job_schedules;
 mod job_states;
 mod jobs;
 mod lists;
+mod node_actions;
+mod node_shapes;
 mod nodes;
 mod packages;
 mod pool_changes;

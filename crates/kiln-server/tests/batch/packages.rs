@@ -1,8 +1,10 @@
 //! Applications and their packages.
 
+use kiln_domain::batch::task::FailureInfo;
+use kiln_wire::node::{Outcome, Report};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, blob};
+use crate::rig::{Rig, blob, pool_body};
 
 const OLD: &str = "2016-07-01.3.1";
 
@@ -145,4 +147,107 @@ async fn what_makes_no_sense_is_refused_by_name() {
     refused.refuses(400, "InvalidRequestBody");
     let unsigned = rig.get("/kiln/applications").signed_by("kilndev", "bm90IGEga2V5");
     assert_eq!(unsigned.send().await.status, 403);
+}
+
+/// References to packages, as bodies hold them.
+fn references(references: &[(&str, Option<&str>)]) -> Value {
+    let list = references.iter().map(|(id, version)| match version {
+        Some(version) => json!({ "applicationId": id, "version": version }),
+        None => json!({ "applicationId": id }),
+    });
+    json!({ "applicationPackageReferences": list.collect::<Vec<_>>() })
+}
+
+fn with(mut body: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().expect("members") {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test]
+async fn references_must_lead_to_active_packages() {
+    let rig = Rig::start().await;
+    application(&rig, "app", &["1"]).await;
+    rig.put("/kiln/applications/app/versions/2", &json!({})).send().await.expect(200);
+    rig.job("j", "p").await;
+    let pool = |id: &str, more: &Value| rig.post("/pools", &with(pool_body(id, 0), more)).send();
+    let task = |id: &str, more: &Value| {
+        let body = with(json!({ "id": id, "commandLine": "true" }), more);
+        rig.post("/jobs/j/tasks", &body).send()
+    };
+    for wrong in [("none", None), ("none", Some("1")), ("app", Some("2")), ("app", Some("3"))] {
+        let wrong = references(&[("app", Some("1")), wrong]);
+        pool("p", &wrong).await.refuses(409, "InvalidApplicationPackageReferences");
+        task("t", &wrong).await.refuses(409, "InvalidApplicationPackageReferences");
+    }
+    // A reference without a version needs a default version: at once in a pool, later in a task.
+    let without = references(&[("app", None)]);
+    pool("p", &without).await.refuses(409, "InvalidApplicationPackageReferences");
+    task("recorded", &without).await.expect(201);
+    let shown =
+        rig.get("/jobs/j/tasks/recorded").version("2019-08-01.10.0").send().await.expect(200);
+    assert_eq!(shown.body["applicationPackageReferences"], json!([{ "applicationId": "app" }]));
+    let default = json!({ "defaultVersion": "1" });
+    rig.patch("/kiln/applications/app", &default).send().await.expect(200);
+    pool("p", &without).await.expect(201);
+    let many: Vec<_> = (0..11).map(|_| ("app", Some("1"))).collect();
+    let refused = pool("q", &references(&many)).await.refuses(400, "InvalidPropertyValue");
+    assert_eq!(refused.value("PropertyName"), "applicationPackageReferences");
+    // A change is looked at; what it leaves alone is not.
+    let path = "/pools/p";
+    let wrong = references(&[("none", None)]);
+    rig.patch(path, &wrong).send().await.refuses(409, "InvalidApplicationPackageReferences");
+    rig.patch(path, &references(&[("app", Some("1"))])).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn nodes_are_told_where_packages_are() {
+    let mut rig = Rig::start().await;
+    application(&rig, "app", &["1", "2"]).await;
+    let default = json!({ "defaultVersion": "2" });
+    rig.patch("/kiln/applications/app", &default).send().await.expect(200);
+    let body = with(pool_body("p", 1), &references(&[("APP", None)]));
+    rig.post("/pools", &body).send().await.expect(201);
+    let mut agent = rig.agent().await;
+    let prepare = agent.boot().await;
+    let source = prepare.packages[0].source.clone().expect("a place");
+    assert!(source.directory.starts_with("app2"), "{source:?}");
+    assert_eq!(blob(&source.url, None).await.expect(200).bytes.as_ref(), b"2");
+    assert!(!format!("{prepare:?}").contains("sig="), "signatures are not printed");
+    rig.job("j", "p").await;
+    rig.task("j", "t", references(&[("app", Some("1")), ("app", None)])).await;
+    let run = agent.run().await;
+    let places: Vec<_> =
+        run.packages.iter().map(|it| it.source.clone().expect("a place")).collect();
+    assert!(places[0].directory.starts_with("app1") && places[1].directory.starts_with("app2"));
+    assert_eq!(blob(&places[0].url, None).await.expect(200).bytes.as_ref(), b"1");
+    agent.end(&run.attempt, Outcome::Exited { exit_code: 0 }).await;
+    // Gone meanwhile: the node hears that there is none, and says what that means.
+    rig.delete("/kiln/applications/app/versions/1").send().await.expect(200);
+    rig.task("j", "late", references(&[("app", None)])).await;
+    let default = agent.run().await;
+    assert!(default.packages[0].source.is_some());
+    agent.end(&default.attempt, Outcome::Exited { exit_code: 0 }).await;
+}
+
+#[tokio::test]
+async fn a_node_says_why_it_lacks_a_package() {
+    let mut rig = Rig::start().await;
+    rig.post("/pools", &pool_body("p", 1)).send().await.expect(201);
+    let mut agent = rig.agent().await;
+    let boot = agent.prepare().await.boot;
+    let failure = FailureInfo::user_error("ApplicationPackageError", "no package");
+    let FailureInfo { code, message, details, .. } = failure.with_detail("Message", "app 1: 404");
+    agent.report(Report::BootFailed { boot, message, code: Some(code), details }).await;
+    let path = format!("/pools/p/nodes/{}", agent.node_id());
+    let node = rig.until_state(&path, "unusable").await;
+    assert_eq!(
+        node["errors"],
+        json!([{
+            "code": "ApplicationPackageError",
+            "message": "no package",
+            "errorDetails": [{ "name": "Message", "value": "app 1: 404" }],
+        }])
+    );
 }

@@ -5,13 +5,15 @@
 //! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
+use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
-use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{NameValue, Task, TaskSpec};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::batch::user::UserAccount;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -53,12 +55,21 @@ impl AttemptId {
         }
     }
 
-    /// Whether it may begin only once nothing is left of `other`, which is stopped for it: they
-    /// run in the same directory, being of the same task, or of one that has the name of a task
-    /// that was deleted; or it is the release of a job, which comes after all else of the job.
+    /// Whether it may begin only once nothing is left of `other`, which is stopped for it: it is
+    /// a later run of the same task, or of one that has the name of a task that was deleted, in
+    /// the same directory; or it is the release of a job, which comes after all else of the job.
     pub fn comes_after(&self, other: &Self) -> bool {
-        let is_same_task = self.task_id == other.task_id && self.kind == other.kind;
-        self.job_key == other.job_key && (is_same_task || self.kind == AttemptKind::Release)
+        let is_same_run = (self.sequence, self.attempt) == (other.sequence, other.attempt);
+        let shares_directory = self.task_id == other.task_id
+            && match (self.kind, other.kind) {
+                // The coordination command of a run and its main command are there together.
+                (
+                    AttemptKind::Task | AttemptKind::Subtask { .. },
+                    AttemptKind::Task | AttemptKind::Subtask { .. },
+                ) => self.kind == other.kind || !is_same_run,
+                (kind, other) => kind == other,
+            };
+        self.job_key == other.job_key && (shares_directory || self.kind == AttemptKind::Release)
     }
 }
 
@@ -150,6 +161,9 @@ pub struct Prepare {
     pub is_dedicated: bool,
     /// Task slots: how many tasks run at once at the most.
     pub task_slots: u32,
+    /// Users that the pool names, without their passwords.
+    #[serde(default)]
+    pub user_accounts: Vec<UserAccount>,
     /// The pool's packages, which all commands find.
     #[serde(default)]
     pub packages: Vec<Package>,
@@ -175,9 +189,33 @@ pub struct Run {
     /// The directory of the job's preparation task, for those that run after it.
     #[serde(default)]
     pub preparation_directory: Option<String>,
+    /// Which instance it is of a task that has instances.
+    #[serde(default)]
+    pub instance: Option<Instance>,
     /// Whether a failed run is followed by another, to which output files are left.
     #[serde(default)]
     pub may_run_again: bool,
+}
+
+impl Run {
+    /// The directory with all that the task has on the node.
+    pub fn whole_directory(&self) -> &str {
+        self.instance.as_ref().map_or(&self.directory, |it| &it.shared_directory)
+    }
+}
+
+/// What an instance of a task knows of all its instances.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// Counts the instances; the primary is 0.
+    pub number: u32,
+    /// Names of their nodes on the network, in the order of their numbers.
+    pub addresses: Vec<String>,
+    /// The directory, below the root of each node, that all commands of the task share there.
+    pub shared_directory: String,
+    /// Files fetched into that directory before the coordination command.
+    #[serde(default)]
+    pub common_resource_files: Vec<ResourceFile>,
 }
 
 /// A package of an application that commands find on their node.
@@ -319,7 +357,11 @@ pub enum FromAgent {
         answer: Result<FileAnswer, FileRefusal>,
     },
     /// The agent lives; sent every few seconds.
-    Heartbeat,
+    Heartbeat {
+        /// What it measured of its node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        measured: Option<Measurement>,
+    },
 }
 
 /// An agent presents itself.
@@ -394,6 +436,13 @@ pub enum Report {
         /// When.
         at: Timestamp,
     },
+    /// A coordination command ended well; what it started runs until the attempt is stopped.
+    Coordinated {
+        /// Which.
+        attempt: AttemptId,
+        /// When.
+        at: Timestamp,
+    },
     /// An attempt ended; nothing of it runs any more.
     Ended {
         /// Which.
@@ -406,6 +455,13 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+}
+
+impl Package {
+    /// A package of which it is not known yet where it is.
+    pub fn wanted(reference: PackageReference) -> Self {
+        Self { reference, source: None }
+    }
 }
 
 impl std::fmt::Debug for PackageSource {
@@ -437,7 +493,7 @@ impl std::fmt::Debug for Hello {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttemptId, AttemptKind};
+    use super::{AttemptId, AttemptKind, FromAgent};
 
     /// Reads a message and checks that it is written the same way, but for what is left out.
     fn check(json: &str, kind: AttemptKind) {
@@ -454,5 +510,40 @@ mod tests {
         check(subtask, AttemptKind::Subtask { number: 3 });
         let release = r#"{"job_key":1,"task_id":"t","attempt":2,"kind":"release"}"#;
         check(release, AttemptKind::Release);
+    }
+
+    #[test]
+    fn an_older_agent_measures_nothing() {
+        let old = serde_json::from_str(r#"{"kind":"heartbeat"}"#).expect("a sign of life");
+        assert!(matches!(old, FromAgent::Heartbeat { measured: None }));
+        let newer = FromAgent::Heartbeat { measured: None };
+        let written = serde_json::to_string(&newer).expect("JSON");
+        assert_eq!(written, r#"{"kind":"heartbeat"}"#);
+    }
+
+    #[test]
+    fn runs_that_share_a_directory_wait_for_each_other() {
+        use AttemptKind as K;
+        let run = |kind, attempt, sequence| AttemptId {
+            job_key: 1,
+            task_id: "t".to_owned(),
+            attempt,
+            kind,
+            sequence,
+        };
+        let subtask = |number, attempt| run(K::Subtask { number }, attempt, 1);
+        for (later, earlier, waits) in [
+            (run(K::Task, 2, 1), run(K::Task, 1, 1), true),
+            (run(K::Task, 1, 2), run(K::Task, 1, 1), true),
+            (run(K::Task, 1, 1), subtask(0, 1), false),
+            (subtask(1, 2), subtask(0, 1), true),
+            (subtask(1, 2), run(K::Task, 1, 1), true),
+            (run(K::Release, 3, 0), run(K::Task, 1, 1), true),
+            (run(K::Preparation, 1, 0), run(K::Task, 1, 1), false),
+        ] {
+            assert_eq!(later.comes_after(&earlier), waits, "{later:?} after {earlier:?}");
+            let elsewhere = AttemptId { job_key: 2, ..earlier };
+            assert!(!later.comes_after(&elsewhere), "jobs share nothing");
+        }
     }
 }

@@ -18,6 +18,7 @@ use kiln_domain::batch::command::{
 };
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints, TaskSpec};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
@@ -42,6 +43,8 @@ pub(crate) struct Rig {
     pub(crate) hello: Hello,
     pub(crate) reports: Vec<(u64, Report)>,
     pub(crate) acknowledges: bool,
+    /// Users of the node, when it is next prepared.
+    pub(crate) users: Vec<UserAccount>,
     /// What runs are told about later ones.
     pub(crate) may_run_again: bool,
     next_stream: u64,
@@ -98,6 +101,7 @@ impl Rig {
             hello,
             reports: Vec::new(),
             acknowledges: true,
+            users: Vec::new(),
             may_run_again: false,
             next_stream: 1,
             waiting: VecDeque::new(),
@@ -119,7 +123,9 @@ impl Rig {
         start_task: Option<StartTaskSpec>,
         environment: Vec<EnvironmentSetting>,
     ) {
-        let prepare = Prepare { start_task, environment, ..preparation(boot) };
+        let users = self.users.clone();
+        let prepare =
+            Prepare { start_task, environment, user_accounts: users, ..preparation(boot) };
         self.send(ToAgent::Prepare(Box::new(prepare))).await;
     }
 
@@ -249,7 +255,8 @@ impl Rig {
     }
 
     pub(crate) async fn run_attempt(&mut self, task: TaskSpec, attempt: u32) -> AttemptId {
-        self.run_with(task, attempt, Vec::new()).await
+        let run = self.attempt(task, attempt);
+        self.order(run).await
     }
 
     /// [`Rig::run_attempt`], with packages.
@@ -259,20 +266,29 @@ impl Rig {
         attempt: u32,
         packages: Vec<Package>,
     ) -> AttemptId {
+        let run = Run { packages, ..self.attempt(task, attempt) };
+        self.order(run).await
+    }
+
+    pub(crate) async fn order(&mut self, run: Run) -> AttemptId {
+        let id = run.attempt.clone();
+        self.send(ToAgent::Run(Box::new(run))).await;
+        id
+    }
+
+    pub(crate) fn attempt(&self, task: TaskSpec, attempt: u32) -> Run {
         let kind = AttemptKind::Task;
-        let id = AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 };
-        let run = Run {
-            attempt: id.clone(),
+        Run {
+            attempt: AttemptId { job_key: 7, task_id: task.id.clone(), attempt, kind, sequence: 1 },
             job_id: "job".to_owned(),
             directory: format!("workitems/job/job-1/{}", task.id),
             task,
             job_environment: vec![setting("FROM_JOB", "job"), setting("FROM_BOTH", "job")],
-            packages,
+            packages: Vec::new(),
             preparation_directory: None,
+            instance: None,
             may_run_again: self.may_run_again,
-        };
-        self.send(ToAgent::Run(Box::new(run))).await;
-        id
+        }
     }
 
     pub(crate) async fn outcome(&mut self, id: &AttemptId) -> Outcome {
@@ -464,6 +480,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         is_dedicated: true,
         task_slots: 4,
         packages: Vec::new(),
+        user_accounts: Vec::new(),
     }
 }
 
@@ -480,6 +497,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
     TaskSpec {
         id: id.to_owned(),
         command_line: command_line.to_owned(),
+        application_package_references: vec![],
         resource_files: vec![],
         output_files: vec![],
         environment_settings: vec![],

@@ -129,8 +129,6 @@ pub struct NodeLife {
     pub booted_at: Option<Timestamp>,
     /// Counts its boots.
     pub boot: u32,
-    /// Counts the times that it lost its files.
-    pub data_losses: u32,
     /// The agent process that was last heard.
     pub incarnation: Option<String>,
     /// Version of that agent.
@@ -237,7 +235,6 @@ impl NodeLife {
             allocated_at: now,
             booted_at: None,
             boot: 0,
-            data_losses: 0,
             incarnation: None,
             agent_version: None,
             slots,
@@ -341,7 +338,6 @@ impl NodeLife {
     }
 
     pub(super) fn take_other_machine(&mut self) {
-        self.data_losses = self.data_losses.saturating_add(1);
         self.incarnation = None;
         self.agent_version = None;
         self.booted_at = None;

@@ -308,11 +308,6 @@ fn follow(life: &mut NodeLife, before: &NodeLife, fact: NodeFact, now: Timestamp
                 life.errors = vec![error];
             }
         }
-        NodeFact::AgentLost => {
-            if before.state == NodeState::Reimaging {
-                life.data_losses = life.data_losses.saturating_add(1);
-            }
-        }
         NodeFact::Start | NodeFact::CapacityReturned => {
             if has_moved {
                 life.take_other_machine();
@@ -323,6 +318,7 @@ fn follow(life: &mut NodeLife, before: &NodeLife, fact: NodeFact, now: Timestamp
         | NodeFact::TaskPlaced { .. }
         | NodeFact::TaskLeft { .. }
         | NodeFact::RetentionOver
+        | NodeFact::AgentLost
         | NodeFact::Leave(_)
         | NodeFact::Stay
         | NodeFact::Reboot(_)

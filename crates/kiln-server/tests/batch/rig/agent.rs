@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use kiln_domain::batch::node::StartTaskRun;
+use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::batch::usage::Usage;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
@@ -35,7 +37,7 @@ struct Link {
 }
 
 impl Agent {
-    pub(super) async fn link(life: PathBuf) -> Self {
+    pub(crate) async fn link(life: PathBuf) -> Self {
         let settings = std::fs::read(&life).expect("the agent keeps its settings");
         let config = serde_json::from_slice(&settings).expect("settings are JSON");
         let mut agent = Self {
@@ -97,8 +99,13 @@ impl Agent {
     /// Takes the order to make the node ready, and says that it is.
     pub(crate) async fn boot(&mut self) -> Prepare {
         let prepare = self.prepare().await;
-        self.report(Report::Booted { boot: prepare.boot, at: now(), is_fresh: false }).await;
+        self.booted(prepare.boot).await;
         prepare
+    }
+
+    /// Says that the node is ready, with the files that it had.
+    pub(crate) async fn booted(&mut self, boot: u32) {
+        self.report(Report::Booted { boot, at: now(), is_fresh: false }).await;
     }
 
     pub(crate) async fn prepare(&mut self) -> Prepare {
@@ -109,6 +116,38 @@ impl Agent {
         self.boot = prepare.boot;
         self.prepared = Some(prepare.clone());
         prepare
+    }
+
+    /// Takes the order to make the node ready once more.
+    pub(crate) async fn prepare_again(&mut self) -> Prepare {
+        let boot = self.boot;
+        let prepare = self.expect("an order to prepare again", |message| {
+            let ToAgent::Prepare(prepare) = message else { return None };
+            (prepare.boot > boot).then(|| (**prepare).clone())
+        });
+        let prepare = prepare.await;
+        self.boot = prepare.boot;
+        prepare
+    }
+
+    /// Says that the start task of a boot came to its end.
+    pub(crate) async fn start_task_ends(&mut self, boot: u32, exit_code: i32) {
+        let info = StartTaskRun {
+            is_running: false,
+            started_at: now(),
+            ended_at: Some(now()),
+            exit_code: Some(exit_code),
+            failure: (exit_code != 0).then(FailureInfo::exit_code),
+            retry_count: 0,
+            last_retry_at: None,
+            is_final: true,
+        };
+        self.report(Report::StartTask { boot, info }).await;
+    }
+
+    /// The node's directory on this machine.
+    pub(crate) fn directory(&self) -> PathBuf {
+        PathBuf::from(&self.config.directory)
     }
 
     /// The next task to run.

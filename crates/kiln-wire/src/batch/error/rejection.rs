@@ -67,6 +67,7 @@ impl From<Rejection> for Refusal {
                 C::OPERATION_NOT_VALID_ON_NODE.refusal().because(reason)
             }
             R::NodeSchedulingUnchanged { .. } => C::NODE_ALREADY_IN_SCHEDULING_STATE.refusal(),
+            R::NodeExtensionNotFound { .. } => C::RESOURCE_NOT_FOUND.refusal(),
             R::NodeUserExists { .. } => C::NODE_USER_EXISTS.refusal(),
             R::NodeUserNotFound { .. } => C::NODE_USER_NOT_FOUND.refusal(),
             R::JobExists { .. } => C::JOB_EXISTS.refusal(),
