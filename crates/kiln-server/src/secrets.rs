@@ -4,6 +4,14 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha_crypt::{Sha512Params, sha512_crypt_b64};
+
+/// Letters of a salt.
+const SALT_LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Letters in a salt.
+const SALT_LENGTH: usize = 16;
+/// Rounds of hashing a password.
+const HASH_ROUNDS: usize = 10_000;
 
 /// 64 random hexadecimal digits, as in a node's id.
 pub(crate) fn hex_id() -> String {
@@ -16,6 +24,18 @@ pub(crate) fn hex_id() -> String {
 /// A random key of 64 bytes in base64, as accounts have.
 pub(crate) fn key() -> String {
     STANDARD.encode(random::<64>())
+}
+
+/// What a password is checked against, in the form of `crypt` with SHA-512.
+pub(crate) fn password_hash(password: &str) -> String {
+    let salt: String = random::<SALT_LENGTH>()
+        .iter()
+        .filter_map(|byte| SALT_LETTERS.get(usize::from(byte % 64)).copied().map(char::from))
+        .collect();
+    let params = Sha512Params::new(HASH_ROUNDS).expect("the number of rounds is allowed");
+    let hash = sha512_crypt_b64(password.as_bytes(), salt.as_bytes(), &params)
+        .expect("the salt has an allowed length");
+    format!("$6$rounds={HASH_ROUNDS}${salt}${hash}")
 }
 
 fn random<const N: usize>() -> [u8; N] {

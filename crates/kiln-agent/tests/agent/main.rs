@@ -18,5 +18,6 @@ mod job;
 mod node;
 mod output;
 mod packages;
+mod request;
 mod resource;
 mod rig;
