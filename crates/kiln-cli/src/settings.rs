@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use kiln_server::config::AutoScaleConfig;
+use kiln_server::config::{AutoScaleConfig, Quotas};
 use serde::Deserialize;
 
 use crate::args::SharedArgs;
@@ -51,6 +51,8 @@ pub(crate) struct Layer {
     pub(crate) autoscale_samples: Option<Length>,
     pub(crate) autoscale_prompt: Option<bool>,
     pub(crate) log: Option<String>,
+    /// Only in a file.
+    pub(crate) quotas: Option<Quotas>,
 }
 
 /// Settings of the service.
@@ -62,6 +64,7 @@ pub(crate) struct Settings {
     pub(crate) isolation: String,
     pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
+    pub(crate) quotas: Quotas,
 }
 
 impl Layer {
@@ -77,6 +80,7 @@ impl Layer {
             autoscale_samples: parsed(environment, "KILN_AUTOSCALE_SAMPLES")?,
             autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
+            quotas: None,
         })
     }
 
@@ -124,6 +128,7 @@ impl Layer {
             autoscale_samples: self.autoscale_samples.or(below.autoscale_samples),
             autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
             log: self.log.or(below.log),
+            quotas: self.quotas.or(below.quotas),
         }
     }
 
@@ -142,6 +147,7 @@ impl Layer {
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
             autoscale,
             log: self.log,
+            quotas: self.quotas.unwrap_or_default(),
         }
     }
 }
@@ -177,6 +183,8 @@ fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, 
 mod tests {
     use std::path::PathBuf;
 
+    use kiln_server::config::Quotas;
+
     use super::{Layer, Settings};
     use crate::environment::Environment;
 
@@ -203,6 +211,16 @@ mod tests {
         check(None, None, c, "127.0.0.1:3");
         check(None, None, None, "127.0.0.1:8700");
         check(None, Some(""), None, "127.0.0.1:8700");
+    }
+
+    #[test]
+    fn a_file_says_what_accounts_may_have() {
+        let file: Layer =
+            toml::from_str("[quotas]\nactive-jobs-and-schedules = 7").expect("a file");
+        let quotas = file.settle().quotas;
+        let expected = Quotas { active_jobs_and_schedules: 7, ..Quotas::default() };
+        assert_eq!(quotas, expected);
+        assert!(toml::from_str::<Layer>("[quotas]\njobs = 7").is_err());
     }
 
     #[test]

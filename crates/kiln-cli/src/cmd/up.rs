@@ -96,6 +96,7 @@ fn settle(
         autoscale_samples: args.autoscale_samples,
         autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
+        quotas: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();

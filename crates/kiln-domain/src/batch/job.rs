@@ -369,6 +369,14 @@ pub(super) fn check_numbers(spec: &JobSpec) -> Result<(), Rejection> {
     }
 }
 
+/// Whether an account may have one more job or job schedule that has not completed.
+///
+/// # Errors
+/// When it has all that it may have.
+pub fn admit_one_more(active: u64, limit: u64) -> Result<(), Rejection> {
+    if active < limit { Ok(()) } else { Err(Rejection::JobQuotaReached { limit }) }
+}
+
 /// Whether a job takes new tasks.
 ///
 /// # Errors
