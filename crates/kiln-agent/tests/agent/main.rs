@@ -21,3 +21,4 @@ mod packages;
 mod request;
 mod resource;
 mod rig;
+mod users;

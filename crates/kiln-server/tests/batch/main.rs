@@ -8,6 +8,8 @@
 mod auto_pools;
 mod autoscale;
 mod counts;
+mod dependencies;
+mod exit_conditions;
 mod files;
 mod job_changes;
 mod job_manager;
@@ -17,6 +19,7 @@ mod jobs;
 mod lists;
 mod node_actions;
 mod node_shapes;
+mod node_users;
 mod nodes;
 mod packages;
 mod pool_changes;
