@@ -43,3 +43,19 @@ fn random<const N: usize>() -> [u8; N] {
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::password_hash;
+
+    #[test]
+    fn a_password_has_another_hash_each_time() {
+        let (one, other) = (password_hash("hush"), password_hash("hush"));
+        for hash in [&one, &other] {
+            let parts: Vec<&str> = hash.split('$').collect();
+            assert_eq!(parts.get(1..3), Some(["6", "rounds=10000"].as_slice()));
+            assert_eq!(parts.iter().map(|it| it.len()).skip(3).collect::<Vec<_>>(), [16, 86]);
+        }
+        assert_ne!(one, other);
+    }
+}
