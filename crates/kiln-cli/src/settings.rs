@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use kiln_server::config::Quotas;
 use serde::Deserialize;
 
 use crate::args::SharedArgs;
@@ -44,6 +45,8 @@ pub(crate) struct Layer {
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: Option<String>,
     pub(crate) log: Option<String>,
+    /// Only in a file.
+    pub(crate) quotas: Option<Quotas>,
 }
 
 /// Settings of the service.
@@ -54,6 +57,7 @@ pub(crate) struct Settings {
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: String,
     pub(crate) log: Option<String>,
+    pub(crate) quotas: Quotas,
 }
 
 impl Layer {
@@ -66,6 +70,7 @@ impl Layer {
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
+            quotas: None,
         })
     }
 
@@ -110,6 +115,7 @@ impl Layer {
             ready_file: self.ready_file.or(below.ready_file),
             isolation: self.isolation.or(below.isolation),
             log: self.log.or(below.log),
+            quotas: self.quotas.or(below.quotas),
         }
     }
 
@@ -121,6 +127,7 @@ impl Layer {
             ready_file: self.ready_file,
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
             log: self.log,
+            quotas: self.quotas.unwrap_or_default(),
         }
     }
 }
@@ -146,6 +153,8 @@ fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use kiln_server::config::Quotas;
 
     use super::{Layer, Settings};
     use crate::environment::Environment;
@@ -173,6 +182,16 @@ mod tests {
         check(None, None, c, "127.0.0.1:3");
         check(None, None, None, "127.0.0.1:8700");
         check(None, Some(""), None, "127.0.0.1:8700");
+    }
+
+    #[test]
+    fn a_file_says_what_accounts_may_have() {
+        let file: Layer =
+            toml::from_str("[quotas]\nactive-jobs-and-schedules = 7").expect("a file");
+        let quotas = file.settle().quotas;
+        let expected = Quotas { active_jobs_and_schedules: 7, ..Quotas::default() };
+        assert_eq!(quotas, expected);
+        assert!(toml::from_str::<Layer>("[quotas]\njobs = 7").is_err());
     }
 
     #[test]

@@ -81,6 +81,7 @@ fn settle(
         ready_file: args.ready_file,
         isolation: args.isolation,
         log: shared.log.clone(),
+        quotas: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();

@@ -118,11 +118,13 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let new = NewJob::admit(call.lift(Shape::JobAdd)?, &unique)?;
     check_without_schedule(&new.spec.pool_info)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
+    let limit = call.server.config.quotas.active_jobs_and_schedules;
     let job = call
         .server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
+            job::admit_one_more(tx.active_jobs_and_schedules(&account)?, limit)?;
             if let Some(manager) = &new.manager {
                 let within = |failed: OpError| failed.within("jobManagerTask");
                 manager.check_packages(tx, &account).map_err(within)?;

@@ -173,6 +173,65 @@ async fn auto_pools_that_break_a_rule() {
 }
 
 #[tokio::test]
+async fn a_job_tells_why_its_pool_could_not_be_made() {
+    let rig = Rig::start().await;
+    let mut missing = auto("job", 0);
+    missing["pool"]["applicationPackageReferences"] = json!([{ "applicationId": "none" }]);
+    let mut body = job("j", &missing);
+    body["jobManagerTask"] = json!({ "id": "manager", "commandLine": "true" });
+    rig.post("/jobs", &body).send().await.expect(201);
+    let seen = |version| rig.get("/jobs/j").version(version).send();
+    let shown = seen("2025-06-01").await.expect(200).body;
+    assert_eq!(shown["state"], "completed");
+    let info = &shown["executionInfo"];
+    assert!(info["endTime"].is_string(), "{info}");
+    assert_eq!(info.get("terminateReason"), None);
+    let error = &info["schedulingError"];
+    assert_eq!(error["code"], "InvalidApplicationPackageReferencesInAutoPool");
+    assert_eq!(error["category"], "usererror");
+    assert!(error["message"].as_str().is_some_and(|it| it.contains("none")), "{error}");
+    let old = seen("2019-08-01.10.0").await.expect(200).body;
+    assert_eq!(old["executionInfo"]["schedulingError"]["category"], "UserError");
+    // Nothing of it is there.
+    rig.get(&path(&shown)).send().await.refuses(404, "PoolNotFound");
+    let tasks = rig.get("/jobs/j/tasks").send().await.expect(200);
+    assert!(tasks.ids().is_empty());
+    let late = json!({ "id": "late", "commandLine": "true" });
+    rig.post("/jobs/j/tasks", &late).send().await.refuses(409, "JobCompleted");
+    rig.delete("/jobs/j").send().await.expect(202);
+    rig.until("/jobs/j", |it| it.status == 404).await;
+    // A schedule whose jobs have such pools is not held up by them.
+    let schedule = json!({
+        "id": "s", "schedule": {}, "jobSpecification": {
+            "poolInfo": { "autoPoolSpecification": missing },
+        },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    rig.until_state("/jobschedules/s", "completed").await;
+    let job = rig.get("/jobs/s:job-1").send().await.expect(200).body;
+    assert_eq!(job["executionInfo"]["schedulingError"]["code"], error["code"]);
+}
+
+#[tokio::test]
+async fn a_shared_pool_that_is_kept_alive_outlives_its_schedule() {
+    let rig = Rig::start().await;
+    let mut kept = auto("jobschedule", 0);
+    kept["keepAlive"] = json!(true);
+    let schedule = json!({
+        "id": "s", "schedule": {}, "jobSpecification": {
+            "poolInfo": { "autoPoolSpecification": kept },
+        },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    let pool = pool_of(&rig, "s:job-1").await;
+    end(&rig, "s:job-1").await;
+    rig.until_state("/jobschedules/s", "completed").await;
+    rig.delete("/jobschedules/s").send().await.expect(202);
+    rig.until("/jobschedules/s", |it| it.status == 404).await;
+    assert_eq!(rig.get(&pool).send().await.expect(200).body["state"], "active");
+}
+
+#[tokio::test]
 async fn each_version_sees_the_auto_pool_its_way() {
     let rig = Rig::start().await;
     let old = "2016-07-01.3.1";

@@ -154,3 +154,36 @@ async fn a_job_ends_with_its_last_task_when_it_is_to() {
     let job = rig.until_state("/jobs/j", "completed").await;
     assert_eq!(job["executionInfo"]["terminateReason"], "AllTasksCompleted");
 }
+
+#[tokio::test]
+async fn an_account_has_only_so_many_active_jobs_and_schedules() {
+    let mut rig = Rig::configured(|config| config.quotas.active_jobs_and_schedules = 3).await;
+    let new = |id: &str| json!({ "id": id, "poolInfo": { "poolId": "p" } });
+    let schedule = json!({
+        "id": "s", "schedule": { "doNotRunUntil": "2099-01-01T00:00:00Z" },
+        "jobSpecification": { "poolInfo": { "poolId": "p" } },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    rig.job("a", "p").await;
+    rig.job("b", "p").await;
+    let quota = "ActiveJobAndScheduleQuotaReached";
+    rig.post("/jobs", &new("c")).send().await.refuses(409, quota);
+    let mut other = schedule.clone();
+    other["id"] = json!("t");
+    rig.post("/jobschedules", &other).send().await.refuses(409, quota);
+    rig.post("/jobs", &new("a")).send().await.refuses(409, "JobExists");
+    // What has completed or is gone makes room, before a restart and after it.
+    rig.post("/jobs/a/terminate", &json!({})).send().await.expect(202);
+    rig.until_state("/jobs/a", "completed").await;
+    rig.job("c", "p").await;
+    rig.stop_server().await;
+    rig.start_server().await;
+    rig.post("/jobs", &new("d")).send().await.refuses(409, quota);
+    rig.post("/jobschedules/s/terminate", &json!({})).send().await.expect(202);
+    rig.until_state("/jobschedules/s", "completed").await;
+    rig.job("d", "p").await;
+    rig.delete("/jobs/b").send().await.expect(202);
+    rig.until("/jobs/b", |it| it.status == 404).await;
+    rig.job("e", "p").await;
+    rig.post("/jobs", &new("f")).send().await.refuses(409, quota);
+}
