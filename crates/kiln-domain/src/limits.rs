@@ -26,6 +26,10 @@ pub const JOB_PRIORITY_MAX: i64 = 1000;
 pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
 /// Characters in the prefix of an auto pool's id.
 pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
+/// Characters in the name of a user of a node.
+pub const USER_NAME_LENGTH_MAX: usize = 20;
+/// Days after which a user of a node is removed, unless its client says when.
+pub const NODE_USER_EXPIRES_AFTER_DAYS: i64 = 1;
 /// Nodes in one request that removes nodes.
 pub const REMOVED_NODES_MAX: usize = 100;
 /// Nodes of a pool whose nodes communicate with each other.

@@ -54,6 +54,7 @@ impl NewJob {
     /// When no job may be so, whatever else there is.
     pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
         unoffered::check_job(&document)?;
+        spec::check(&document)?;
         let mut new = Self::read(document, None)?;
         job::admit(&new.spec)?;
         new.complete(None, unique)?;

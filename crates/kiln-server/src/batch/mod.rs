@@ -17,7 +17,9 @@ mod node;
 mod node_action;
 mod node_count;
 mod node_extension;
+mod node_log;
 mod node_login;
+mod node_user;
 mod outbox;
 mod package;
 mod page;
@@ -178,7 +180,16 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
 
         ("GET", [pool, "nodes"]) => node::list(call, pool),
         ("GET", [pool, "nodes", node]) => node::get(call, pool, node),
-        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
+        ("POST", [pool, "nodes", node, "users"]) => node_user::add(call, pool, node).await,
+        ("PUT", [pool, "nodes", node, "users", user]) => {
+            node_user::update(call, pool, node, user).await
+        }
+        ("DELETE", [pool, "nodes", node, "users", user]) => {
+            node_user::delete(call, pool, node, user).await
+        }
+        ("POST", [pool, "nodes", node, "uploadbatchservicelogs"]) => {
+            node_log::upload(call, pool, node).await
+        }
         ("GET", [pool, "nodes", node, "remoteloginsettings"]) => {
             node_login::remote_login_settings(call, pool, node)
         }
@@ -187,6 +198,7 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
         ("GET", [pool, "nodes", node, "extensions", extension]) => {
             node_extension::get(call, pool, node, extension)
         }
+        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
         ("GET", [pool, "nodes", node, "files"]) => file::list_of_node(call, pool, node).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), [pool, "nodes", node, "files", path @ ..]) => {
             file::of_node(call, verb, pool, node, path).await

@@ -238,7 +238,8 @@ pub(super) async fn reactivate(
             Ok::<_, OpError>(life.modified_at)
         })
         .await?;
-    Ok(Answer::done(204, call, modified_at))
+    // As was seen: unlike other actions, it does not name the task.
+    Ok(Answer::new(204).revision(modified_at))
 }
 
 /// `DELETE /jobs/J/tasks/T`.

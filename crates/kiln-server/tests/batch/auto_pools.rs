@@ -271,16 +271,24 @@ async fn each_version_sees_the_auto_pool_its_way() {
     assert_eq!(rig.get(&path).send().await.expect(200).body["taskSlotsPerNode"], 2);
 }
 
-/// A schedule whose jobs have auto pools, in its second minute soon.
+/// An hourly schedule whose jobs have auto pools.
 async fn schedule(rig: &Rig, lifetime: &str) {
-    let minute = kiln_domain::span::Span::minutes(1).ticks();
-    let anchor = kiln_domain::time::Timestamp(crate::rig::now().0 - minute + 5_000_000);
     let body = json!({
         "id": "s",
-        "schedule": { "doNotRunUntil": anchor.to_iso(), "recurrenceInterval": "PT1M" },
+        "schedule": { "recurrenceInterval": "PT1H" },
         "jobSpecification": { "poolInfo": { "autoPoolSpecification": auto(lifetime, 0) } },
     });
     rig.post("/jobschedules", &body).send().await.expect(201);
+}
+
+/// Ends the first job of the schedule and lets the second come.
+async fn go_on(rig: &Rig) {
+    end(rig, "s:job-1").await;
+    let hourly = json!({
+        "doNotRunUntil": crate::rig::now().to_iso(), "recurrenceInterval": "PT1H",
+    });
+    let patch = json!({ "schedule": hourly });
+    rig.patch("/jobschedules/s", &patch).send().await.expect(200);
 }
 
 /// The pool of a job once a schedule has made it.
@@ -294,7 +302,7 @@ async fn jobs_of_a_schedule_share_its_pool() {
     let rig = Rig::start().await;
     schedule(&rig, "jobschedule").await;
     let first = pool_of(&rig, "s:job-1").await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     assert_eq!(pool_of(&rig, "s:job-2").await, first);
     assert_eq!(rig.get(&first).send().await.expect(200).body["state"], "active");
     assert_eq!(rig.get("/pools").send().await.expect(200).ids().len(), 1);
@@ -308,7 +316,7 @@ async fn jobs_of_a_schedule_have_pools_of_their_own() {
     let rig = Rig::start().await;
     schedule(&rig, "job").await;
     let first = pool_of(&rig, "s:job-1").await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     goes(&rig, &first, Vec::new()).await;
     let second = pool_of(&rig, "s:job-2").await;
     assert_ne!(second, first);
@@ -324,7 +332,7 @@ async fn a_shared_pool_that_is_gone_is_made_again() {
     let first = pool_of(&rig, "s:job-1").await;
     rig.delete(&first).send().await.expect(202);
     goes(&rig, &first, Vec::new()).await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     let second = pool_of(&rig, "s:job-2").await;
     assert_ne!(second, first);
     rig.delete("/jobschedules/s").send().await.expect(202);

@@ -187,3 +187,42 @@ async fn an_account_has_only_so_many_active_jobs_and_schedules() {
     rig.job("e", "p").await;
     rig.post("/jobs", &new("f")).send().await.refuses(409, quota);
 }
+
+#[tokio::test]
+async fn jobs_that_may_not_be_added() {
+    let rig = Rig::start().await;
+    for (name, value) in [
+        ("id", json!("a/b")),
+        ("displayName", json!("x".repeat(1025))),
+        ("priority", json!(-1001)),
+        ("maxParallelTasks", json!(-2)),
+        ("constraints.maxTaskRetryCount", json!(-2)),
+        ("constraints.maxWallClockTime", json!("-PT1S")),
+        ("onAllTasksComplete", json!("stop")),
+        ("poolInfo", json!(null)),
+        ("poolInfo.poolId", json!(null)),
+    ] {
+        let mut job = json!({
+            "id": "j", "poolInfo": { "poolId": "p" }, "constraints": {},
+        });
+        let pointer = format!("/{}", name.replace('.', "/"));
+        match job.pointer_mut(&pointer) {
+            Some(member) => *member = value.clone(),
+            None => match name.split_once('.') {
+                Some((outer, inner)) => job[outer][inner] = value.clone(),
+                None => job[name] = value.clone(),
+            },
+        }
+        let refused = rig.post("/jobs", &job).send().await;
+        assert_eq!(refused.status, 400, "{name}: {value} {}", refused.body);
+        assert_eq!(refused.value("PropertyName"), name, "{value} {}", refused.body);
+    }
+    let longest = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "displayName": "\u{e4}".repeat(1024),
+        "metadata": [{ "name": "", "value": "1" }],
+    });
+    rig.post("/jobs", &longest).send().await.refuses(400, "EmptyMetadataKey");
+    let mut longest = longest;
+    longest["metadata"] = json!([{ "name": "a", "value": "" }]);
+    rig.post("/jobs", &longest).send().await.expect(201);
+}

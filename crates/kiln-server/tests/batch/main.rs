@@ -19,6 +19,7 @@ mod jobs;
 mod lists;
 mod node_actions;
 mod node_shapes;
+mod node_users;
 mod nodes;
 mod packages;
 mod pool_changes;
