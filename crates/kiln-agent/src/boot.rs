@@ -55,6 +55,8 @@ const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
 pub(crate) struct Boot {
     /// Counts the starts, from 1.
     pub(crate) number: u32,
+    /// Task slots of the node.
+    slots: u32,
     /// The node.
     pub(crate) node: Arc<Node>,
     /// Brings files.
@@ -87,6 +89,7 @@ impl Boot {
         let directory = Path::new(&config.directory);
         Ok(Self {
             number: prepare.boot,
+            slots: prepare.task_slots,
             packages: Packages::new(Arc::clone(&transfer), Arc::clone(&node), directory)?,
             node,
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
@@ -127,6 +130,7 @@ impl Boot {
             may_run_again: false,
             variables: variables(&self.facts, &facts),
             account,
+            slots: self.slots,
             time_limit: None,
         })
     }
@@ -176,6 +180,7 @@ impl Boot {
             may_run_again: run.may_run_again,
             variables,
             account,
+            slots: if run.slots == 0 { self.slots } else { run.slots },
             time_limit: limit.map(Span::to_std),
         })
     }

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits};
+
+use crate::amount::{Bytes, Processors};
 use crate::args::SharedArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -43,6 +46,9 @@ pub(crate) struct Layer {
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: Option<String>,
+    pub(crate) slot_processes: Option<u32>,
+    pub(crate) slot_memory: Option<Bytes>,
+    pub(crate) slot_processors: Option<Processors>,
     pub(crate) log: Option<String>,
 }
 
@@ -53,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) blob_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: String,
+    pub(crate) slot_limits: SlotLimits,
     pub(crate) log: Option<String>,
 }
 
@@ -65,6 +72,9 @@ impl Layer {
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
+            slot_processes: parsed(environment, "KILN_SLOT_PROCESSES")?,
+            slot_memory: parsed(environment, "KILN_SLOT_MEMORY")?,
+            slot_processors: parsed(environment, "KILN_SLOT_PROCESSORS")?,
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
         })
     }
@@ -109,6 +119,9 @@ impl Layer {
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
             isolation: self.isolation.or(below.isolation),
+            slot_processes: self.slot_processes.or(below.slot_processes),
+            slot_memory: self.slot_memory.or(below.slot_memory),
+            slot_processors: self.slot_processors.or(below.slot_processors),
             log: self.log.or(below.log),
         }
     }
@@ -120,6 +133,11 @@ impl Layer {
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
             ready_file: self.ready_file,
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
+            slot_limits: SlotLimits {
+                processes: positive(self.slot_processes.unwrap_or(SLOT_PROCESSES_MAX)),
+                memory_bytes: self.slot_memory.and_then(|it| positive(it.0)),
+                milli_processors: self.slot_processors.and_then(|it| positive(it.0)),
+            },
             log: self.log,
         }
     }
@@ -132,6 +150,23 @@ impl Settings {
         let layer = Layer { batch_listen: Some(any), blob_listen: Some(any), ..Layer::default() };
         layer.settle()
     }
+}
+
+/// 0 is no limit.
+fn positive<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
+}
+
+fn parsed<T>(environment: &Environment, name: &str) -> Result<Option<T>, Failure>
+where
+    T: std::str::FromStr,
+    T::Err: std::fmt::Display,
+{
+    let Some(text) = environment.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|cause| {
+        Failure::usage(format!("{name} is `{text}`, which makes no sense"))
+            .hint(format!("it is {cause}"))
+    })
 }
 
 fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, Failure> {

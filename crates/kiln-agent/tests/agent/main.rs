@@ -15,6 +15,7 @@ macro_rules! on_each_kind {
 
 mod figures;
 mod job;
+mod limits;
 mod node;
 mod output;
 mod packages;

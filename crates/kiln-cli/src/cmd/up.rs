@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use crate::amount::{Bytes, Processors};
 use crate::data::{DataDirectory, write_whole};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -23,6 +24,9 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   blob-listen = \"127.0.0.1:10000\"
   ready-file = \"/run/kiln/ready.json\"
   isolation = \"auto\"
+  slot-processes = 4096
+  slot-memory = \"2GiB\"
+  slot-processors = 1.5
   log = \"info\"
 
 A new Kiln has the development accounts kilndev (Batch) and devstoreaccount1 (storage). Their keys
@@ -59,6 +63,18 @@ pub(crate) struct UpArgs {
     /// [env: KILN_ISOLATION] [default: auto]
     #[arg(long, value_name = "HOW", value_parser = ["auto", "namespaces", "plain"])]
     isolation: Option<String>,
+    /// Processes and threads of a task for each slot it takes; 0 is no limit
+    /// [env: KILN_SLOT_PROCESSES] [default: 4096]
+    #[arg(long, value_name = "N")]
+    slot_processes: Option<u32>,
+    /// Memory of a task for each slot it takes, such as 2GiB; 0 is no limit
+    /// [env: KILN_SLOT_MEMORY] [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    slot_memory: Option<Bytes>,
+    /// Processors of a task for each slot it takes, such as 1.5; 0 is no limit
+    /// [env: KILN_SLOT_PROCESSORS] [default: 0]
+    #[arg(long, value_name = "N")]
+    slot_processors: Option<Processors>,
 }
 
 pub(crate) fn run(args: UpArgs, shared: &Shared, environment: &Environment) -> Result<(), Failure> {
@@ -80,6 +96,9 @@ fn settle(
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,
         isolation: args.isolation,
+        slot_processes: args.slot_processes,
+        slot_memory: args.slot_memory,
+        slot_processors: args.slot_processors,
         log: shared.log.clone(),
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
