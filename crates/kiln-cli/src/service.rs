@@ -41,6 +41,8 @@ impl Service {
         config.blob_listen = settings.blob_listen;
         config.isolation.clone_from(&settings.isolation);
         config.slot_limits = settings.slot_limits;
+        config.autoscale = settings.autoscale;
+        config.quotas = settings.quotas;
         config.surroundings = surroundings(environment);
         let running = kiln_server::start(config).await?;
         let endpoints = endpoints_of(&running);

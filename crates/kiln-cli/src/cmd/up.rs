@@ -11,6 +11,7 @@ use crate::amount::{Bytes, Processors};
 use crate::data::{DataDirectory, write_whole};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::length::{Interval, Length};
 use crate::service::Service;
 use crate::settings::{Layer, Settings, Shared};
 use crate::{logs, output};
@@ -27,6 +28,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   slot-processes = 4096
   slot-memory = \"2GiB\"
   slot-processors = 1.5
+  autoscale-interval = \"30s\"
   log = \"info\"
 
 A new Kiln has the development accounts kilndev (Batch) and devstoreaccount1 (storage). Their keys
@@ -75,6 +77,16 @@ pub(crate) struct UpArgs {
     /// [env: KILN_SLOT_PROCESSORS] [default: 0]
     #[arg(long, value_name = "N")]
     slot_processors: Option<Processors>,
+    /// How often the formulas of pools are evaluated where the pools' own intervals are longer:
+    /// 30s, 5m, or pool for their own alone [env: KILN_AUTOSCALE_INTERVAL] [default: 30s]
+    #[arg(long, value_name = "LENGTH")]
+    autoscale_interval: Option<Interval>,
+    /// How often pools with formulas are sampled [env: KILN_AUTOSCALE_SAMPLES] [default: 30s]
+    #[arg(long, value_name = "LENGTH")]
+    autoscale_samples: Option<Length>,
+    /// Evaluate formulas also a second after tasks come or end [env: KILN_AUTOSCALE_PROMPT]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    autoscale_prompt: Option<bool>,
 }
 
 pub(crate) fn run(args: UpArgs, shared: &Shared, environment: &Environment) -> Result<(), Failure> {
@@ -99,7 +111,11 @@ fn settle(
         slot_processes: args.slot_processes,
         slot_memory: args.slot_memory,
         slot_processors: args.slot_processors,
+        autoscale_interval: args.autoscale_interval,
+        autoscale_samples: args.autoscale_samples,
+        autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
+        quotas: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();
