@@ -19,6 +19,7 @@ mod limits;
 mod node;
 mod output;
 mod packages;
+mod request;
 mod resource;
 mod rig;
 mod users;
