@@ -199,19 +199,14 @@ async fn a_job_goes_with_all_that_it_can_have() {
     agents[0].run().await;
     rig.delete("/jobs/j").send().await.expect(202);
     assert_eq!(rig.get("/jobs/j").send().await.expect(200).body["state"], "deleting");
-    let release = agents[0].expect("an order to release", |message| match message {
-        ToAgent::Run(run) if run.task.id == "after" => Some(run.clone()),
-        _ => None,
-    });
-    let release = release.await;
+    let mut release = agents[0].run().await;
+    while release.task.id != "after" {
+        release = agents[0].run().await;
+    }
     agents[0].end(&release.attempt, DONE).await;
     rig.until("/jobs/j", |it| it.status == 404).await;
     // Nothing of it is left for another of its name.
     rig.job("j", "p").await;
     rig.task("j", "9", json!({})).await;
-    let again = agents[0].expect("an order to run", |message| match message {
-        ToAgent::Run(run) if run.task.id == "9" => Some(run.clone()),
-        _ => None,
-    });
-    again.await;
+    while agents[0].run().await.task.id != "9" {}
 }
