@@ -29,4 +29,5 @@ pub mod sizing;
 pub mod start_task;
 pub mod task;
 pub mod usage;
+pub mod user;
 pub mod vm_size;

@@ -9,6 +9,7 @@ use super::command::{
 };
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
+use super::user::check_identity;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -279,6 +280,7 @@ impl TaskLife {
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_resource_files("resourceFiles", &spec.resource_files)?;
+    check_identity("userIdentity", spec.user_identity.as_ref())?;
     check_constraints("constraints", &spec.constraints)
 }
 

@@ -8,29 +8,20 @@ use serde_json::Value;
 const OF_POOLS: &[&str] = &[
     "/certificateReferences",
     "/mountConfiguration",
-    "/userAccounts",
     "/virtualMachineConfiguration/containerConfiguration",
     "/startTask/containerSettings",
-    "/startTask/userIdentity/username",
 ];
 
 /// Members of a job.
 const OF_JOBS: &[&str] = &[
     "/jobPreparationTask/containerSettings",
-    "/jobPreparationTask/userIdentity/username",
     "/jobReleaseTask/containerSettings",
-    "/jobReleaseTask/userIdentity/username",
     "/usesTaskDependencies",
 ];
 
 /// Members of a task.
-const OF_TASKS: &[&str] = &[
-    "/containerSettings",
-    "/dependsOn",
-    "/exitConditions",
-    "/multiInstanceSettings",
-    "/userIdentity/username",
-];
+const OF_TASKS: &[&str] =
+    &["/containerSettings", "/dependsOn", "/exitConditions", "/multiInstanceSettings"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {

@@ -174,14 +174,15 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
 
 /// The order to make a node ready for its latest boot.
 pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, StoreError> {
-    let references = kept::pool_spec(pool)?.application_package_references;
+    let spec = kept::pool_spec(pool)?;
     Ok(ToAgent::Prepare(Box::new(Prepare {
         boot: node.life.boot,
         start_task: kept::start_task_spec(node)?,
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
-        packages: references.into_iter().map(Package::wanted).collect(),
+        user_accounts: spec.user_accounts,
+        packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
     })))
 }
 

@@ -13,6 +13,7 @@ pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{NameValue, Task, TaskSpec};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::batch::user::UserAccount;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,9 @@ pub struct Prepare {
     pub is_dedicated: bool,
     /// Task slots: how many tasks run at once at the most.
     pub task_slots: u32,
+    /// Users that the pool names, without their passwords.
+    #[serde(default)]
+    pub user_accounts: Vec<UserAccount>,
     /// The pool's packages, which all commands find.
     #[serde(default)]
     pub packages: Vec<Package>,
