@@ -36,7 +36,7 @@ pub const PACKAGES_PER_APPLICATION_MAX: usize = 40;
 pub const PACKAGE_REFERENCES_MAX: usize = 10;
 /// Seconds that the deletion of a certificate takes at the least; the service takes some, their
 /// number is not known.
-pub const CERTIFICATE_DELETION_SECONDS: i64 = 2;
+pub const CERTIFICATE_DELETION_SECONDS: i64 = 1;
 /// Hexadecimal digits of a certificate's thumbprint.
 pub const THUMBPRINT_DIGITS: usize = 40;
 /// Bytes of a certificate's file.

@@ -7,6 +7,7 @@
 
 mod auto_pools;
 mod autoscale;
+mod certificates;
 mod counts;
 mod files;
 mod job_changes;
