@@ -57,7 +57,7 @@ pub fn scale(
     let (run, wish) = evaluate(server, tx, pool, formula, now)?;
     let life = scaling::evaluated(pool, run, wish, now);
     tx.update_pool(pool.key, &life)?;
-    if life.targets != pool.life.targets {
+    if life.allocation_at != pool.life.allocation_at {
         tx.announce(Change::PoolSize { pool_key: pool.key });
     }
     Ok(life)

@@ -9,6 +9,8 @@ mod auto_pools;
 mod autoscale;
 mod certificates;
 mod counts;
+mod dependencies;
+mod exit_conditions;
 mod files;
 mod job_changes;
 mod job_manager;

@@ -5,6 +5,7 @@ mod application;
 mod blob;
 mod certificate;
 pub(crate) mod container;
+mod dependency;
 pub(crate) mod extent;
 mod job;
 mod job_schedule;

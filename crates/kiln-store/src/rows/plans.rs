@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
 use kiln_domain::batch::certificate::{CertificateFile, CertificateFormat, CertificateLife};
+use kiln_domain::batch::dependencies::{Dependencies, IdRange};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
@@ -12,6 +13,7 @@ use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, Block, ContentProperties};
@@ -111,6 +113,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("certificate.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
+        include_str!("dependency.rs"),
         include_str!("extent.rs"),
         include_str!("job.rs"),
         include_str!("job_schedule.rs"),
@@ -206,6 +209,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     };
     let key = tx.insert_job(&job)?;
     tx.job("a", "J")?;
+    tx.active_jobs_and_schedules("a")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
     tx.open_jobs()?;
@@ -216,10 +220,17 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         id: "t".to_owned(),
         sequence: 1,
         needs: TaskNeeds::slots(1),
+        ties: Ties { has_dependencies: true, ..Ties::default() },
+        n_unmet: 0,
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
     tx.insert_task(&mut task)?;
+    let ranges = BTreeSet::from([IdRange { start: 3, end: 9 }]);
+    let dependencies = Dependencies { ids: BTreeSet::from(["p".to_owned()]), ranges };
+    tx.insert_dependencies(key, "t", &dependencies)?;
+    tx.set_dependency_met(key, "7", true)?;
+    tx.set_dependency_met(key, "7", false)?;
     tx.task(key, "T")?;
     tx.tasks_in(key, &TaskRange::ALL, 9)?;
     let after = std::ops::Bound::Excluded("t");
