@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
+use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
 use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
@@ -40,6 +41,8 @@ pub(crate) struct Command {
     pub(crate) directory_mode: u32,
     /// The program and its arguments.
     pub(crate) command_line: String,
+    /// Which certificates it finds.
+    pub(crate) sees: Visibility,
     /// Packages brought before.
     pub(crate) packages: Vec<Package>,
     /// Files fetched before.
@@ -315,6 +318,7 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInf
         Ok(working_directory)
     };
     let working_directory = make().map_err(failed)?;
+    boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }

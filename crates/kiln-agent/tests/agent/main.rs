@@ -13,6 +13,7 @@ macro_rules! on_each_kind {
     };
 }
 
+mod certificates;
 mod figures;
 mod job;
 mod limits;

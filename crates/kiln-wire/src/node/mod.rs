@@ -8,6 +8,7 @@
 use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
+use kiln_domain::batch::certificate::{CertificateFormat, CertificateReference};
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
@@ -193,6 +194,9 @@ pub struct Prepare {
     /// The pool's packages, which all commands find.
     #[serde(default)]
     pub packages: Vec<Package>,
+    /// The pool's certificates.
+    #[serde(default)]
+    pub certificates: Vec<NodeCertificate>,
 }
 
 /// One attempt of a task.
@@ -264,6 +268,27 @@ pub struct PackageSource {
     pub directory: String,
     /// Opens its zip file.
     pub url: String,
+}
+
+/// A certificate that commands find on their node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCertificate {
+    /// How a pool asks for it.
+    pub reference: CertificateReference,
+    /// What it is made of; `None` when it is not there any more.
+    #[serde(default)]
+    pub content: Option<CertificateContent>,
+}
+
+/// What a certificate is made of, which is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateContent {
+    /// What kind of file it is.
+    pub format: CertificateFormat,
+    /// The file, in base64.
+    pub data: String,
+    /// Opens the file.
+    pub password: Option<String>,
 }
 
 /// A question about files below the node's root.
@@ -491,6 +516,19 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+}
+
+impl std::fmt::Debug for CertificateContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateContent").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl NodeCertificate {
+    /// A certificate of which it is not known yet what it is made of.
+    pub fn wanted(reference: &CertificateReference) -> Self {
+        Self { reference: reference.clone(), content: None }
+    }
 }
 
 impl Package {

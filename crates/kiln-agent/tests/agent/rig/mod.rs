@@ -527,6 +527,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         is_dedicated: true,
         task_slots: 4,
         packages: Vec::new(),
+        certificates: Vec::new(),
         user_accounts: Vec::new(),
     }
 }
