@@ -98,7 +98,8 @@ impl Board {
             Change::PoolSize { .. }
             | Change::PoolScaling { .. }
             | Change::JobEnd { .. }
-            | Change::JobSchedule { .. } => {}
+            | Change::JobSchedule { .. }
+            | Change::Certificate { .. } => {}
         }
     }
 
