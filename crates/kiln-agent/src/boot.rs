@@ -57,6 +57,8 @@ const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
 pub(crate) struct Boot {
     /// Counts the starts, from 1.
     pub(crate) number: u32,
+    /// Task slots of the node.
+    slots: u32,
     /// The node.
     pub(crate) node: Arc<Node>,
     /// Brings files.
@@ -91,6 +93,7 @@ impl Boot {
         let directory = Path::new(&config.directory);
         Ok(Self {
             number: prepare.boot,
+            slots: prepare.task_slots,
             packages: Packages::new(Arc::clone(&transfer), Arc::clone(&node), directory)?,
             certificates: Certificates::new(&prepare.certificates),
             node,
@@ -134,6 +137,7 @@ impl Boot {
             may_run_again: false,
             variables: variables(&self.facts, &facts),
             account,
+            slots: self.slots,
             time_limit: None,
         })
     }
@@ -184,6 +188,7 @@ impl Boot {
             may_run_again: run.may_run_again,
             variables,
             account,
+            slots: if run.slots == 0 { self.slots } else { run.slots },
             time_limit: limit.map(Span::to_std),
         })
     }

@@ -62,6 +62,8 @@ pub(crate) struct Command {
     pub(crate) variables: BTreeMap<String, String>,
     /// Who runs it.
     pub(crate) account: Account,
+    /// Task slots that it takes.
+    pub(crate) slots: u32,
     /// Time after which it is killed.
     pub(crate) time_limit: Option<Duration>,
 }
@@ -282,8 +284,9 @@ impl Hands<'_> {
             user: command.account.id,
             is_admin: command.account.is_admin,
             has_group: false,
+            n_places: 0,
         };
-        self.boot.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
+        self.boot.node.spawn(request, [&stdout, &stderr], command.slots).await.map_err(failed)
     }
 }
 

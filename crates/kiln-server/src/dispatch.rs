@@ -193,5 +193,6 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         preparation_directory: preparation::directory_of(job, job_spec),
         instance: None,
         may_run_again: task.life.allows_retry(),
+        slots: task.needs.slots,
     })))
 }

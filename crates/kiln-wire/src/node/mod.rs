@@ -102,6 +102,22 @@ pub struct NodeConfig {
     pub ip_address: String,
     /// Seconds without a server after which the agent gives up and ends its node.
     pub orphan_timeout_seconds: u64,
+    /// What a task may take of the machine.
+    #[serde(default)]
+    pub slot_limits: SlotLimits,
+}
+
+/// What a task may take at once for each of its slots, where the machine can limit that; what
+/// is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SlotLimits {
+    /// Processes and threads.
+    pub processes: Option<u32>,
+    /// Memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processors, in thousandths.
+    pub milli_processors: Option<u32>,
 }
 
 /// From the server to an agent.
@@ -209,6 +225,9 @@ pub struct Run {
     /// Whether a failed run is followed by another, to which output files are left.
     #[serde(default)]
     pub may_run_again: bool,
+    /// Task slots that it takes; those of the whole node if none.
+    #[serde(default)]
+    pub slots: u32,
 }
 
 impl Run {
