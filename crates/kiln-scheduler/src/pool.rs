@@ -15,6 +15,8 @@ pub(crate) type PoolName = (String, String);
 pub(crate) struct Pool {
     pub(crate) name: PoolName,
     pub(crate) policy: TaskSchedulingPolicy,
+    /// Whether its nodes take tasks whose instances must find each other.
+    pub(crate) is_connected: bool,
     nodes: BTreeMap<Arc<str>, Node>,
     /// The nodes with free slots, by their number.
     free: BTreeSet<FreeNode>,
@@ -45,7 +47,7 @@ impl Node {
 
 impl Pool {
     pub(crate) fn new(name: PoolName, policy: TaskSchedulingPolicy) -> Self {
-        Self { name, policy, nodes: BTreeMap::new(), free: BTreeSet::new() }
+        Self { name, policy, is_connected: false, nodes: BTreeMap::new(), free: BTreeSet::new() }
     }
 
     /// A node offers this many slots.
@@ -130,7 +132,7 @@ impl<'b> Places<'b> {
         task: &Waiting,
         excluded: &BTreeSet<Box<str>>,
     ) -> Option<Vec<String>> {
-        if self.unfit.contains(&shape) {
+        if self.unfit.contains(&shape) || (shape.is_connected && !self.pool.is_connected) {
             return None;
         }
         let fitting = self.free.range((shape.slots, Arc::from(""))..);

@@ -10,6 +10,7 @@ pub mod attempt;
 pub mod auto_pool;
 pub mod change;
 pub mod command;
+pub mod gang;
 pub mod image;
 pub mod job;
 pub mod job_change;

@@ -52,6 +52,13 @@ pub struct PoolSpec {
     pub start_task: Option<StartTaskSpec>,
 }
 
+impl PoolSpec {
+    /// Whether its nodes take tasks whose instances must find each other.
+    pub fn takes_gangs(&self) -> bool {
+        self.enable_inter_node_communication && self.task_slots_per_node == 1
+    }
+}
+
 /// How tasks are spread over nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

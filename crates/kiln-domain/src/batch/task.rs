@@ -7,6 +7,7 @@ use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
     UserIdentity, check_resource_files,
 };
+use super::gang::{ChosenNode, Gang, InstanceFact, MultiInstanceSettings};
 use super::needs::TaskNeeds;
 use super::usage::TaskUsage;
 use crate::id;
@@ -41,6 +42,8 @@ pub struct TaskSpec {
     pub constraints: TaskConstraints,
     /// What of the Batch service its command may use; nothing when absent.
     pub authentication_token_settings: Option<AuthenticationTokenSettings>,
+    /// How it is spread over nodes, if it is.
+    pub multi_instance_settings: Option<MultiInstanceSettings>,
 }
 
 impl TaskSpec {
@@ -159,8 +162,11 @@ pub struct TaskLife {
     pub modified_at: Timestamp,
     /// Counts its runs; names the current one.
     pub attempt: u32,
-    /// Where it runs or last ran.
+    /// Where it runs or last ran; of several instances the primary.
     pub place: Option<Place>,
+    /// Its instances, if it has several and is on nodes or ended there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gang: Option<Gang>,
     /// When the latest run began.
     pub started_at: Option<Timestamp>,
     /// When it completed.
@@ -200,6 +206,20 @@ pub enum TaskFact {
     Assigned(Place),
     /// A node was chosen, which must first be prepared for its job.
     AssignedUnprepared(Place),
+    /// Nodes were chosen for its instances, the primary first.
+    AssignedToAll {
+        /// The pool's id.
+        pool_id: String,
+        /// The nodes.
+        nodes: Vec<ChosenNode>,
+    },
+    /// Something happened to one of its instances.
+    Instance {
+        /// The number of the instance.
+        number: u32,
+        /// What.
+        fact: InstanceFact,
+    },
     /// Its node is prepared.
     Prepared,
     /// Its node can not be prepared, or not now.
@@ -227,6 +247,7 @@ impl TaskLife {
             modified_at: now,
             attempt: 0,
             place: None,
+            gang: None,
             started_at: None,
             ended_at: None,
             exit_code: None,
@@ -260,6 +281,7 @@ impl TaskLife {
     fn waiting_again(self, now: Timestamp) -> Self {
         let mut life = self.moved(TaskState::Active, now);
         life.place = None;
+        life.gang = None;
         life
     }
 
@@ -268,6 +290,7 @@ impl TaskLife {
         life.ended_at = Some(now);
         life.exit_code = exit_code;
         life.failure = why;
+        life.gang = life.gang.map(|gang| gang.ended(now));
         life
     }
 }
@@ -330,6 +353,12 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             place: Some(place),
             ..life.moved(S::Preparing, now)
         }),
+        (S::Active, F::AssignedToAll { pool_id, nodes }) => {
+            Ok(assigned_to_all(life, pool_id, nodes, now))
+        }
+        (S::Preparing | S::Running, F::Instance { number, fact }) => {
+            Ok(after_instance(life, number, fact, now))
+        }
         (S::Preparing, F::Prepared) => {
             Ok(TaskLife { started_at: Some(now), ..life.moved(S::Running, now) })
         }
@@ -359,11 +388,73 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             Err(Rejection::TaskNotCompleted { task: task.id.clone() })
         }
         // A late report, or a second end: the task has gone on without it.
-        (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Requeued)
-        | (S::Preparing | S::Running, F::Assigned(_) | F::AssignedUnprepared(_))
+        (
+            S::Active | S::Completed,
+            F::Ended(_) | F::NodeLost | F::Requeued | F::Instance { .. },
+        )
+        | (
+            S::Preparing | S::Running,
+            F::Assigned(_) | F::AssignedUnprepared(_) | F::AssignedToAll { .. },
+        )
         | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared) => Ok(life),
-        (S::Completed, F::Assigned(_) | F::AssignedUnprepared(_) | F::Terminated) => {
-            Err(Rejection::TaskCompleted { task: task.id.clone() })
+        (
+            S::Completed,
+            F::Assigned(_) | F::AssignedUnprepared(_) | F::AssignedToAll { .. } | F::Terminated,
+        ) => Err(Rejection::TaskCompleted { task: task.id.clone() }),
+    }
+}
+
+/// Nodes were chosen for all instances; the run has begun once all of them are prepared.
+fn assigned_to_all(
+    life: TaskLife,
+    pool_id: String,
+    nodes: Vec<ChosenNode>,
+    now: Timestamp,
+) -> TaskLife {
+    let Some(primary) = nodes.first() else { return life };
+    let place = Place { pool_id, node_id: primary.node_id.clone() };
+    let gang = Gang::new(nodes, now);
+    let state = if gang.is_prepared() { TaskState::Running } else { TaskState::Preparing };
+    TaskLife {
+        attempt: life.attempt.saturating_add(1),
+        place: Some(place),
+        started_at: gang.is_prepared().then_some(now).or(life.started_at),
+        gang: Some(gang),
+        ..life.moved(state, now)
+    }
+}
+
+/// Something happened to an instance: the run begins with the last that is prepared, and ends
+/// with the first that fails.
+fn after_instance(life: TaskLife, number: u32, fact: InstanceFact, now: Timestamp) -> TaskLife {
+    let Some(gang) = life.gang.clone() else { return life };
+    let outcome = match fact {
+        InstanceFact::Prepared => {
+            let gang = gang.prepared(number, now);
+            let begins = life.state == TaskState::Preparing && gang.is_prepared();
+            let life = TaskLife { gang: Some(gang), ..life };
+            return if begins {
+                TaskLife { started_at: Some(now), ..life.moved(TaskState::Running, now) }
+            } else {
+                life
+            };
+        }
+        InstanceFact::Coordinated => {
+            return TaskLife { gang: Some(gang.coordinated(number)), ..life };
+        }
+        InstanceFact::Ended(outcome) => outcome,
+    };
+    match outcome {
+        // Nobody asked for its end, so its node is lost.
+        Outcome::Stopped => life.waiting_again(now),
+        // It told how it went before; nothing it started is left, and nothing failed.
+        Outcome::Exited { exit_code: 0 } => life,
+        Outcome::Exited { .. }
+        | Outcome::UploadFailed { .. }
+        | Outcome::TimedOut
+        | Outcome::NotStarted { .. } => {
+            let gang = Some(gang.failed(number, &outcome, now));
+            after_run(TaskLife { gang, ..life }, outcome, now)
         }
     }
 }

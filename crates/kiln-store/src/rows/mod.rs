@@ -5,6 +5,7 @@ mod application;
 mod blob;
 pub(crate) mod container;
 pub(crate) mod extent;
+mod instance;
 mod job;
 mod job_schedule;
 mod life;
