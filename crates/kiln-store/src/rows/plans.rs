@@ -226,7 +226,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let task = Task { life: with_instance("n"), ..task };
     tx.update_task(&task, &with_instance("m"))?;
     tx.gangs_of_node("m")?;
-    tx.delete_task(&task)?;
+    tx.delete_task(&Task { life: with_instance("m"), ..task })?;
     preparations(tx, key)?;
     tx.delete_job(key)
 }
