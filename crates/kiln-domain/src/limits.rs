@@ -8,6 +8,10 @@ pub const ID_LENGTH_MAX: usize = 64;
 pub const DISPLAY_NAME_LENGTH_MAX: usize = 1024;
 /// Tasks in one `addtaskcollection` request.
 pub const TASKS_PER_COLLECTION_MAX: usize = 100;
+/// Characters in the ids of the tasks that a task depends on, all together.
+pub const DEPENDENCY_IDS_CHARACTERS_MAX: usize = 64_000;
+/// Ranges of ids of the tasks that a task depends on; the service has a limit that is not known.
+pub const DEPENDENCY_RANGES_MAX: usize = 2000;
 /// Bytes in one request body of the Batch service.
 pub const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Items on one page of a Batch list, and the default.

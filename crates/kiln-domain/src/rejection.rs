@@ -466,6 +466,14 @@ pub enum Rejection {
         /// The most there may be.
         limit: usize,
     },
+    /// The task depends on too many ranges of tasks.
+    #[error("the task depends on {count} ranges of ids, more than {limit}")]
+    TaskDependencyRangesTooLong {
+        /// How many.
+        count: usize,
+        /// The most there may be.
+        limit: usize,
+    },
     /// Too many tasks in one collection.
     #[error("{count} tasks in one request, more than {limit}")]
     TooManyTasks {

@@ -6,11 +6,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
 use kiln_domain::batch::preparation::Admission;
-use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, TaskState};
+use kiln_domain::batch::task::{Place, Task, TaskFact, TaskState};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
 use kiln_scheduler::{Assignment, plan};
@@ -18,7 +17,7 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, Package, Run, ToAgent};
 use tracing::{error, warn};
 
-use crate::batch::Outbox;
+use crate::batch::{Outbox, keep_task};
 use crate::preparation::{self, Steps};
 use crate::server::Server;
 use crate::{clock, kept};
@@ -88,6 +87,9 @@ impl Round<'_, '_> {
         let (job, job_spec) = &*job;
         let Some(node_id) = assignment.node_ids.first() else { return Ok(()) };
         let Some(task) = self.tx.task(job.key, &assignment.task_id)? else { return Ok(()) };
+        if !task.is_ready() {
+            return Ok(());
+        }
         // That a task is alone on its node is not asked again: none but this loop places tasks.
         if task.life.state != TaskState::Active || self.free_slots(node_id)? < task.needs.slots {
             return Ok(());
@@ -102,8 +104,7 @@ impl Round<'_, '_> {
         };
         let assigned = task::step(&task, assigned, self.now);
         let Some(life) = assigned.ok().filter(|life| *life != task.life) else { return Ok(()) };
-        self.tx.update_task(&task, &life)?;
-        self.tx.announce(task_change(&task, &life));
+        keep_task(self.tx, &task, &life, self.now)?;
         if let Some((_, life)) = self.nodes.get_mut(node_id) {
             *life = node::step(life, NodeFact::placed(&task), self.now);
         }
@@ -180,17 +181,4 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         instance: None,
         may_run_again: task.life.allows_retry(),
     })))
-}
-
-/// What others must hear of a task that now has `life`.
-pub fn task_change(task: &Task, life: &TaskLife) -> Change {
-    Change::Task {
-        job_key: task.job_key,
-        task_id: task.id.clone(),
-        sequence: task.sequence,
-        needs: task.needs.clone(),
-        state: life.state,
-        is_ready: true,
-        node_ids: life.place.iter().map(|place| place.node_id.clone()).collect(),
-    }
 }

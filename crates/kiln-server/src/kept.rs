@@ -2,6 +2,7 @@
 
 use kiln_domain::batch::auto_pool::AutoPoolSpec;
 use kiln_domain::batch::command::StartTaskSpec;
+use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{Job, JobSpec, JobState};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleSpec};
 use kiln_domain::batch::node::Node;
@@ -66,6 +67,11 @@ pub(crate) fn running_job(
 /// The specification of a task.
 pub(crate) fn task_spec(task: &Task) -> Result<TaskSpec, StoreError> {
     read(&task.document, "task specification")
+}
+
+/// What the end of a task means.
+pub(crate) fn exit_spec(task: &Task) -> Result<ExitSpec, StoreError> {
+    read(&task.document, "exit conditions")
 }
 
 /// The task of a job at this JSON pointer of its specification, as a node runs it.

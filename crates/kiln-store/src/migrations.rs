@@ -8,6 +8,7 @@ use crate::StoreError;
 const STEPS: &[&str] = &[concat!(
     include_str!("migrations/0001_batch.sql"),
     include_str!("migrations/0001_instance.sql"),
+    include_str!("migrations/0001_dependency.sql"),
     include_str!("migrations/0001_preparation.sql"),
     include_str!("migrations/0001_blob.sql"),
     include_str!("migrations/0001_statistics.sql"),

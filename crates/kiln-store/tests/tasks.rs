@@ -3,6 +3,7 @@
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::ties::Ties;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Store, StoreError, Tx};
 
@@ -27,6 +28,8 @@ fn task(job_key: i64, id: &str) -> Task {
         id: id.to_owned(),
         sequence: 0,
         needs: TaskNeeds::slots(2),
+        ties: Ties::default(),
+        n_unmet: 0,
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     }

@@ -216,6 +216,7 @@ mod tests {
     use super::{ChosenNode, InstanceFact, InstanceState, MultiInstanceSettings};
     use crate::batch::needs::TaskNeeds;
     use crate::batch::task::{FailureInfo, Outcome, Task, TaskFact, TaskLife, step};
+    use crate::batch::ties::Ties;
     use crate::time::Timestamp;
 
     const EXITED_0: Outcome = Outcome::Exited { exit_code: 0 };
@@ -278,6 +279,8 @@ mod tests {
             id: "t".to_owned(),
             sequence: 1,
             needs: TaskNeeds { instances: 2, ..TaskNeeds::slots(1) },
+            ties: Ties::default(),
+            n_unmet: 0,
             document: "{}".to_owned(),
             life: TaskLife::new(retries_max, Timestamp(0)),
         };

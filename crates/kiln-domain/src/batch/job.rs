@@ -38,6 +38,12 @@ pub struct JobSpec {
     /// What becomes of it once all its tasks have completed.
     #[serde(default)]
     pub on_all_tasks_complete: OnAllTasksComplete,
+    /// Whether the ends of its tasks act on it.
+    #[serde(default)]
+    pub on_task_failure: OnTaskFailure,
+    /// Whether its tasks may depend on each other.
+    #[serde(default)]
+    pub uses_task_dependencies: bool,
     /// The task that is added with it.
     pub job_manager_task: Option<JobManagerSpec>,
     /// What prepares a node for its tasks.
@@ -55,6 +61,17 @@ pub enum OnAllTasksComplete {
     NoAction,
     /// It ends.
     TerminateJob,
+}
+
+/// Whether the ends of a job's tasks act on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTaskFailure {
+    /// They do not.
+    #[default]
+    NoAction,
+    /// They do as the exit conditions of the task say.
+    PerformExitOptionsJobAction,
 }
 
 /// Where the tasks of a job run.

@@ -7,8 +7,10 @@ use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
     UserIdentity, check_resource_files,
 };
+use super::exit::FailedAt;
 use super::gang::{ChosenNode, Gang, InstanceFact, MultiInstanceSettings};
 use super::needs::TaskNeeds;
+use super::ties::Ties;
 use super::usage::TaskUsage;
 use crate::id;
 use crate::rejection::Rejection;
@@ -141,6 +143,10 @@ pub struct Task {
     pub sequence: i64,
     /// What it needs of a pool to run.
     pub needs: TaskNeeds,
+    /// What it has to do with others.
+    pub ties: Ties,
+    /// Tasks, and ranges of tasks, that it waits for.
+    pub n_unmet: u32,
     /// Its specification: JSON in the shape of the newest api-version.
     pub document: String,
     /// What has become of it.
@@ -175,6 +181,9 @@ pub struct TaskLife {
     pub exit_code: Option<i32>,
     /// Why it failed.
     pub failure: Option<FailureInfo>,
+    /// Where it failed, if not by its exit code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<FailedAt>,
     /// Runs after a failed one.
     pub retry_count: u32,
     /// When the latest retry began to wait.
@@ -236,6 +245,13 @@ pub enum TaskFact {
     Reactivated,
 }
 
+impl Task {
+    /// Whether it may start as far as other tasks go.
+    pub fn is_ready(&self) -> bool {
+        self.n_unmet == 0
+    }
+}
+
 impl TaskLife {
     /// The life of a task that was just added.
     pub fn new(retries_max: i32, now: Timestamp) -> Self {
@@ -252,6 +268,7 @@ impl TaskLife {
             ended_at: None,
             exit_code: None,
             failure: None,
+            failed_at: None,
             retry_count: 0,
             last_retry_at: None,
             requeue_count: 0,
@@ -472,13 +489,17 @@ fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
             life.completed(now, Some(exit_code), Some(FailureInfo::exit_code()))
         }
         // Only the last run uploads, so no retry is left.
-        Outcome::UploadFailed { exit_code, failure } => {
-            life.completed(now, Some(exit_code), Some(failure))
-        }
+        Outcome::UploadFailed { exit_code, failure } => TaskLife {
+            failed_at: Some(FailedAt::Upload),
+            ..life.completed(now, Some(exit_code), Some(failure))
+        },
         // Not retried: a run that took too long once would do so again.
         Outcome::TimedOut => life.completed(now, None, Some(FailureInfo::timed_out())),
         Outcome::Stopped => life.completed(now, None, Some(FailureInfo::ended_by_user())),
-        Outcome::NotStarted { failure } => life.completed(now, None, Some(failure)),
+        Outcome::NotStarted { failure } => TaskLife {
+            failed_at: Some(FailedAt::Start),
+            ..life.completed(now, None, Some(failure))
+        },
     }
 }
 
@@ -558,6 +579,7 @@ pub struct NameValue {
 mod tests {
     use super::{Outcome, Place, Task, TaskFact, TaskLife, TaskState, step};
     use crate::batch::needs::TaskNeeds;
+    use crate::batch::ties::Ties;
     use crate::time::Timestamp;
 
     fn task(retries_max: i32) -> Task {
@@ -566,6 +588,8 @@ mod tests {
             id: "a".to_owned(),
             sequence: 1,
             needs: TaskNeeds::slots(1),
+            ties: Ties::default(),
+            n_unmet: 0,
             document: "{}".to_owned(),
             life: TaskLife::new(retries_max, Timestamp(0)),
         }

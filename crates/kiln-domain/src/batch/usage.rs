@@ -185,6 +185,7 @@ mod tests {
     use super::{Tally, Usage};
     use crate::batch::needs::TaskNeeds;
     use crate::batch::task::{Outcome, Place, Task, TaskFact, TaskLife, step};
+    use crate::batch::ties::Ties;
     use crate::span::Span;
     use crate::time::Timestamp;
 
@@ -203,7 +204,8 @@ mod tests {
         let life = TaskLife::new(1, at(0));
         let (job_key, sequence, needs) = (1, 1, TaskNeeds::slots(1));
         let (id, document) = ("t".to_owned(), "{}".to_owned());
-        let mut task = Task { job_key, id, sequence, needs, document, life };
+        let (ties, n_unmet) = (Ties::default(), 0);
+        let mut task = Task { job_key, id, sequence, needs, ties, n_unmet, document, life };
         let mut sum = Tally::default();
         for (second, fact) in (1..).zip(facts) {
             let is_end = matches!(fact, TaskFact::Ended(_));

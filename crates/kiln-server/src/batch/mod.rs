@@ -28,6 +28,7 @@ mod preparation;
 mod spec;
 mod statistics;
 mod task;
+mod task_life;
 mod unoffered;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
 pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
+pub(crate) use task_life::{change as task_change, keep as keep_task};
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]
@@ -140,6 +142,9 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("DELETE", ["jobs", job, "tasks", task]) => task::delete(call, job, task).await,
         ("POST", ["jobs", job, "tasks", task, "terminate"]) => {
             task::terminate(call, job, task).await
+        }
+        ("POST", ["jobs", job, "tasks", task, "reactivate"]) => {
+            task::reactivate(call, job, task).await
         }
         ("GET", ["jobs", job, "tasks", task, "files"]) => file::list_of_task(call, job, task).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::Job;
 use kiln_domain::batch::node::{self, NodeFact};
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
@@ -12,7 +11,7 @@ use kiln_wire::batch::job::whole_directory;
 use kiln_wire::node::{AttemptId, ToAgent};
 
 use super::error::OpError;
-use crate::dispatch::task_change;
+use super::task_life;
 use crate::link::reports;
 use crate::server::Server;
 
@@ -85,10 +84,7 @@ fn keep_ended(
     outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
     leave_node(tx, task, life, now, outbox)?;
-    tx.update_task(task, life)?;
-    tx.announce(task_change(task, life));
-    tx.announce(Change::JobEnd { job_key: task.job_key });
-    Ok(())
+    task_life::keep(tx, task, life, now)
 }
 
 /// A task that goes on as `life` leaves the node on which it runs, if it does.

@@ -2,11 +2,13 @@
 
 use std::ops::Bound;
 
-use kiln_domain::batch::change::Change;
+use kiln_domain::batch::dependencies::{Dependencies, DependencySpec};
+use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{self, Job, JobSpec};
 use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
 use kiln_domain::batch::preparation;
 use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
+use kiln_domain::batch::ties::Ties;
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
@@ -28,14 +30,16 @@ use super::outbox::{Outbox, end_task, leave_node};
 use super::page::Page;
 use super::spec;
 use super::statistics;
+use super::task_life;
 use super::unoffered;
-use crate::dispatch::task_change;
 use crate::kept;
 
 /// A task that is about to be added.
 pub(super) struct NewTask {
     spec: TaskSpec,
     needs: TaskNeeds,
+    dependencies: Dependencies,
+    exit: ExitSpec,
     document: Value,
 }
 
@@ -184,6 +188,30 @@ pub(super) async fn terminate(call: &Call, job_id: &str, task_id: &str) -> Resul
     Ok(Answer::done(204, call, modified_at))
 }
 
+/// `POST /jobs/J/tasks/T/reactivate`.
+pub(super) async fn reactivate(
+    call: &Call,
+    job_id: &str,
+    task_id: &str,
+) -> Result<Answer, Refusal> {
+    let conditions = Conditions::of(call)?;
+    let (account, now) = (call.account.clone(), call.now);
+    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
+    let modified_at = call
+        .server
+        .store
+        .write(move |tx| {
+            let (job, task) = find(tx, &account, &job_id, &task_id)?;
+            conditions.check(task.life.modified_at)?;
+            job::admits_tasks(&job)?;
+            let life = task::step(&task, TaskFact::Reactivated, now)?;
+            task_life::keep(tx, &task, &life, now)?;
+            Ok::<_, OpError>(life.modified_at)
+        })
+        .await?;
+    Ok(Answer::done(204, call, modified_at))
+}
+
 /// `DELETE /jobs/J/tasks/T`.
 pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
     let conditions = Conditions::of(call)?;
@@ -203,9 +231,7 @@ pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<A
                 let path = directory(&job.id, &task.id);
                 outbox.add(&place.node_id, ToAgent::RemoveDirectory { path });
             }
-            tx.delete_task(&task)?;
-            tx.announce(Change::TaskGone { job_key: job.key, sequence: task.sequence });
-            tx.announce(Change::JobEnd { job_key: job.key });
+            task_life::remove(tx, &task)?;
             Ok::<_, OpError>(outbox)
         })
         .await?;
@@ -238,7 +264,9 @@ fn new_task(document: Value) -> Result<NewTask, OpError> {
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
-    Ok(NewTask { spec, needs, document })
+    let waits: DependencySpec = spec::read(&document, "task dependencies")?;
+    let exit = spec::read(&document, "exit conditions")?;
+    Ok(NewTask { spec, needs, dependencies: waits.dependencies()?, exit, document })
 }
 
 /// The manager of a job that is about to be added, if it is to have one.
@@ -264,6 +292,8 @@ fn insert(
 ) -> Result<(), OpError> {
     preparation::admit_task_id(job_spec, &new.spec.id)?;
     new.check_packages(tx, &job.account)?;
+    new.dependencies.admit_to(&job.id, job_spec.uses_task_dependencies)?;
+    new.exit.admit_to(job_spec.on_task_failure)?;
     let task_id = new.spec.id.clone();
     match keep_new(tx, job, job_spec, new, now) {
         Ok(()) => Ok(()),
@@ -280,7 +310,7 @@ pub(super) fn keep_new(
     new: NewTask,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let NewTask { spec, needs, mut document } = new;
+    let NewTask { spec, needs, dependencies, mut document, .. } = new;
     let retries_max =
         spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
     if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
@@ -291,11 +321,16 @@ pub(super) fn keep_new(
         id: spec.id,
         sequence: 0,
         needs,
+        ties: Ties::of(job_spec, &dependencies),
+        n_unmet: 0,
         document: document.to_string(),
         life: TaskLife::new(retries_max, now),
     };
     tx.insert_task(&mut task)?;
-    tx.announce(task_change(&task, &task.life));
+    if task.ties.has_dependencies {
+        task.n_unmet = tx.insert_dependencies(job.key, &task.id, &dependencies)?;
+    }
+    tx.announce(task_life::change(&task, &task.life));
     Ok(())
 }
 

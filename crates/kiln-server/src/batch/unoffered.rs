@@ -20,17 +20,11 @@ const OF_JOBS: &[&str] = &[
     "/jobPreparationTask/userIdentity/username",
     "/jobReleaseTask/containerSettings",
     "/jobReleaseTask/userIdentity/username",
-    "/usesTaskDependencies",
 ];
 
 /// Members of a task.
-const OF_TASKS: &[&str] = &[
-    "/containerSettings",
-    "/dependsOn",
-    "/exitConditions",
-    "/multiInstanceSettings",
-    "/userIdentity/username",
-];
+const OF_TASKS: &[&str] =
+    &["/containerSettings", "/multiInstanceSettings", "/userIdentity/username"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
@@ -39,12 +33,7 @@ pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
 
 /// Refuses a job that asks for what is not there.
 pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_JOBS)?;
-    let on_failure = document.get("onTaskFailure").and_then(Value::as_str);
-    if on_failure.is_some_and(|action| action != "noaction") {
-        return Err(not_offered("/onTaskFailure"));
-    }
-    Ok(())
+    check(document, OF_JOBS)
 }
 
 /// Refuses a task that asks for what is not there.
@@ -85,8 +74,8 @@ mod tests {
         };
         assert_eq!(said(check_task(&json!({ "id": "t", "outputFiles": [] }))), "fine");
         assert_eq!(
-            said(check_task(&json!({ "dependsOn": { "taskIds": ["a"] } }))),
-            "Kiln does not offer `dependsOn` yet"
+            said(check_task(&json!({ "containerSettings": { "imageName": "a" } }))),
+            "Kiln does not offer `containerSettings` yet"
         );
         assert_eq!(
             said(check_pool(
@@ -94,10 +83,6 @@ mod tests {
             )),
             "Kiln does not offer `startTask.containerSettings` yet"
         );
-        assert_eq!(said(check_job(&json!({ "usesTaskDependencies": false }))), "fine");
-        assert_eq!(
-            said(check_job(&json!({ "onTaskFailure": "performexitoptionsjobaction" }))),
-            "Kiln does not offer `onTaskFailure` yet"
-        );
+        assert_eq!(said(check_job(&json!({ "jobReleaseTask": null }))), "fine");
     }
 }

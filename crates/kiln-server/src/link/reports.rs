@@ -12,8 +12,7 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
 use tracing::warn;
 
-use crate::batch::Outbox;
-use crate::dispatch::task_change;
+use crate::batch::{Outbox, keep_task};
 use crate::kept;
 use crate::preparation::Steps;
 
@@ -95,10 +94,7 @@ fn end_attempt(
     let usage = usage.unwrap_or_else(|| Usage::of_length(length()));
     let life = life.with_usage(attempt.attempt, usage, now).unwrap_or(life);
     *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
-    tx.update_task(&task, &life)?;
-    tx.announce(task_change(&task, &life));
-    tx.announce(Change::JobEnd { job_key: task.job_key });
-    Ok(())
+    keep_task(tx, &task, &life, now)
 }
 
 /// The agent of a node is gone, and with it what ran there: its tasks wait again.
@@ -146,11 +142,7 @@ pub fn take_tasks_off(
     for task in tx.tasks_of_node(node_id)? {
         let Ok(life) = task::step(&task, fact.clone(), now) else { continue };
         *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
-        tx.update_task(&task, &life)?;
-        tx.announce(task_change(&task, &life));
-        if life.state == TaskState::Completed {
-            tx.announce(Change::JobEnd { job_key: task.job_key });
-        }
+        keep_task(tx, &task, &life, now)?;
         ended.push(AttemptId::of(&task));
     }
     Ok(ended)

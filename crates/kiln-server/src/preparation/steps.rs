@@ -12,8 +12,8 @@ use kiln_store::{StoreError, Tx, View};
 use kiln_wire::node::{AttemptId, AttemptKind, ToAgent};
 
 use super::commands::{attempt_of, load_job, message};
-use crate::batch::Outbox;
-use crate::dispatch::{run_message, task_change};
+use crate::batch::{Outbox, keep_task};
+use crate::dispatch::run_message;
 use crate::kept;
 
 /// What the end of a job has still to do on its nodes.
@@ -236,8 +236,7 @@ impl<'s, 't> Steps<'s, 't> {
         for task in self.waiting_tasks(known)? {
             let Ok(life) = task::step(&task, TaskFact::NotPrepared, self.now) else { continue };
             *node_life = node::step(node_life, NodeFact::left(&task, &life), self.now);
-            self.keep_task(&task, &life)?;
-            self.tx.announce(Change::JobEnd { job_key: task.job_key });
+            keep_task(self.tx, &task, &life, self.now)?;
         }
         Ok(())
     }
@@ -248,18 +247,12 @@ impl<'s, 't> Steps<'s, 't> {
         let is_wanted = !tasks.is_empty();
         for task in tasks {
             let Ok(life) = task::step(&task, TaskFact::Prepared, self.now) else { continue };
-            self.keep_task(&task, &life)?;
+            keep_task(self.tx, &task, &life, self.now)?;
             if let Some(run) = run_message(job.job, job.spec, &Task { life, ..task }) {
                 self.outbox.add(&known.node_id, run);
             }
         }
         Ok(is_wanted)
-    }
-
-    fn keep_task(&mut self, task: &Task, life: &task::TaskLife) -> Result<(), StoreError> {
-        self.tx.update_task(task, life)?;
-        self.tx.announce(task_change(task, life));
-        Ok(())
     }
 
     fn waiting_tasks(&self, known: &Preparation) -> Result<Vec<Task>, StoreError> {

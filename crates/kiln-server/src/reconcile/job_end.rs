@@ -199,6 +199,7 @@ mod tests {
     use kiln_domain::batch::job::{self, Job, JobFact, JobLife};
     use kiln_domain::batch::needs::TaskNeeds;
     use kiln_domain::batch::task::{self, Place, Task, TaskFact, TaskLife};
+    use kiln_domain::batch::ties::Ties;
     use kiln_domain::time::Timestamp;
     use kiln_store::{Store, StoreError, Tx};
 
@@ -224,6 +225,8 @@ mod tests {
                 id: format!("t{number}"),
                 sequence: 0,
                 needs: TaskNeeds::slots(1),
+                ties: Ties::default(),
+                n_unmet: 0,
                 document: "{}".to_owned(),
                 life: TaskLife::new(0, NOW),
             };

@@ -4,8 +4,9 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::pool::TaskSchedulingPolicy;
 use kiln_store::{Store, StoreError};
 
+use crate::batch::task_change;
+use crate::kept;
 use crate::signals::Signals;
-use crate::{dispatch, kept};
 
 /// Open tasks of one job that are read at once.
 const REBUILD_TASKS: usize = 10_000;
@@ -46,8 +47,7 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
                 let tasks = view.open_tasks_after(job.key, after, REBUILD_TASKS)?;
                 let Some(last) = tasks.last() else { break };
                 after = last.sequence;
-                let changes =
-                    tasks.iter().map(|task| dispatch::task_change(task, &task.life)).collect();
+                let changes = tasks.iter().map(|task| task_change(task, &task.life)).collect();
                 signals.observe(changes);
             }
         }

@@ -8,6 +8,8 @@
 mod auto_pools;
 mod autoscale;
 mod counts;
+mod dependencies;
+mod exit_conditions;
 mod files;
 mod job_changes;
 mod job_manager;

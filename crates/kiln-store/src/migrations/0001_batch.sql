@@ -64,6 +64,8 @@ CREATE TABLE task (
     node_id  TEXT,
     slots    INTEGER NOT NULL,
     needs    TEXT,
+    -- What it has to do with others, as a sum of bits.
+    ties     INTEGER NOT NULL,
     spec     TEXT NOT NULL,
     life     TEXT NOT NULL,
     PRIMARY KEY (job_key, id)

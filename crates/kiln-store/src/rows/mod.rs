@@ -4,6 +4,7 @@ pub(crate) mod account;
 mod application;
 mod blob;
 pub(crate) mod container;
+mod dependency;
 pub(crate) mod extent;
 mod instance;
 mod job;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
+use kiln_domain::batch::dependencies::{Dependencies, IdRange};
 use kiln_domain::batch::gang::{ChosenNode, Gang};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
@@ -12,6 +13,7 @@ use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, Block, ContentProperties};
@@ -108,6 +110,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("application.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
+        include_str!("dependency.rs"),
         include_str!("extent.rs"),
         include_str!("instance.rs"),
         include_str!("job.rs"),
@@ -201,10 +204,17 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
         id: "t".to_owned(),
         sequence: 1,
         needs: TaskNeeds::slots(1),
+        ties: Ties { has_dependencies: true, ..Ties::default() },
+        n_unmet: 0,
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     };
     tx.insert_task(&mut task)?;
+    let ranges = BTreeSet::from([IdRange { start: 3, end: 9 }]);
+    let dependencies = Dependencies { ids: BTreeSet::from(["p".to_owned()]), ranges };
+    tx.insert_dependencies(key, "t", &dependencies)?;
+    tx.set_dependency_met(key, "7", true)?;
+    tx.set_dependency_met(key, "7", false)?;
     tx.task(key, "T")?;
     tx.tasks_in(key, &TaskRange::ALL, 9)?;
     let after = std::ops::Bound::Excluded("t");

@@ -4,13 +4,19 @@ use std::ops::Bound;
 
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Tally;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
 use crate::{JobUsage, StoreError, Tx, View};
 
-const COLUMNS: &str = "job_key, id, sequence, slots, needs, spec, life";
+/// What is missing is looked up only for tasks that depend on others.
+const COLUMNS: &str = "job_key, id, sequence, slots, needs, spec, life, ties,
+    CASE WHEN ties >= 4
+    THEN (SELECT n_unmet FROM dependency_unmet AS unmet
+          WHERE unmet.job_key = task.job_key AND unmet.child_id = task.id)
+    ELSE 0 END";
 
 /// How many tasks of a job are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,6 +101,20 @@ impl TaskRange<'_> {
 /// Comes after every id.
 const AFTER_ALL_IDS: &str = "\u{10FFFF}";
 
+/// The column `ties`: others may depend on it; its end may act on its job; it depends on others.
+const TIES: [i64; 3] = [1, 2, 4];
+
+fn ties_number(ties: Ties) -> i64 {
+    let Ties { may_have_dependents, may_act_on_job, has_dependencies } = ties;
+    let are = [may_have_dependents, may_act_on_job, has_dependencies];
+    TIES.iter().zip(are).map(|(bit, is)| bit * i64::from(is)).sum()
+}
+
+fn ties_of(number: i64) -> Ties {
+    let [may_have_dependents, may_act_on_job, has_dependencies] = TIES.map(|bit| number & bit > 0);
+    Ties { may_have_dependents, may_act_on_job, has_dependencies }
+}
+
 fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
     let Json(life) = row.get(6)?;
     // Written only where they are more than a number of slots.
@@ -108,6 +128,8 @@ fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
         id: row.get(1)?,
         sequence: row.get(2)?,
         needs,
+        ties: ties_of(row.get(7)?),
+        n_unmet: row.get(8)?,
         document: row.get(5)?,
         life,
     })
@@ -236,9 +258,9 @@ impl Tx<'_> {
     }
 
     fn insert_task_row(&mut self, task: &Task) -> Result<(), StoreError> {
-        let sql =
-            "INSERT INTO task (job_key, id, sequence, state, node_id, slots, needs, spec, life)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let sql = "INSERT INTO task (job_key, id, sequence, state, node_id, slots, needs, spec,
+                               life, ties)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let plain = TaskNeeds::slots(task.needs.slots);
         self.statement(sql)?.execute(params![
             task.job_key,
@@ -250,6 +272,7 @@ impl Tx<'_> {
             (task.needs != plain).then_some(Json(&task.needs)),
             task.document,
             Json(&task.life),
+            ties_number(task.ties),
         ])?;
         Ok(())
     }
@@ -285,6 +308,12 @@ impl Tx<'_> {
         self.keep_instances(task, None)?;
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
+        if task.ties.has_dependencies {
+            self.delete_dependencies(task.job_key, &task.id)?;
+        }
+        if task.ties.may_have_dependents {
+            self.forget_dependency_met(task.job_key, &task.id)?;
+        }
         self.count_task(task.job_key, Bucket::of(&task.life), -1, task.needs.slots)
     }
 

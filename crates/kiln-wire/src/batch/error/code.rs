@@ -105,6 +105,11 @@ impl Code {
         "TaskDependencyListTooLong",
         "The list of tasks that the specified task depends on is too long.",
     );
+    pub(super) const TASK_DEPENDENCY_RANGES_TOO_LONG: Self = code(
+        400,
+        "TaskDependencyRangesTooLong",
+        "The list of ranges of tasks that the specified task depends on is too long.",
+    );
     pub(super) const AUTHENTICATION_FAILED: Self = code(
         403,
         "AuthenticationFailed",

@@ -104,6 +104,9 @@ impl From<Rejection> for Refusal {
             R::TaskDependencyListTooLong { .. } => {
                 C::TASK_DEPENDENCY_LIST_TOO_LONG.refusal().because(rejection.to_string())
             }
+            R::TaskDependencyRangesTooLong { .. } => {
+                C::TASK_DEPENDENCY_RANGES_TOO_LONG.refusal().because(rejection.to_string())
+            }
             R::TooManyTasks { count, limit } => Self::invalid_property(
                 "value",
                 count.to_string(),

@@ -1,0 +1,125 @@
+//! Steps in the life of a task, and what follows from them for its job and for the tasks that
+//! depend on it. Whatever changes a task's life keeps it here.
+
+use kiln_domain::batch::change::Change;
+use kiln_domain::batch::exit::{DependencyAction, ExitSpec, JobAction};
+use kiln_domain::batch::job::{DisableTasks, JobFact, JobState};
+use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::time::Timestamp;
+use kiln_store::{StoreError, Tx};
+use tracing::warn;
+
+use super::job_life;
+use crate::kept;
+
+/// Why a job ends whose task failed.
+const TASK_FAILED: &str = "TaskFailed";
+
+/// Keeps what has become of a task, and lets follow what follows.
+pub(crate) fn keep(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    life: &TaskLife,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.update_task(task, life)?;
+    tx.announce(change(task, life));
+    let was_completed = task.life.state == TaskState::Completed;
+    let is_completed = life.state == TaskState::Completed;
+    if is_completed || is_on_node(&task.life) && !is_on_node(life) {
+        tx.announce(Change::JobEnd { job_key: task.job_key });
+    }
+    match (was_completed, is_completed) {
+        (false, true) => on_completed(tx, task, life, now),
+        (true, false) if task.ties.may_have_dependents => set_met(tx, task, false),
+        (true, _) | (false, false) => Ok(()),
+    }
+}
+
+/// Removes a task; those that depend on it wait for one of its id.
+pub(crate) fn remove(tx: &mut Tx<'_>, task: &Task) -> Result<(), StoreError> {
+    if task.ties.may_have_dependents {
+        set_met(tx, task, false)?;
+    }
+    tx.delete_task(task)?;
+    tx.announce(Change::TaskGone { job_key: task.job_key, sequence: task.sequence });
+    tx.announce(Change::JobEnd { job_key: task.job_key });
+    Ok(())
+}
+
+/// What others must hear of a task that now has `life`.
+pub(crate) fn change(task: &Task, life: &TaskLife) -> Change {
+    Change::Task {
+        job_key: task.job_key,
+        task_id: task.id.clone(),
+        sequence: task.sequence,
+        needs: task.needs.clone(),
+        state: life.state,
+        is_ready: task.is_ready(),
+        node_ids: life.place.iter().map(|place| place.node_id.clone()).collect(),
+    }
+}
+
+fn is_on_node(life: &TaskLife) -> bool {
+    matches!(life.state, TaskState::Preparing | TaskState::Running)
+}
+
+fn on_completed(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    life: &TaskLife,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if !task.ties.may_have_dependents && !task.ties.may_act_on_job {
+        return Ok(());
+    }
+    let spec = kept::exit_spec(task).unwrap_or_else(|cause| {
+        let error = crate::chain(&cause);
+        warn!(%error, task = task.id, "bug: the exit conditions of a kept task can not be read");
+        ExitSpec::default()
+    });
+    let consequence = spec.consequence(life);
+    if task.ties.may_have_dependents && consequence.dependents == DependencyAction::Satisfy {
+        set_met(tx, task, true)?;
+    }
+    if task.ties.may_act_on_job {
+        act_on_job(tx, task.job_key, consequence.job, now)?;
+    }
+    Ok(())
+}
+
+/// Others need not wait for a task any more, or have to again.
+fn set_met(tx: &mut Tx<'_>, parent: &Task, is_met: bool) -> Result<(), StoreError> {
+    for child_id in tx.set_dependency_met(parent.job_key, &parent.id, is_met)? {
+        if let Some(child) = tx.task(parent.job_key, &child_id)? {
+            tx.announce(change(&child, &child.life));
+        }
+    }
+    Ok(())
+}
+
+/// Does with a job what the end of one of its tasks asks for, unless tasks end because of what
+/// becomes of the job.
+fn act_on_job(
+    tx: &mut Tx<'_>,
+    job_key: i64,
+    action: JobAction,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let fact = match action {
+        JobAction::None => return Ok(()),
+        JobAction::Disable => JobFact::Disabled(DisableTasks::Requeue),
+        JobAction::Terminate => {
+            JobFact::Terminated { reason: TASK_FAILED.to_owned(), is_forced: false }
+        }
+    };
+    let Some(job) = tx.job_by_key(job_key)? else { return Ok(()) };
+    let lets_tasks_end = match job.life.state {
+        JobState::Active | JobState::Enabling => true,
+        JobState::Disabling => job.life.disable_tasks == Some(DisableTasks::Wait),
+        JobState::Disabled | JobState::Terminating | JobState::Completed | JobState::Deleting => {
+            false
+        }
+    };
+    if lets_tasks_end { job_life::take_if_allowed(tx, &job, fact, now) } else { Ok(()) }
+}
