@@ -13,6 +13,7 @@ pub mod blob;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
+mod gang;
 mod hidden;
 pub mod http;
 pub mod intercept;

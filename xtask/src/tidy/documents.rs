@@ -23,6 +23,7 @@ const ROWS: &[(&str, &str)] = &[
     ("preparation", "preparation and release of jobs"),
     ("job_schedule", "job schedules"),
     ("task", "tasks"),
+    ("subtask", "subtasks"),
     ("application", "applications"),
     ("package", "application packages"),
     ("statistics", "statistics"),

@@ -64,6 +64,8 @@ pub enum InstanceState {
 pub struct Instance {
     /// The node's id.
     pub node_id: String,
+    /// The node's name for the other instances.
+    pub address: String,
     /// Where it stands.
     pub state: InstanceState,
     /// Since when.
@@ -91,8 +93,20 @@ pub struct Gang(Vec<Instance>);
 pub struct ChosenNode {
     /// Its id.
     pub node_id: String,
+    /// Its name for the other instances: see [`address`].
+    pub address: String,
     /// Whether it is prepared for the job.
     pub is_prepared: bool,
+}
+
+/// The name of a node for the instances on other nodes, by its pool and its number there: an
+/// address of the machine that all nodes of this Kiln share, different for each of them.
+pub fn address(pool_key: i64, number: u32) -> String {
+    const PER_POOL: u32 = 1 << 12;
+    // Never 0, which the machine's own name has.
+    let pool = u32::try_from(pool_key.rem_euclid(i64::from(PER_POOL - 1))).unwrap_or(0) + 1;
+    let [_, a, b, c] = (pool * PER_POOL + number % PER_POOL).to_be_bytes();
+    format!("127.{a}.{b}.{c}")
 }
 
 /// What can happen to one instance.
@@ -112,6 +126,7 @@ impl Instance {
             if node.is_prepared { InstanceState::Running } else { InstanceState::Preparing };
         Self {
             node_id: node.node_id,
+            address: node.address,
             state,
             state_at: now,
             previous: None,
@@ -148,14 +163,10 @@ impl Gang {
         (0..).zip(&self.0)
     }
 
-    /// The instance of that number.
-    pub fn instance(&self, number: u32) -> Option<&Instance> {
-        self.0.get(usize::try_from(number).ok()?)
-    }
-
-    /// The number of the instance on a node.
-    pub fn number_on(&self, node_id: &str) -> Option<u32> {
-        self.instances().find(|(_, it)| it.node_id == node_id).map(|(number, _)| number)
+    /// The number of the instance that waits until a node is prepared, if one does.
+    pub fn waiting_on(&self, node_id: &str) -> Option<u32> {
+        let waits = |it: &Instance| it.node_id == node_id && it.state == InstanceState::Preparing;
+        self.instances().find(|(_, it)| waits(it)).map(|(number, _)| number)
     }
 
     /// Whether no instance waits for its node.
@@ -213,7 +224,7 @@ impl Gang {
 
 #[cfg(test)]
 mod tests {
-    use super::{ChosenNode, InstanceFact, InstanceState, MultiInstanceSettings};
+    use super::{ChosenNode, InstanceFact, InstanceState, MultiInstanceSettings, address};
     use crate::batch::needs::TaskNeeds;
     use crate::batch::task::{FailureInfo, Outcome, Task, TaskFact, TaskLife, step};
     use crate::batch::ties::Ties;
@@ -224,7 +235,11 @@ mod tests {
 
     /// Two nodes; the second is prepared only where it is asked for.
     fn assigned(is_prepared: bool) -> TaskFact {
-        let node = |id: &str, is_prepared| ChosenNode { node_id: id.to_owned(), is_prepared };
+        let node = |id: &str, is_prepared| ChosenNode {
+            node_id: id.to_owned(),
+            address: id.to_owned(),
+            is_prepared,
+        };
         let nodes = vec![node("m", true), node("n", is_prepared)];
         TaskFact::AssignedToAll { pool_id: "p".to_owned(), nodes }
     }
@@ -336,6 +351,16 @@ mod tests {
             "assigned ready0 ready1 exit3",
             &format!("{begun}Running ready ready!, Completed ok ok!"),
         );
+    }
+
+    #[test]
+    fn nodes_have_addresses_of_their_own() {
+        let all: std::collections::BTreeSet<_> =
+            (1..50).flat_map(|pool| (1..100).map(move |node| address(pool, node))).collect();
+        assert_eq!(all.len(), 49 * 99);
+        assert_eq!(address(1, 1), "127.0.32.1");
+        assert_eq!(address(4095, 4095), "127.0.31.255");
+        assert_eq!(address(4094, 1), "127.255.240.1");
     }
 
     #[test]

@@ -283,6 +283,19 @@ impl TaskLife {
         self.state == TaskState::Completed && self.failure.is_none()
     }
 
+    /// Whether it is on a node, or on several.
+    pub fn is_on_nodes(&self) -> bool {
+        matches!(self.state, TaskState::Preparing | TaskState::Running)
+    }
+
+    /// The nodes that it is or was on, the primary first.
+    pub fn node_ids(&self) -> Vec<&str> {
+        match &self.gang {
+            Some(gang) => gang.instances().map(|(_, it)| it.node_id.as_str()).collect(),
+            None => self.place.iter().map(|place| place.node_id.as_str()).collect(),
+        }
+    }
+
     /// Whether it runs again if the current run fails.
     pub fn allows_retry(&self) -> bool {
         self.retries_max < 0 || i64::from(self.retry_count) < i64::from(self.retries_max)
@@ -319,6 +332,10 @@ impl TaskLife {
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_resource_files("resourceFiles", &spec.resource_files)?;
+    if let Some(settings) = &spec.multi_instance_settings {
+        let name = "multiInstanceSettings.commonResourceFiles";
+        check_resource_files(name, &settings.common_resource_files)?;
+    }
     check_constraints("constraints", &spec.constraints)
 }
 

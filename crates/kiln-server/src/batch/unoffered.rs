@@ -23,8 +23,7 @@ const OF_JOBS: &[&str] = &[
 ];
 
 /// Members of a task.
-const OF_TASKS: &[&str] =
-    &["/containerSettings", "/multiInstanceSettings", "/userIdentity/username"];
+const OF_TASKS: &[&str] = &["/containerSettings", "/userIdentity/username"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::task::{Task, TaskLife};
 use rusqlite::params;
 
 use crate::{StoreError, Tx, View};
 
 /// The nodes on which instances of a task run.
 fn nodes(life: &TaskLife) -> BTreeSet<&str> {
-    let is_on_nodes = matches!(life.state, TaskState::Preparing | TaskState::Running);
-    let gang = life.gang.iter().filter(|_| is_on_nodes);
+    let gang = life.gang.iter().filter(|_| life.is_on_nodes());
     gang.flat_map(|gang| gang.instances().map(|(_, it)| it.node_id.as_str())).collect()
 }
 

@@ -243,7 +243,8 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 
 /// The life of a task whose only instance is on a node.
 fn with_instance(node_id: &str) -> TaskLife {
-    let node = ChosenNode { node_id: node_id.to_owned(), is_prepared: true };
+    let (node_id, address) = (node_id.to_owned(), String::new());
+    let node = ChosenNode { node_id, address, is_prepared: true };
     let life = TaskLife::new(0, Timestamp(0));
     let gang = Some(Gang::new(vec![node], Timestamp(0)));
     TaskLife { state: TaskState::Running, gang, ..life }
