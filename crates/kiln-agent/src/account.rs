@@ -1,11 +1,12 @@
 //! The users of a node, and who runs what.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use kiln_domain::batch::command::{AutoUser, AutoUserScope, ElevationLevel, UserIdentity};
 use kiln_domain::batch::task::FailureInfo;
+use kiln_domain::batch::user::UserAccount;
 
+use crate::isolate::SetupError;
 use crate::node_init::message::UserId;
 
 /// Name of the user that runs the tasks of a pool.
@@ -16,6 +17,8 @@ const START_TASK_USER: &str = "_azbatchtask_start";
 const GROUP: &str = "_azbatchgrp";
 /// Users for tasks with a user of their own: as many as a node has task slots at the most.
 const TASK_USERS: u32 = 256;
+/// Ids that the users of a node with users of its own may have.
+const UIDS: u32 = 65_536;
 /// First user id that is considered for the node's users.
 const FIRST_ORDINARY_UID: u32 = 1000;
 
@@ -36,6 +39,19 @@ pub(crate) struct Accounts {
     mapping: Mapping,
     /// The node's id of [`POOL_USER`]; the others follow.
     pool_uid: u32,
+    /// Users that the pool names.
+    named: Vec<Named>,
+}
+
+/// A user that the pool names.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    uid: u32,
+    gid: u32,
+    is_admin: bool,
+    /// Whether the machine has a user of this name.
+    is_known: bool,
 }
 
 /// Who runs a command.
@@ -44,7 +60,7 @@ pub(crate) struct Account {
     /// Its name.
     pub(crate) name: String,
     /// Value of `AZ_BATCH_TASK_USER_IDENTITY`.
-    pub(crate) identity: &'static str,
+    pub(crate) identity: String,
     /// As the node sees it; `None` for the only user.
     pub(crate) id: Option<UserId>,
     /// As the machine sees it: the owner of its files.
@@ -54,17 +70,63 @@ pub(crate) struct Account {
 }
 
 impl Accounts {
-    /// Users with ids that `passwd` and `group` do not use.
-    pub(crate) fn new(mapping: Mapping, passwd: &str, group: &str) -> Self {
+    /// Users with ids that `passwd` and `group` do not use, and those that the pool names.
+    pub(crate) fn new(
+        mapping: Mapping,
+        passwd: &str,
+        group: &str,
+        users: &[UserAccount],
+    ) -> Result<Self, SetupError> {
         let ids = |text: &str| -> Vec<u32> {
             text.lines().filter_map(|line| line.split(':').nth(2)?.parse().ok()).collect()
         };
-        let used: BTreeSet<u32> = ids(passwd).into_iter().chain(ids(group)).collect();
+        let mut used: BTreeSet<u32> = ids(passwd).into_iter().chain(ids(group)).collect();
+        let wished = users.iter().filter_map(|user| user.linux_user_configuration);
+        used.extend(wished.flat_map(|linux| [linux.uid, linux.gid]).flatten());
         let mut pool_uid = FIRST_ORDINARY_UID;
         while let Some(taken) = used.range(pool_uid..=pool_uid + TASK_USERS + 2).next_back() {
             pool_uid = taken + 1;
         }
-        Self { mapping, pool_uid }
+        let mut accounts = Self { mapping, pool_uid, named: Vec::new() };
+        used.insert(accounts.shared_gid());
+        for user in users {
+            let named = accounts.named(user, passwd, &mut used)?;
+            accounts.named.push(named);
+        }
+        Ok(accounts)
+    }
+
+    /// A user that the pool names: with the ids it wishes, else those that the machine's user of
+    /// this name has, else some that nobody has.
+    fn named(
+        &self,
+        user: &UserAccount,
+        passwd: &str,
+        used: &mut BTreeSet<u32>,
+    ) -> Result<Named, SetupError> {
+        let known = passwd.lines().find_map(|line| {
+            let mut members = line.split(':');
+            let is_this = members.next() == Some(&user.name);
+            let mut number = || members.next()?.parse::<u32>().ok();
+            let _password = number();
+            is_this.then(|| number().zip(number())).flatten()
+        });
+        let linux = user.linux_user_configuration.unwrap_or_default();
+        let mut free = || {
+            let mut free = self.shared_gid();
+            while !used.insert(free) {
+                free += 1;
+            }
+            (free, free)
+        };
+        let (uid, gid) = linux.uid.zip(linux.gid).or(known).unwrap_or_else(&mut free);
+        if matches!(self.mapping, Mapping::From(_)) && uid.max(gid) >= UIDS {
+            let cause = std::io::Error::from(std::io::ErrorKind::InvalidInput);
+            let what = format!("make the user `{}`: a node has ids below {UIDS}", user.name);
+            return Err(SetupError::new(what, cause));
+        }
+        let is_admin = user.elevation_level == ElevationLevel::Admin;
+        Ok(Named { name: user.name.clone(), uid, gid, is_admin, is_known: known.is_some() })
     }
 
     /// The user that owns what no task owns.
@@ -72,18 +134,41 @@ impl Accounts {
         self.account("root".to_owned(), "PoolAdmin", 0, true)
     }
 
-    fn account(&self, name: String, identity: &'static str, uid: u32, is_admin: bool) -> Account {
-        let shared = self.shared_gid();
-        let user = |uid, shared_gid| Some(UserId { uid, gid: uid, shared_gid });
-        let (id, owner) = match self.mapping {
-            Mapping::From(first) => (user(uid, shared), user(first + uid, first + shared)),
+    fn account(&self, name: String, identity: &str, uid: u32, is_admin: bool) -> Account {
+        let (id, owner) = self.ids(uid, uid);
+        Account { name, identity: identity.to_owned(), id, owner, is_admin }
+    }
+
+    /// A user as the node and as the machine see it.
+    fn ids(&self, uid: u32, gid: u32) -> (Option<UserId>, Option<UserId>) {
+        let shared_gid = self.shared_gid();
+        let user = |uid, gid, shared_gid| Some(UserId { uid, gid, shared_gid });
+        match self.mapping {
+            Mapping::From(first) => {
+                (user(uid, gid, shared_gid), user(first + uid, first + gid, first + shared_gid))
+            }
             Mapping::Ordinary(first) => {
-                let uid = if uid == 0 { uid } else { first + uid };
-                (user(uid, first + shared), user(uid, first + shared))
+                let there = |id| if id == 0 { id } else { first + id };
+                let user = user(there(uid), there(gid), first + shared_gid);
+                (user, user)
             }
             Mapping::Single => (None, None),
+        }
+    }
+
+    fn choose_named(&self, name: &str) -> Result<Account, FailureInfo> {
+        let Some(named) = self.named.iter().find(|named| named.name == name) else {
+            let message = format!("The user account `{name}` does not exist on the node");
+            return Err(FailureInfo::user_error("CommandLaunchFailed", &message));
         };
-        Account { name, identity, id, owner, is_admin }
+        let Named { name, uid, gid, is_admin, .. } = named.clone();
+        // On a node with a view it may become root; elsewhere it must be.
+        let (uid, gid) = match self.mapping {
+            Mapping::Ordinary(_) if is_admin => (0, 0),
+            Mapping::From(_) | Mapping::Ordinary(_) | Mapping::Single => (uid, gid),
+        };
+        let (id, owner) = self.ids(uid, gid);
+        Ok(Account { identity: name.clone(), name, id, owner, is_admin })
     }
 
     /// The user for a task; `run` counts the tasks of the node, `None` for the start task.
@@ -95,10 +180,7 @@ impl Accounts {
         let pool_user =
             AutoUser { scope: AutoUserScope::Pool, elevation_level: ElevationLevel::NonAdmin };
         let auto_user = match identity {
-            Some(UserIdentity { username: Some(name), .. }) => {
-                let message = format!("The user account `{name}` does not exist on the node");
-                return Err(FailureInfo::user_error("CommandLaunchFailed", &message));
-            }
+            Some(UserIdentity { username: Some(name), .. }) => return self.choose_named(name),
             Some(UserIdentity { username: None, auto_user }) => auto_user.unwrap_or(pool_user),
             None => pool_user,
         };
@@ -130,25 +212,47 @@ impl Accounts {
     }
 
     /// Lines for the node's `/etc/passwd`.
-    pub(crate) fn passwd_lines(&self) -> String {
-        let mut lines = String::new();
-        for (name, uid) in self.names().filter(|_| self.mapping != Mapping::Single) {
-            // Writing to a string does not fail.
-            let _written = writeln!(lines, "{name}:x:{uid}:{uid}::/mnt/batch/tasks:/bin/bash");
+    pub(crate) fn passwd_lines(&self) -> Vec<String> {
+        if self.mapping == Mapping::Single {
+            return Vec::new();
         }
-        lines
+        let own = self
+            .names()
+            .map(|(name, uid)| format!("{name}:x:{uid}:{uid}::/mnt/batch/tasks:/bin/bash"));
+        // A password that nobody has, in place of one in a file that they would be missing from.
+        let named = self.new_users().map(|Named { name, uid, gid, .. }| {
+            format!("{name}:*:{uid}:{gid}::/home/{name}:/bin/bash")
+        });
+        own.chain(named).collect()
     }
 
     /// Lines for the node's `/etc/group`.
-    pub(crate) fn group_lines(&self) -> String {
-        let mut lines = String::new();
-        let group = (GROUP.to_owned(), self.shared_gid());
-        let groups = self.names().chain([group]);
-        for (name, gid) in groups.filter(|_| self.mapping != Mapping::Single) {
-            // Writing to a string does not fail.
-            let _written = writeln!(lines, "{name}:x:{gid}:");
+    pub(crate) fn group_lines(&self) -> Vec<String> {
+        if self.mapping == Mapping::Single {
+            return Vec::new();
         }
-        lines
+        let own = self.names().chain([(GROUP.to_owned(), self.shared_gid())]);
+        let named = self.new_users().map(|Named { name, gid, .. }| (name.clone(), *gid));
+        own.chain(named).map(|(name, gid)| format!("{name}:x:{gid}:")).collect()
+    }
+
+    /// What lets users become root, in the language of `sudo`; empty if none may.
+    pub(crate) fn sudoers(&self) -> String {
+        let admins = self.named.iter().filter(|named| named.is_admin);
+        let line = |named: &Named| format!("{} ALL=(ALL:ALL) NOPASSWD: ALL\n", named.name);
+        if self.mapping == Mapping::Single { String::new() } else { admins.map(line).collect() }
+    }
+
+    /// Names, user and group ids of those who get a home.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = (&str, u32, u32)> {
+        let is_apart = self.mapping != Mapping::Single;
+        let named = self.new_users().filter(move |_| is_apart);
+        named.map(|Named { name, uid, gid, .. }| (name.as_str(), *uid, *gid))
+    }
+
+    /// Users that the pool names and the machine does not have.
+    fn new_users(&self) -> impl Iterator<Item = &Named> {
+        self.named.iter().filter(|named| !named.is_known)
     }
 }
 
@@ -161,6 +265,7 @@ mod tests {
     use super::{Accounts, Mapping};
     use crate::node_init::message::UserId;
     use kiln_domain::batch::command::{AutoUser, AutoUserScope, ElevationLevel, UserIdentity};
+    use kiln_domain::batch::user::{LinuxUser, UserAccount};
 
     const PASSWD: &str = "root:x:0:0::/root:/bin/sh\nme:x:1000:1000::/:/bin/sh\n";
 
@@ -170,7 +275,7 @@ mod tests {
 
     #[track_caller]
     fn check(mapping: Mapping, user: Option<UserIdentity>, run: Option<u64>, expected: &str) {
-        let accounts = Accounts::new(mapping, PASSWD, "users:x:1002:\n");
+        let accounts = Accounts::new(mapping, PASSWD, "users:x:1002:\n", &[]).expect("made");
         let account = accounts.choose(user.as_ref(), run).expect("an account");
         let uid = |id: Option<UserId>| id.map_or_else(|| "-".to_owned(), |id| id.uid.to_string());
         let shown = format!(
@@ -200,17 +305,74 @@ mod tests {
 
     #[test]
     fn a_user_is_listed_with_its_own_id() {
-        let accounts = Accounts::new(Mapping::From(100_000), PASSWD, "");
-        let lines = accounts.passwd_lines();
+        let accounts = Accounts::new(Mapping::From(100_000), PASSWD, "", &[]).expect("made");
+        let lines = accounts.passwd_lines().join("\n");
         assert!(lines.contains("_azbatch:x:1001:1001:"), "{lines}");
         assert!(lines.contains("_azbatchtask_start:x:1002:1002:"), "{lines}");
         assert!(lines.contains("_azbatchtask_1:x:1004:1004:"), "{lines}");
     }
 
+    fn named(name: &str, elevation_level: ElevationLevel, ids: Option<(u32, u32)>) -> UserAccount {
+        let linux = ids.map(|(uid, gid)| LinuxUser { uid: Some(uid), gid: Some(gid) });
+        UserAccount { name: name.to_owned(), elevation_level, linux_user_configuration: linux }
+    }
+
+    #[track_caller]
+    fn check_named(mapping: Mapping, name: &str, expected: &str) {
+        use ElevationLevel as E;
+        let users = [
+            named("ann", E::NonAdmin, None),
+            named("bob", E::Admin, Some((1500, 1600))),
+            named("cleo", E::NonAdmin, None),
+            named("me", E::NonAdmin, None),
+        ];
+        let accounts = Accounts::new(mapping, PASSWD, "", &users).expect("made");
+        let user = UserIdentity { username: Some(name.to_owned()), auto_user: None };
+        let said = accounts.choose(Some(&user), None).map_or_else(
+            |failure| failure.code,
+            |account| {
+                let ids = |id: Option<UserId>| {
+                    id.map_or_else(|| "-".to_owned(), |id| format!("{}:{}", id.uid, id.gid))
+                };
+                let identity = &account.identity;
+                format!("{} {identity} {} {}", account.name, ids(account.id), ids(account.owner))
+            },
+        );
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn a_named_user_has_the_ids_it_wishes() {
+        let mapped = Mapping::From(100_000);
+        check_named(mapped, "ann", "ann ann 1260:1260 101260:101260");
+        check_named(mapped, "bob", "bob bob 1500:1600 101500:101600");
+        check_named(mapped, "cleo", "cleo cleo 1261:1261 101261:101261");
+        check_named(mapped, "me", "me me 1000:1000 101000:101000");
+        check_named(Mapping::Single, "ann", "ann ann - -");
+        check_named(Mapping::Ordinary(200_000), "ann", "ann ann 201260:201260 201260:201260");
+        check_named(Mapping::Ordinary(200_000), "bob", "bob bob 0:0 0:0");
+    }
+
     #[test]
     fn a_named_user_must_exist() {
-        let accounts = Accounts::new(Mapping::Single, PASSWD, "");
-        let user = UserIdentity { username: Some("bob".to_owned()), auto_user: None };
-        assert!(accounts.choose(Some(&user), None).is_err());
+        check_named(Mapping::From(100_000), "dora", "CommandLaunchFailed");
+        check_named(Mapping::Single, "dora", "CommandLaunchFailed");
+    }
+
+    #[test]
+    fn an_id_that_the_node_does_not_have_is_refused() {
+        let users = [named("far", ElevationLevel::NonAdmin, Some((70_000, 70_000)))];
+        assert!(Accounts::new(Mapping::From(100_000), PASSWD, "", &users).is_err());
+        assert!(Accounts::new(Mapping::Ordinary(200_000), PASSWD, "", &users).is_ok());
+    }
+
+    #[test]
+    fn admins_may_become_root() {
+        let users = [
+            named("ann", ElevationLevel::NonAdmin, None),
+            named("bob", ElevationLevel::Admin, None),
+        ];
+        let accounts = Accounts::new(Mapping::From(100_000), PASSWD, "", &users).expect("made");
+        assert_eq!(accounts.sudoers(), "bob ALL=(ALL:ALL) NOPASSWD: ALL\n");
     }
 }

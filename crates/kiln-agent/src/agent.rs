@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::{
     AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
     ToAgent,
@@ -96,7 +97,7 @@ impl Agent {
     pub(crate) async fn new(config: NodeConfig, options: AgentOptions) -> Self {
         let kinds = node::kinds(&config.isolation);
         let is_fresh = !node::has_files(&config);
-        let node = Node::start(&config, &options.program, &kinds).await;
+        let node = Node::start(&config, &options.program, &kinds, &[]).await;
         Self {
             incarnation: options.incarnation,
             is_fresh,
@@ -185,7 +186,8 @@ impl Agent {
                 _ = heartbeat.tick(), if is_linked => {
                     if let Some(messages) = &messages {
                         // A link that can not keep up shows life by itself.
-                        let _full = messages.try_send(FromAgent::Heartbeat);
+                        let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
+                        let _full = messages.try_send(FromAgent::Heartbeat { measured });
                     }
                     Next::Continue
                 }
@@ -313,8 +315,11 @@ impl Agent {
             return;
         }
         if self.boot_number > 0 {
-            self.restart_node().await;
+            self.restart_node(&prepare.user_accounts).await;
             self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
+        } else if !prepare.user_accounts.is_empty() {
+            // The node was made before its users were known.
+            self.restart_node(&prepare.user_accounts).await;
         }
         self.boot_number = prepare.boot;
         let made = match &self.node {
@@ -371,8 +376,8 @@ impl Agent {
         }
     }
 
-    /// Ends everything on the node and makes it anew; its files stay.
-    async fn restart_node(&mut self) {
+    /// Ends everything on the node and makes it anew, with these users; its files stay.
+    async fn restart_node(&mut self, users: &[UserAccount]) {
         self.booting.shutdown().await;
         self.work.shutdown().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
@@ -393,7 +398,7 @@ impl Agent {
         for attempt in stopped {
             self.on_ended(attempt, Outcome::Stopped.into());
         }
-        self.node = Node::start(&self.config, &self.program, &kinds).await;
+        self.node = Node::start(&self.config, &self.program, &kinds, users).await;
     }
 
     fn on_run(&mut self, run: Run) {

@@ -20,6 +20,7 @@ mod files;
 mod init_client;
 mod isolate;
 mod link;
+mod measure;
 mod node;
 pub mod node_init;
 mod packages;

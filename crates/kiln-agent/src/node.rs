@@ -9,6 +9,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_domain::autoscale::Measurement;
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::NodeConfig;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
@@ -26,6 +28,7 @@ use crate::isolate::SetupError;
 use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
 use crate::isolate::view::TASKS_DIRECTORY;
+use crate::measure::measure;
 use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
@@ -106,10 +109,11 @@ impl Node {
         config: &NodeConfig,
         program: &Path,
         kinds: &[SetupKind],
+        users: &[UserAccount],
     ) -> Result<(Arc<Self>, Running), SetupError> {
         let mut failed = SetupError::new("choose a kind of node", io::ErrorKind::Unsupported);
         for kind in kinds {
-            match Self::start_kind(config, program, *kind).await {
+            match Self::start_kind(config, program, *kind, users).await {
                 Ok(started) => return Ok(started),
                 Err(error) => {
                     let cause = crate::with_causes(&error);
@@ -125,12 +129,13 @@ impl Node {
         config: &NodeConfig,
         program: &Path,
         kind: SetupKind,
+        users: &[UserAccount],
     ) -> Result<(Arc<Self>, Running), SetupError> {
         let directory = PathBuf::from(&config.directory);
         let tasks = directory.join(TASKS);
         fs::create_dir_all(&tasks)
             .map_err(|error| SetupError::new(format!("make `{}`", tasks.display()), error))?;
-        let accounts = accounts(config, kind);
+        let accounts = accounts(config, kind, users)?;
         let root = lay_out(&tasks, &accounts)?;
         let host_name = host_name(&config.node_id);
         if kind != SetupKind::Plain {
@@ -179,6 +184,11 @@ impl Node {
         let listening = Arc::clone(&node);
         listener.spawn(async move { listening.init.listen(incoming).await });
         Ok((node, Running { init: process, listener }))
+    }
+
+    /// What it takes of the machine.
+    pub(crate) fn measure(&self) -> Measurement {
+        measure(self.group.as_ref().map(NodeGroup::path), &self.root)
     }
 
     /// The root of what the node's processes see.
@@ -250,7 +260,11 @@ fn make_group(config: &NodeConfig, kind: SetupKind) -> Option<NodeGroup> {
         .ok()
 }
 
-fn accounts(config: &NodeConfig, kind: SetupKind) -> Accounts {
+fn accounts(
+    config: &NodeConfig,
+    kind: SetupKind,
+    users: &[UserAccount],
+) -> Result<Accounts, SetupError> {
     let is_root = rustix::process::geteuid().is_root();
     let mapping = match kind {
         SetupKind::Namespaces => Mapping::From(config.first_uid),
@@ -260,7 +274,7 @@ fn accounts(config: &NodeConfig, kind: SetupKind) -> Accounts {
         SetupKind::Plain | SetupKind::Rootless => Mapping::Single,
     };
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    Accounts::new(mapping, &read("/etc/passwd"), &read("/etc/group"))
+    Accounts::new(mapping, &read("/etc/passwd"), &read("/etc/group"), users)
 }
 
 /// Whether every user of the machine can reach what lies in a directory.

@@ -61,6 +61,8 @@ pub(crate) enum Command {
     Account(cmd::account::AccountArgs),
     /// Upload, show and remove packages of applications
     Application(cmd::application::ApplicationArgs),
+    /// Check autoscale formulas
+    Autoscale(cmd::autoscale::AutoscaleArgs),
     /// Put and get single blobs by URL
     Blob(cmd::blob::BlobArgs),
 }

@@ -10,6 +10,7 @@ mod data;
 mod endpoints;
 mod environment;
 mod failure;
+mod length;
 mod logs;
 mod output;
 mod service;
@@ -61,6 +62,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Doctor => cmd::doctor::run(&data()?, environment),
         Command::Account(args) => done(cmd::account::run(args, &data()?)),
         Command::Application(args) => done(cmd::application::run(&args, &data()?)),
+        Command::Autoscale(args) => done(cmd::autoscale::run(&args, data)),
         Command::Blob(args) => done(cmd::blob::run(&args)),
     }
 }

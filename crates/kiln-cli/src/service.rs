@@ -40,6 +40,8 @@ impl Service {
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
         config.isolation.clone_from(&settings.isolation);
+        config.autoscale = settings.autoscale;
+        config.quotas = settings.quotas;
         config.surroundings = surroundings(environment);
         let running = kiln_server::start(config).await?;
         let endpoints = endpoints_of(&running);

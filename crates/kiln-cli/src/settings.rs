@@ -1,13 +1,17 @@
 //! Settings: a flag wins over a variable, a variable over the file, the file over the default.
 
+use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
+use kiln_server::config::{AutoScaleConfig, Quotas};
 use serde::Deserialize;
 
 use crate::args::SharedArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::length::{Interval, Length};
 
 /// Address of the Batch endpoint unless one is given.
 const BATCH_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
@@ -43,7 +47,12 @@ pub(crate) struct Layer {
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: Option<String>,
+    pub(crate) autoscale_interval: Option<Interval>,
+    pub(crate) autoscale_samples: Option<Length>,
+    pub(crate) autoscale_prompt: Option<bool>,
     pub(crate) log: Option<String>,
+    /// Only in a file.
+    pub(crate) quotas: Option<Quotas>,
 }
 
 /// Settings of the service.
@@ -53,7 +62,9 @@ pub(crate) struct Settings {
     pub(crate) blob_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: String,
+    pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
+    pub(crate) quotas: Quotas,
 }
 
 impl Layer {
@@ -65,7 +76,11 @@ impl Layer {
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
+            autoscale_interval: parsed(environment, "KILN_AUTOSCALE_INTERVAL")?,
+            autoscale_samples: parsed(environment, "KILN_AUTOSCALE_SAMPLES")?,
+            autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
+            quotas: None,
         })
     }
 
@@ -109,18 +124,30 @@ impl Layer {
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
             isolation: self.isolation.or(below.isolation),
+            autoscale_interval: self.autoscale_interval.or(below.autoscale_interval),
+            autoscale_samples: self.autoscale_samples.or(below.autoscale_samples),
+            autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
             log: self.log.or(below.log),
+            quotas: self.quotas.or(below.quotas),
         }
     }
 
     /// This layer, with what it leaves open from the defaults.
     pub(crate) fn settle(self) -> Settings {
+        let usual = AutoScaleConfig::default();
+        let autoscale = AutoScaleConfig {
+            interval: self.autoscale_interval.map_or(usual.interval, Interval::length),
+            sample_period: self.autoscale_samples.map_or(usual.sample_period, |it| it.0),
+            is_prompt: self.autoscale_prompt.unwrap_or(usual.is_prompt),
+        };
         Settings {
             batch_listen: self.batch_listen.unwrap_or(BATCH_LISTEN),
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
             ready_file: self.ready_file,
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
+            autoscale,
             log: self.log,
+            quotas: self.quotas.unwrap_or_default(),
         }
     }
 }
@@ -132,6 +159,15 @@ impl Settings {
         let layer = Layer { batch_listen: Some(any), blob_listen: Some(any), ..Layer::default() };
         layer.settle()
     }
+}
+
+/// A variable that is written as its flag is.
+fn parsed<T>(environment: &Environment, name: &str) -> Result<Option<T>, Failure>
+where
+    T: FromStr<Err: Display>,
+{
+    let Some(text) = environment.get(name) else { return Ok(None) };
+    text.parse().map(Some).map_err(|why| Failure::usage(format!("{name} is `{text}`: {why}")))
 }
 
 fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, Failure> {
@@ -146,6 +182,8 @@ fn address(environment: &Environment, name: &str) -> Result<Option<SocketAddr>, 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+
+    use kiln_server::config::Quotas;
 
     use super::{Layer, Settings};
     use crate::environment::Environment;
@@ -176,12 +214,39 @@ mod tests {
     }
 
     #[test]
+    fn a_file_says_what_accounts_may_have() {
+        let file: Layer =
+            toml::from_str("[quotas]\nactive-jobs-and-schedules = 7").expect("a file");
+        let quotas = file.settle().quotas;
+        let expected = Quotas { active_jobs_and_schedules: 7, ..Quotas::default() };
+        assert_eq!(quotas, expected);
+        assert!(toml::from_str::<Layer>("[quotas]\njobs = 7").is_err());
+    }
+
+    #[test]
     fn nonsense_is_named() {
         let bad = Environment::of(&[("KILN_BLOB_LISTEN", "10000")]);
         let failure = Layer::from_environment(&bad).expect_err("no address");
         let (_, what) = failure.lines()[0];
         assert_eq!(what, "KILN_BLOB_LISTEN is `10000`, which is no address");
         assert!(toml::from_str::<Layer>("batch_listen = \"127.0.0.1:1\"").is_err());
+    }
+
+    #[test]
+    fn autoscale_has_settings_of_its_own() {
+        let file =
+            "autoscale-interval = \"1m\"\nautoscale-samples = \"10s\"\nautoscale-prompt = true";
+        let file: Layer = toml::from_str(file).expect("a file");
+        let variables = [("KILN_AUTOSCALE_INTERVAL", "pool"), ("KILN_AUTOSCALE_PROMPT", "false")];
+        let variables = Layer::from_environment(&Environment::of(&variables)).expect("variables");
+        let settings = variables.over(file).settle().autoscale;
+        assert_eq!((settings.interval, settings.is_prompt), (None, false));
+        assert_eq!(settings.sample_period.as_secs(), 10);
+        assert!(toml::from_str::<Layer>("autoscale-interval = \"often\"").is_err());
+        let bad = Environment::of(&[("KILN_AUTOSCALE_SAMPLES", "1ms")]);
+        let failure = Layer::from_environment(&bad).expect_err("too short");
+        let (_, what) = failure.lines()[0];
+        assert_eq!(what, "KILN_AUTOSCALE_SAMPLES is `1ms`: one second is the shortest length");
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use kiln_client::batch::NewPool;
+use kiln_client::{BatchClient, Credentials};
 use rustix::process::{Pid, Signal, kill_process};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -198,6 +200,49 @@ fn packages_of_applications() {
     said(&["application", "remove", "tool", "1.0"]);
     let listed = said(&["application", "list"]);
     assert!(listed.contains("2.0 (default)") && !listed.contains("1.0"), "{listed}");
+    drop(up);
+}
+
+#[test]
+fn formulas_are_checked_before_a_pool_has_them() {
+    let world = World::new();
+    let file = world.directory.path().join("formula.txt");
+    let file = file.to_str().expect("text");
+    std::fs::write(file, "$wanted = 3;\n$TargetDedicatedNodes = ($wanted").expect("a file");
+    let refused = world.run(&["autoscale", "check", file]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    let place = "2 | $TargetDedicatedNodes = ($wanted\n  |                                 ^\n";
+    assert!(said.contains("error: Expected ) before end of formula\n"), "{said}");
+    assert!(said.contains(&format!("{file}:2:33\n")) && said.contains(place), "{said}");
+
+    std::fs::write(file, "$wanted = 3;\n$TargetDedicatedNodes = $wanted / 2;").expect("a file");
+    let read = world.run(&["autoscale", "check", file]);
+    assert!(read.status.success(), "{}", text(&read.stderr));
+    let on_pool = ["autoscale", "check", file, "--pool", "p"];
+    assert_eq!(world.run(&on_pool).status.code(), Some(3));
+
+    let up = world.up();
+    let url = up.ready["batchUrl"].as_str().expect("a URL");
+    let key = kiln_server::accounts::DEV_BATCH_KEY;
+    let batch = BatchClient::new(url, Credentials::new("kilndev", key)).expect("a client");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let images = batch.supported_images().all().await.expect("images");
+        let pool = NewPool::new("p", &images[0], 0).sized_by("$TargetDedicatedNodes = 0;");
+        batch.add_pool(&pool).await.expect("a pool");
+    });
+    let results = world.run(&on_pool);
+    assert_eq!(
+        text(&results.stdout),
+        "$TargetDedicatedNodes=1\n$TargetLowPriorityNodes=0\n$NodeDeallocationOption=requeue\n\
+         $wanted=3\n"
+    );
+    std::fs::write(file, "$wanted = 3;\n$TargetDedicatedNodes = wante;").expect("a file");
+    let failed = world.run(&on_pool);
+    assert_eq!(failed.status.code(), Some(1));
+    let said = text(&failed.stderr);
+    assert!(said.contains("Undefined symbol: wante\n") && said.contains(":2:25\n"), "{said}");
     drop(up);
 }
 

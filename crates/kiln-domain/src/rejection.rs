@@ -32,6 +32,9 @@ pub enum Rejection {
         /// Path of the property in the body.
         name: String,
     },
+    /// An item of metadata has no name.
+    #[error("an item of `metadata` has no name")]
+    MetadataWithoutName,
     // Pools.
     /// A pool of that name is there.
     #[error("pool `{pool}` already exists")]
@@ -318,12 +321,6 @@ pub enum Rejection {
         /// The job.
         job: String,
     },
-    /// The job is switched off.
-    #[error("job `{job}` is disabled")]
-    JobDisabled {
-        /// The job.
-        job: String,
-    },
     /// The operation needs an active job.
     #[error("job `{job}` is {state}, not active")]
     JobNotActive {
@@ -335,14 +332,6 @@ pub enum Rejection {
     /// The change is allowed only while the job is disabled.
     #[error("job `{job}` is {state}, not disabled")]
     JobNotDisabled {
-        /// The job.
-        job: String,
-        /// The state it is in.
-        state: String,
-    },
-    /// The job's state does not allow the operation.
-    #[error("job `{job}` is {state}")]
-    JobStateInvalid {
         /// The job.
         job: String,
         /// The state it is in.

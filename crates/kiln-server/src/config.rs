@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::intercept::Surroundings;
 
 /// Settings of the server. Where each comes from (flag, variable, file) is the caller's matter.
@@ -58,7 +60,8 @@ impl Default for AutoScaleConfig {
 }
 
 /// What each Batch account may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct Quotas {
     /// Pools.
     pub pools: u64,
@@ -66,11 +69,18 @@ pub struct Quotas {
     pub dedicated_cores: u64,
     /// Cores of Spot nodes.
     pub low_priority_cores: u64,
+    /// Jobs and job schedules that have not completed.
+    pub active_jobs_and_schedules: u64,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Self { pools: 1000, dedicated_cores: 100_000, low_priority_cores: 100_000 }
+        Self {
+            pools: 1000,
+            dedicated_cores: 100_000,
+            low_priority_cores: 100_000,
+            active_jobs_and_schedules: 100_000,
+        }
     }
 }
 

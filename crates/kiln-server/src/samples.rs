@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kiln_domain::autoscale::{History, Metric, Sample};
-use kiln_domain::batch::node::NodeState;
+use kiln_domain::autoscale::{History, Measurement, Metric, Reading, Sample, measured};
+use kiln_domain::batch::node::{NodeLife, NodeState};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
@@ -23,12 +23,14 @@ use crate::{clock, kept};
 pub struct Samples {
     period: Duration,
     histories: Mutex<HashMap<i64, History>>,
+    /// What the nodes that are linked measured last.
+    nodes: Mutex<HashMap<String, Reading>>,
 }
 
 impl Samples {
     /// No samples yet; one is to be taken each `period`.
     pub fn new(period: Duration) -> Self {
-        Self { period, histories: Mutex::default() }
+        Self { period, histories: Mutex::default(), nodes: Mutex::default() }
     }
 
     /// Samples a pool from now on.
@@ -47,6 +49,37 @@ impl Samples {
             Some(history) => f(history),
             None => f(&History::new(Span::of_std(self.period))),
         }
+    }
+
+    /// A node measured itself.
+    pub fn measured(&self, node_id: &str, now: Measurement) {
+        let mut nodes = self.nodes();
+        match nodes.get_mut(node_id) {
+            Some(reading) => reading.now = now,
+            None => drop(nodes.insert(node_id.to_owned(), Reading { before: None, now })),
+        }
+    }
+
+    /// A node is not heard of any more.
+    pub fn forget_node(&self, node_id: &str) {
+        self.nodes().remove(node_id);
+    }
+
+    /// What nodes measured since the last time they were asked for.
+    fn take_readings(&self, node_ids: impl Iterator<Item = String>) -> Vec<Reading> {
+        let mut nodes = self.nodes();
+        let mut readings = Vec::new();
+        for node_id in node_ids {
+            if let Some(reading) = nodes.get_mut(&node_id) {
+                readings.push(*reading);
+                reading.before = Some(reading.now);
+            }
+        }
+        readings
+    }
+
+    fn nodes(&self) -> MutexGuard<'_, HashMap<String, Reading>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keys(&self) -> Vec<i64> {
@@ -81,9 +114,12 @@ pub async fn run(server: Arc<Server>) {
 }
 
 fn take(server: &Server, pool_key: i64) -> Result<Option<Sample>, StoreError> {
-    server.store.read(|view| match view.pool_by_key(pool_key)? {
-        Some(pool) => count(server, view, &pool, clock::now()).map(Some),
-        None => Ok(None),
+    server.store.read(|view| {
+        let Some(pool) = view.pool_by_key(pool_key)? else { return Ok(None) };
+        let nodes = view.nodes_of_pool(pool_key)?;
+        let readings = server.samples.take_readings(nodes.into_iter().map(|node| node.id));
+        let counted = count(server, view, &pool, clock::now())?;
+        Ok(Some(measured(counted, &readings)))
     })
 }
 
@@ -101,16 +137,9 @@ pub fn count(
         n_succeeded = n_succeeded.saturating_add(counts.succeeded.tasks);
         n_failed = n_failed.saturating_add(counts.failed.tasks);
     }
-    let (mut n_dedicated, mut n_low_priority, mut n_usable) = (0_u32, 0_u32, 0_u32);
-    for node in view.nodes_of_pool(pool.key)? {
-        if node.life.is_dedicated {
-            n_dedicated = n_dedicated.saturating_add(1);
-        } else {
-            n_low_priority = n_low_priority.saturating_add(1);
-        }
-        let is_usable = matches!(node.life.state, NodeState::Idle | NodeState::Running);
-        n_usable = n_usable.saturating_add(u32::from(is_usable));
-    }
+    let nodes = view.nodes_of_pool(pool.key)?;
+    let n_nodes =
+        |is_so: fn(&NodeLife) -> bool| nodes.iter().filter(|node| is_so(&node.life)).count() as f64;
     let slots = kept::pool_spec(pool)?.task_slots_per_node;
     let (waiting, running) = (load.waiting as f64, load.running as f64);
     Ok(Sample::new(now)
@@ -120,8 +149,11 @@ pub fn count(
         .with(Metric::SucceededTasks, n_succeeded as f64)
         .with(Metric::FailedTasks, n_failed as f64)
         .with(Metric::TaskSlotsPerNode, f64::from(slots))
-        .with(Metric::CurrentDedicatedNodes, f64::from(n_dedicated))
-        .with(Metric::CurrentLowPriorityNodes, f64::from(n_low_priority))
-        .with(Metric::PreemptedNodeCount, 0.0)
-        .with(Metric::UsableNodeCount, f64::from(n_usable)))
+        .with(Metric::CurrentDedicatedNodes, n_nodes(|life| life.is_dedicated))
+        .with(Metric::CurrentLowPriorityNodes, n_nodes(|life| !life.is_dedicated))
+        .with(Metric::PreemptedNodeCount, n_nodes(|life| life.state == NodeState::Preempted))
+        .with(
+            Metric::UsableNodeCount,
+            n_nodes(|life| matches!(life.state, NodeState::Idle | NodeState::Running)),
+        ))
 }

@@ -59,6 +59,11 @@ impl NodeGroup {
         events.lines().any(|line| line == "populated 0")
     }
 
+    /// Where the kernel counts what its processes take.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn init_path(&self) -> PathBuf {
         self.path.join("init")
     }

@@ -1,14 +1,17 @@
 //! The layers of a node's view, as the agent lays them out before the view is made.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, chown, lchown};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
 use super::SetupError;
 use crate::account::Accounts;
+use crate::directory::{Directory, Links};
+use crate::node_init::message::UserId;
 
 /// Where a machine has Python 3.
 const PYTHON_3: &str = "/usr/bin/python3";
@@ -16,6 +19,10 @@ const PYTHON_3: &str = "/usr/bin/python3";
 const PYTHON_LINK: &str = "/usr/local/bin/python";
 /// Where a machine may have `python` itself.
 const PYTHON_PLACES: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// Where `sudo` is told who may become whom.
+const SUDOERS_DIRECTORY: &str = "etc/sudoers.d";
+const SUDOERS_FILE: &str = "etc/sudoers.d/kiln";
 
 /// Permission bits of a mode.
 const PERMISSIONS: u32 = 0o7777;
@@ -110,21 +117,89 @@ impl Layers {
     ) -> Result<(), SetupError> {
         let failed = |error| SetupError::new("write the node's settings", error);
         let machines = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let hosts = format!("{}\n127.0.1.1 {host_name}\n", machines("/etc/hosts"));
-        let mut settings = vec![
-            ("/etc/hosts", hosts),
-            ("/etc/hostname", format!("{host_name}\n")),
-            ("/etc/passwd", machines("/etc/passwd") + &accounts.passwd_lines()),
-            ("/etc/group", machines("/etc/group") + &accounts.group_lines()),
-        ];
-        if fs::symlink_metadata("/etc/resolv.conf").is_ok_and(|found| found.is_symlink()) {
-            settings.push(("/etc/resolv.conf", machines("/etc/resolv.conf")));
+        if self.mirror(Path::new("/etc")).map_err(failed)? {
+            // An earlier start of the node put something else in its place.
+            return Ok(());
         }
-        self.mirror(Path::new("/etc")).map_err(failed)?;
-        for (path, text) in settings {
-            self.write_setting(Path::new(path), &text).map_err(failed)?;
+        let hosts = format!("{}\n127.0.1.1 {host_name}\n", machines("/etc/hosts"));
+        self.write_setting("etc/hosts", &hosts).map_err(failed)?;
+        self.write_setting("etc/hostname", &format!("{host_name}\n")).map_err(failed)?;
+        if fs::symlink_metadata("/etc/resolv.conf").is_ok_and(|found| found.is_symlink()) {
+            let names = machines("/etc/resolv.conf");
+            self.write_setting("etc/resolv.conf", &names).map_err(failed)?;
+        }
+        self.list("etc/passwd", &accounts.passwd_lines()).map_err(failed)?;
+        self.list("etc/group", &accounts.group_lines()).map_err(failed)?;
+        self.write_sudoers(&accounts.sudoers()).map_err(failed)?;
+        self.make_homes(accounts).map_err(failed)
+    }
+
+    /// Adds lines to a list of users or groups, but for those whose name is there.
+    fn list(&self, path: &str, lines: &[String]) -> io::Result<()> {
+        let kept = match self.open_upper()?.open(path, OFlags::RDONLY, Links::Refused) {
+            Ok(kept) => kept,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                open(format!("/{path}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?
+            }
+            Err(error) => return Err(error),
+        };
+        let mut text = io::read_to_string(File::from(kept))?;
+        let name = |line: &str| line.split(':').next().unwrap_or_default().to_owned();
+        let known: BTreeSet<String> = text.lines().map(name).collect();
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        for line in lines.iter().filter(|line| !known.contains(&name(line))) {
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.replace(path, &text, 0o644)
+    }
+
+    fn write_sudoers(&self, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let upper = self.open_upper()?;
+        let is_on_machine = Path::new("/").join(SUDOERS_DIRECTORY).is_dir();
+        if is_on_machine && self.mirror(&Path::new("/").join(SUDOERS_DIRECTORY))? {
+            return Ok(());
+        }
+        upper.make(SUDOERS_DIRECTORY, self.owner(0, 0), 0o750)?;
+        // Another text than that of an earlier start, if the pool's users changed.
+        self.replace(SUDOERS_FILE, text, 0o440)
+    }
+
+    fn make_homes(&self, accounts: &Accounts) -> io::Result<()> {
+        for (name, uid, gid) in accounts.homes() {
+            let home = Path::new("/home").join(name);
+            // One that is there may be the user's, or lead anywhere.
+            let is_there = [&home, &self.upper(&home)]
+                .into_iter()
+                .any(|path| fs::symlink_metadata(path).is_ok());
+            if !is_there && !self.mirror(Path::new("/home"))? {
+                let upper = self.open_upper()?;
+                upper.make(&format!("home/{name}"), self.owner(uid, gid), 0o700)?;
+            }
         }
         Ok(())
+    }
+
+    fn open_upper(&self) -> io::Result<Directory> {
+        Directory::open_root(&self.directory.join("upper"))
+    }
+
+    /// A user of the node, as the machine sees it.
+    fn owner(&self, uid: u32, gid: u32) -> Option<UserId> {
+        let first = self.first_uid?;
+        let (uid, gid) = (first.saturating_add(uid), first.saturating_add(gid));
+        Some(UserId { uid, gid, shared_gid: gid })
+    }
+
+    /// Writes a file of the view in place of what an earlier start left there; `path` has no
+    /// slash at its beginning. No link of the node's users leads out of the view.
+    fn replace(&self, path: &str, text: &str, mode: u32) -> io::Result<()> {
+        self.open_upper()?.create(path, self.owner(0, 0), mode)?.write_all(text.as_bytes())
     }
 
     /// Gives the node a `python`, where its machine has Python 3 under that name only: the
@@ -150,14 +225,14 @@ impl Layers {
         make().map_err(|error| SetupError::new("name the node's Python", error))
     }
 
-    fn write_setting(&self, path: &Path, text: &str) -> io::Result<()> {
-        let place = self.upper(path);
-        if fs::symlink_metadata(&place).is_ok() {
-            // An earlier start of the node wrote it, and its users may have changed it.
-            return Ok(());
+    /// Writes a file of the view, if an earlier start of the node did not: its users may have
+    /// changed it.
+    fn write_setting(&self, path: &str, text: &str) -> io::Result<()> {
+        match self.open_upper()?.open(path, OFlags::PATH, Links::Refused) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.replace(path, text, 0o644)
+            }
+            _ => Ok(()),
         }
-        File::create_new(&place)?.write_all(text.as_bytes())?;
-        fs::set_permissions(&place, fs::Permissions::from_mode(0o644))?;
-        self.give(&place, 0)
     }
 }

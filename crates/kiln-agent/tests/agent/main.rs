@@ -20,3 +20,4 @@ mod output;
 mod packages;
 mod resource;
 mod rig;
+mod users;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod agent;
 pub(crate) mod application;
+pub(crate) mod autoscale;
 pub(crate) mod blob;
 pub(crate) mod demo;
 pub(crate) mod doctor;

@@ -10,6 +10,7 @@ use tracing::info;
 use crate::data::{DataDirectory, write_whole};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::length::{Interval, Length};
 use crate::service::Service;
 use crate::settings::{Layer, Settings, Shared};
 use crate::{logs, output};
@@ -23,6 +24,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   blob-listen = \"127.0.0.1:10000\"
   ready-file = \"/run/kiln/ready.json\"
   isolation = \"auto\"
+  autoscale-interval = \"30s\"
   log = \"info\"
 
 A new Kiln has the development accounts kilndev (Batch) and devstoreaccount1 (storage). Their keys
@@ -59,6 +61,16 @@ pub(crate) struct UpArgs {
     /// [env: KILN_ISOLATION] [default: auto]
     #[arg(long, value_name = "HOW", value_parser = ["auto", "namespaces", "plain"])]
     isolation: Option<String>,
+    /// How often the formulas of pools are evaluated where the pools' own intervals are longer:
+    /// 30s, 5m, or pool for their own alone [env: KILN_AUTOSCALE_INTERVAL] [default: 30s]
+    #[arg(long, value_name = "LENGTH")]
+    autoscale_interval: Option<Interval>,
+    /// How often pools with formulas are sampled [env: KILN_AUTOSCALE_SAMPLES] [default: 30s]
+    #[arg(long, value_name = "LENGTH")]
+    autoscale_samples: Option<Length>,
+    /// Evaluate formulas also a second after tasks come or end [env: KILN_AUTOSCALE_PROMPT]
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    autoscale_prompt: Option<bool>,
 }
 
 pub(crate) fn run(args: UpArgs, shared: &Shared, environment: &Environment) -> Result<(), Failure> {
@@ -80,7 +92,11 @@ fn settle(
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,
         isolation: args.isolation,
+        autoscale_interval: args.autoscale_interval,
+        autoscale_samples: args.autoscale_samples,
+        autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
+        quotas: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();

@@ -1,6 +1,7 @@
 //! The Batch API: pools, nodes, jobs, tasks and their files.
 
 mod application;
+mod autoscale;
 mod file;
 mod image;
 mod job;
@@ -16,6 +17,7 @@ use crate::transport::{Call, Service, Transport, path};
 use crate::{ClientError, Credentials};
 
 pub use application::{Application, Package};
+pub use autoscale::{AutoScaleError, AutoScaleErrorValue, AutoScaleRun};
 pub use file::{File, FileProperties};
 pub use image::{ImageReference, SupportedImage};
 pub use job::{Job, NewJob, PoolInfo, TaskCounts};

@@ -19,8 +19,14 @@ pub struct NewPool {
     pub vm_size: String,
     /// What runs on the nodes.
     pub virtual_machine_configuration: VirtualMachineConfiguration,
-    /// How many dedicated nodes it should have.
-    pub target_dedicated_nodes: u32,
+    /// How many dedicated nodes it should have, unless a formula says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_dedicated_nodes: Option<u32>,
+    /// Whether `auto_scale_formula` says how many nodes it should have.
+    pub enable_auto_scale: bool,
+    /// Says how many nodes it should have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auto_scale_formula: Option<String>,
     /// Tasks that run at once on a node.
     pub task_slots_per_node: u32,
     /// What each node runs before any task.
@@ -88,9 +94,22 @@ impl NewPool {
                 image_reference: image.image_reference.clone(),
                 node_agent_sku_id: image.node_agent_sku_id.clone(),
             },
-            target_dedicated_nodes: nodes,
+            target_dedicated_nodes: Some(nodes),
+            enable_auto_scale: false,
+            auto_scale_formula: None,
             task_slots_per_node: 1,
             start_task: None,
+        }
+    }
+
+    /// The same with a formula that says how many nodes it should have.
+    #[must_use]
+    pub fn sized_by(self, formula: impl Into<String>) -> Self {
+        Self {
+            target_dedicated_nodes: None,
+            enable_auto_scale: true,
+            auto_scale_formula: Some(formula.into()),
+            ..self
         }
     }
 }

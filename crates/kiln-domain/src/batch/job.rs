@@ -292,8 +292,11 @@ pub fn step(job: &Job, fact: JobFact, now: Timestamp) -> Result<JobLife, Rejecti
         }
         (S::Disabled, F::Enabled) => Ok(life.moved(S::Enabling, now)),
         (S::Active | S::Enabling, F::Enabled) => Ok(life),
-        (S::Enabling, F::Disabled(_)) | (S::Disabling, F::Enabled) => {
-            Err(Rejection::JobStateInvalid { job: id(), state: life.state.word().to_owned() })
+        (S::Enabling, F::Disabled(_)) => {
+            Err(Rejection::JobNotActive { job: id(), state: life.state.word().to_owned() })
+        }
+        (S::Disabling, F::Enabled) => {
+            Err(Rejection::JobNotDisabled { job: id(), state: life.state.word().to_owned() })
         }
         (S::Disabling, F::Settled) => Ok(life.moved(S::Disabled, now)),
         (S::Enabling, F::Settled) => Ok(life.moved(S::Active, now)),
@@ -386,6 +389,14 @@ pub(super) fn check_numbers(spec: &JobSpec) -> Result<(), Rejection> {
     }
 }
 
+/// Whether an account may have one more job or job schedule that has not completed.
+///
+/// # Errors
+/// When it has all that it may have.
+pub fn admit_one_more(active: u64, limit: u64) -> Result<(), Rejection> {
+    if active < limit { Ok(()) } else { Err(Rejection::JobQuotaReached { limit }) }
+}
+
 /// Whether a job takes new tasks.
 ///
 /// # Errors
@@ -462,7 +473,8 @@ mod tests {
                     assert_eq!(life.previous, Some((state, job.life.state_at)));
                     life.state.word().to_owned()
                 }
-                Err(Rejection::JobStateInvalid { .. }) => "invalid".to_owned(),
+                Err(Rejection::JobNotActive { .. }) => "JobNotActive".to_owned(),
+                Err(Rejection::JobNotDisabled { .. }) => "JobNotDisabled".to_owned(),
                 Err(Rejection::JobBeingTerminated { .. }) => "JobBeingTerminated".to_owned(),
                 Err(Rejection::JobCompleted { .. }) => "JobCompleted".to_owned(),
                 Err(Rejection::JobBeingDeleted { .. }) => "JobBeingDeleted".to_owned(),
@@ -489,7 +501,7 @@ mod tests {
                 "Requeue q",
                 "Wait p",
                 "Requeue p",
-                "invalid",
+                "JobNotDisabled",
                 "disabled",
                 over,
                 end,
@@ -517,8 +529,25 @@ mod tests {
         check(
             &[disable(), F::Settled, F::Enabled],
             S::Enabling,
-            ["q", "invalid", "invalid", "-", "active", over, end, end, "deleting", "deleting"],
+            [
+                "q",
+                "JobNotActive",
+                "JobNotActive",
+                "-",
+                "active",
+                over,
+                end,
+                end,
+                "deleting",
+                "deleting",
+            ],
         );
+    }
+
+    #[test]
+    fn each_state_of_an_ending_job_answers_each_fact() {
+        use {JobFact as F, JobState as S};
+        let over = "completed";
         let no = "JobBeingTerminated";
         let ending = [no, no, no, no, over, "-", no, "p forced", "deleting", "deleting"];
         check(&[ends(false)], S::Terminating, ending);

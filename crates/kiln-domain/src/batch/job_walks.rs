@@ -101,7 +101,10 @@ proptest! {
                     assert!(is_rule, "what follows by itself is never refused: {rejection}");
                     assert!(
                         !job.life.is_lasting()
-                            || matches!(rejection, Rejection::JobStateInvalid { .. }),
+                            || matches!(
+                                rejection,
+                                Rejection::JobNotActive { .. } | Rejection::JobNotDisabled { .. }
+                            ),
                         "{rejection}"
                     );
                 }

@@ -32,4 +32,5 @@ pub mod start_task;
 pub mod task;
 pub mod ties;
 pub mod usage;
+pub mod user;
 pub mod vm_size;

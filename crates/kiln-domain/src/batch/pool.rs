@@ -8,6 +8,7 @@ use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::scaling::Scaling;
 use super::task::NameValue;
+use super::user::{UserAccount, check_accounts, check_identity};
 use super::vm_size;
 use crate::autoscale::Wish;
 use crate::rejection::Rejection;
@@ -50,6 +51,9 @@ pub struct PoolSpec {
     pub application_package_references: Vec<PackageReference>,
     /// Runs on each node before its tasks.
     pub start_task: Option<StartTaskSpec>,
+    /// Users that each node has.
+    #[serde(default)]
+    pub user_accounts: Vec<UserAccount>,
 }
 
 impl PoolSpec {
@@ -276,8 +280,10 @@ impl PoolLife {
 pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_slots(spec)?;
+    check_accounts(&spec.user_accounts)?;
     if let Some(start_task) = &spec.start_task {
         check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
+        check_identity("startTask.userIdentity", start_task.user_identity.as_ref())?;
     }
     check_timeout(spec.resize_timeout)
 }
@@ -426,6 +432,7 @@ mod tests {
             enable_inter_node_communication: false,
             application_package_references: Vec::new(),
             start_task: None,
+            user_accounts: Vec::new(),
         }
     }
 

@@ -12,6 +12,7 @@ use super::gang::{ChosenNode, Gang, InstanceFact, MultiInstanceSettings};
 use super::needs::TaskNeeds;
 use super::ties::Ties;
 use super::usage::TaskUsage;
+use super::user::check_identity;
 use crate::id;
 use crate::rejection::Rejection;
 use crate::span::Span;
@@ -336,6 +337,7 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
         let name = "multiInstanceSettings.commonResourceFiles";
         check_resource_files(name, &settings.common_resource_files)?;
     }
+    check_identity("userIdentity", spec.user_identity.as_ref())?;
     check_constraints("constraints", &spec.constraints)
 }
 

@@ -54,6 +54,7 @@ impl NewJob {
     /// When no job may be so, whatever else there is.
     pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
         unoffered::check_job(&document)?;
+        spec::check(&document)?;
         let mut new = Self::read(document, None)?;
         job::admit(&new.spec)?;
         new.complete(None, unique)?;
@@ -118,11 +119,13 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let new = NewJob::admit(call.lift(Shape::JobAdd)?, &unique)?;
     check_without_schedule(&new.spec.pool_info)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
+    let limit = call.server.config.quotas.active_jobs_and_schedules;
     let job = call
         .server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
+            job::admit_one_more(tx.active_jobs_and_schedules(&account)?, limit)?;
             if let Some(manager) = &new.manager {
                 let within = |failed: OpError| failed.within("jobManagerTask");
                 manager.check_packages(tx, &account).map_err(within)?;

@@ -2,7 +2,7 @@
 //! and the jobs they made.
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::{Job, JobFact};
+use kiln_domain::batch::job::{self, Job, JobFact};
 use kiln_domain::batch::job_schedule::{
     self, JobSchedule, JobScheduleFact, JobScheduleLife, JobScheduleSpec, JobScheduleState,
 };
@@ -36,10 +36,12 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let life = JobScheduleLife::new(call.now);
     let account = call.account.clone();
     let location = url(&call.base_url, &spec.id);
+    let limit = call.server.config.quotas.active_jobs_and_schedules;
     call.server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &spec.id)?;
+            job::admit_one_more(tx.active_jobs_and_schedules(&account)?, limit)?;
             let document = document.to_string();
             let schedule = JobSchedule { key: 0, account, id: spec.id, document, life };
             let schedule_key = tx.insert_job_schedule(&schedule)?;

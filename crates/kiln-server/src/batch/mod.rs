@@ -112,23 +112,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("GET", ["applications"]) => application::list(call),
         ("GET", ["applications", id]) => application::get(call, id),
 
-        ("POST", ["jobschedules"]) => job_schedule::add(call).await,
-        ("GET", ["jobschedules"]) => job_schedule::list(call),
-        ("GET", ["jobschedules", schedule]) => job_schedule::get(call, schedule),
-        ("HEAD", ["jobschedules", schedule]) => job_schedule::exists(call, schedule),
-        ("PATCH", ["jobschedules", schedule]) => job_schedule::patch(call, schedule).await,
-        ("PUT", ["jobschedules", schedule]) => job_schedule::update(call, schedule).await,
-        ("DELETE", ["jobschedules", schedule]) => job_schedule::delete(call, schedule).await,
-        ("POST", ["jobschedules", schedule, "disable"]) => {
-            job_schedule::disable(call, schedule).await
-        }
-        ("POST", ["jobschedules", schedule, "enable"]) => {
-            job_schedule::enable(call, schedule).await
-        }
-        ("POST", ["jobschedules", schedule, "terminate"]) => {
-            job_schedule::terminate(call, schedule).await
-        }
-        ("GET", ["jobschedules", schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
+        (verb, ["jobschedules", path @ ..]) => job_schedules(call, verb, path).await,
 
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
@@ -155,6 +139,24 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
             file::of_task(call, verb, job, task, path).await
         }
 
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Job schedules and the jobs they made.
+async fn job_schedules(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("POST", []) => job_schedule::add(call).await,
+        ("GET", []) => job_schedule::list(call),
+        ("GET", [schedule]) => job_schedule::get(call, schedule),
+        ("HEAD", [schedule]) => job_schedule::exists(call, schedule),
+        ("PATCH", [schedule]) => job_schedule::patch(call, schedule).await,
+        ("PUT", [schedule]) => job_schedule::update(call, schedule).await,
+        ("DELETE", [schedule]) => job_schedule::delete(call, schedule).await,
+        ("POST", [schedule, "disable"]) => job_schedule::disable(call, schedule).await,
+        ("POST", [schedule, "enable"]) => job_schedule::enable(call, schedule).await,
+        ("POST", [schedule, "terminate"]) => job_schedule::terminate(call, schedule).await,
+        ("GET", [schedule, "jobs"]) => job_schedule::list_jobs(call, schedule),
         _ => Err(call.not_offered()),
     }
 }

@@ -1,5 +1,6 @@
 //! What the rules read of a document that a client gave.
 
+use kiln_domain::limits::DISPLAY_NAME_LENGTH_MAX;
 use kiln_domain::rejection::Rejection;
 use kiln_wire::api_version::ApiVersion;
 use kiln_wire::batch::{Shape, members};
@@ -17,8 +18,14 @@ pub(super) fn read<T: DeserializeOwned>(
     document: &Value,
     what: &'static str,
 ) -> Result<T, OpError> {
-    refuse_negative_counts(document)?;
+    check(document)?;
     T::deserialize(document).map_err(|cause| OpError::Damaged { what, cause })
+}
+
+/// Refuses values that no document of any resource may have.
+pub(super) fn check(document: &Value) -> Result<(), Rejection> {
+    refuse_negative_counts(document)?;
+    refuse_names(document)
 }
 
 /// How the body of a request changes a document.
@@ -51,8 +58,22 @@ impl Edit {
     }
 }
 
+/// Refuses a display name that is too long, and metadata without a name.
+fn refuse_names(document: &Value) -> Result<(), Rejection> {
+    let display = document.get("displayName").and_then(Value::as_str).unwrap_or_default();
+    if display.chars().count() > DISPLAY_NAME_LENGTH_MAX {
+        let reason = format!("It has at most {DISPLAY_NAME_LENGTH_MAX} characters");
+        return Err(Rejection::property("displayName", display, reason));
+    }
+    let mut metadata = document.get("metadata").and_then(Value::as_array).into_iter().flatten();
+    if metadata.any(|item| item.get("name").and_then(Value::as_str) == Some("")) {
+        return Err(Rejection::MetadataWithoutName);
+    }
+    Ok(())
+}
+
 /// Refuses a number of nodes or slots below zero.
-pub(super) fn refuse_negative_counts(document: &Value) -> Result<(), Rejection> {
+fn refuse_negative_counts(document: &Value) -> Result<(), Rejection> {
     for name in COUNTS {
         if let Some(value) = document.get(name).and_then(Value::as_i64).filter(|it| *it < 0) {
             return Err(Rejection::InvalidProperty {

@@ -292,9 +292,9 @@ fn insert(
     now: Timestamp,
 ) -> Result<(), OpError> {
     preparation::admit_task_id(job_spec, &new.spec.id)?;
-    new.check_packages(tx, &job.account)?;
     new.dependencies.admit_to(&job.id, job_spec.uses_task_dependencies)?;
     new.exit.admit_to(job_spec.on_task_failure)?;
+    new.check_packages(tx, &job.account)?;
     let task_id = new.spec.id.clone();
     match keep_new(tx, job, job_spec, new, now) {
         Ok(()) => Ok(()),

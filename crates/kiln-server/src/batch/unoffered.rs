@@ -8,22 +8,16 @@ use serde_json::Value;
 const OF_POOLS: &[&str] = &[
     "/certificateReferences",
     "/mountConfiguration",
-    "/userAccounts",
     "/virtualMachineConfiguration/containerConfiguration",
     "/startTask/containerSettings",
-    "/startTask/userIdentity/username",
 ];
 
 /// Members of a job.
-const OF_JOBS: &[&str] = &[
-    "/jobPreparationTask/containerSettings",
-    "/jobPreparationTask/userIdentity/username",
-    "/jobReleaseTask/containerSettings",
-    "/jobReleaseTask/userIdentity/username",
-];
+const OF_JOBS: &[&str] =
+    &["/jobPreparationTask/containerSettings", "/jobReleaseTask/containerSettings"];
 
 /// Members of a task.
-const OF_TASKS: &[&str] = &["/containerSettings", "/userIdentity/username"];
+const OF_TASKS: &[&str] = &["/containerSettings"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {

@@ -69,6 +69,7 @@ pub(super) async fn serve(
         ended = converse(server, &hello, &mut reader, rest, &session) => ended,
     };
     server.links.remove(&node_id, &session);
+    server.samples.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
     info!(node_id, "agent link down");
     let patience = match &ended {
@@ -101,9 +102,8 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     let mut messages = messages.into_iter();
     match messages.next() {
         Some(FromAgent::Hello(hello)) => Ok((hello, messages.collect())),
-        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat) | None => {
-            Err(LinkError::NotHello)
-        }
+        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat { .. })
+        | None => Err(LinkError::NotHello),
     }
 }
 
@@ -179,14 +179,15 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
 
 /// The order to make a node ready for its latest boot.
 pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, StoreError> {
-    let references = kept::pool_spec(pool)?.application_package_references;
+    let spec = kept::pool_spec(pool)?;
     Ok(ToAgent::Prepare(Box::new(Prepare {
         boot: node.life.boot,
         start_task: kept::start_task_spec(node)?,
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
-        packages: references.into_iter().map(Package::wanted).collect(),
+        user_accounts: spec.user_accounts,
+        packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
     })))
 }
 
@@ -269,7 +270,11 @@ async fn take_messages(
                 last = number;
             }
             FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
-            FromAgent::Heartbeat => {}
+            FromAgent::Heartbeat { measured } => {
+                if let Some(measured) = measured {
+                    server.samples.measured(node_id, measured);
+                }
+            }
             FromAgent::Hello(_) => debug!(node_id, "a second hello was ignored"),
         }
     }

@@ -173,6 +173,65 @@ async fn auto_pools_that_break_a_rule() {
 }
 
 #[tokio::test]
+async fn a_job_tells_why_its_pool_could_not_be_made() {
+    let rig = Rig::start().await;
+    let mut missing = auto("job", 0);
+    missing["pool"]["applicationPackageReferences"] = json!([{ "applicationId": "none" }]);
+    let mut body = job("j", &missing);
+    body["jobManagerTask"] = json!({ "id": "manager", "commandLine": "true" });
+    rig.post("/jobs", &body).send().await.expect(201);
+    let seen = |version| rig.get("/jobs/j").version(version).send();
+    let shown = seen("2025-06-01").await.expect(200).body;
+    assert_eq!(shown["state"], "completed");
+    let info = &shown["executionInfo"];
+    assert!(info["endTime"].is_string(), "{info}");
+    assert_eq!(info.get("terminateReason"), None);
+    let error = &info["schedulingError"];
+    assert_eq!(error["code"], "InvalidApplicationPackageReferencesInAutoPool");
+    assert_eq!(error["category"], "usererror");
+    assert!(error["message"].as_str().is_some_and(|it| it.contains("none")), "{error}");
+    let old = seen("2019-08-01.10.0").await.expect(200).body;
+    assert_eq!(old["executionInfo"]["schedulingError"]["category"], "UserError");
+    // Nothing of it is there.
+    rig.get(&path(&shown)).send().await.refuses(404, "PoolNotFound");
+    let tasks = rig.get("/jobs/j/tasks").send().await.expect(200);
+    assert!(tasks.ids().is_empty());
+    let late = json!({ "id": "late", "commandLine": "true" });
+    rig.post("/jobs/j/tasks", &late).send().await.refuses(409, "JobCompleted");
+    rig.delete("/jobs/j").send().await.expect(202);
+    rig.until("/jobs/j", |it| it.status == 404).await;
+    // A schedule whose jobs have such pools is not held up by them.
+    let schedule = json!({
+        "id": "s", "schedule": {}, "jobSpecification": {
+            "poolInfo": { "autoPoolSpecification": missing },
+        },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    rig.until_state("/jobschedules/s", "completed").await;
+    let job = rig.get("/jobs/s:job-1").send().await.expect(200).body;
+    assert_eq!(job["executionInfo"]["schedulingError"]["code"], error["code"]);
+}
+
+#[tokio::test]
+async fn a_shared_pool_that_is_kept_alive_outlives_its_schedule() {
+    let rig = Rig::start().await;
+    let mut kept = auto("jobschedule", 0);
+    kept["keepAlive"] = json!(true);
+    let schedule = json!({
+        "id": "s", "schedule": {}, "jobSpecification": {
+            "poolInfo": { "autoPoolSpecification": kept },
+        },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    let pool = pool_of(&rig, "s:job-1").await;
+    end(&rig, "s:job-1").await;
+    rig.until_state("/jobschedules/s", "completed").await;
+    rig.delete("/jobschedules/s").send().await.expect(202);
+    rig.until("/jobschedules/s", |it| it.status == 404).await;
+    assert_eq!(rig.get(&pool).send().await.expect(200).body["state"], "active");
+}
+
+#[tokio::test]
 async fn each_version_sees_the_auto_pool_its_way() {
     let rig = Rig::start().await;
     let old = "2016-07-01.3.1";
@@ -212,16 +271,24 @@ async fn each_version_sees_the_auto_pool_its_way() {
     assert_eq!(rig.get(&path).send().await.expect(200).body["taskSlotsPerNode"], 2);
 }
 
-/// A schedule whose jobs have auto pools, in its second minute soon.
+/// An hourly schedule whose jobs have auto pools.
 async fn schedule(rig: &Rig, lifetime: &str) {
-    let minute = kiln_domain::span::Span::minutes(1).ticks();
-    let anchor = kiln_domain::time::Timestamp(crate::rig::now().0 - minute + 5_000_000);
     let body = json!({
         "id": "s",
-        "schedule": { "doNotRunUntil": anchor.to_iso(), "recurrenceInterval": "PT1M" },
+        "schedule": { "recurrenceInterval": "PT1H" },
         "jobSpecification": { "poolInfo": { "autoPoolSpecification": auto(lifetime, 0) } },
     });
     rig.post("/jobschedules", &body).send().await.expect(201);
+}
+
+/// Ends the first job of the schedule and lets the second come.
+async fn go_on(rig: &Rig) {
+    end(rig, "s:job-1").await;
+    let hourly = json!({
+        "doNotRunUntil": crate::rig::now().to_iso(), "recurrenceInterval": "PT1H",
+    });
+    let patch = json!({ "schedule": hourly });
+    rig.patch("/jobschedules/s", &patch).send().await.expect(200);
 }
 
 /// The pool of a job once a schedule has made it.
@@ -235,7 +302,7 @@ async fn jobs_of_a_schedule_share_its_pool() {
     let rig = Rig::start().await;
     schedule(&rig, "jobschedule").await;
     let first = pool_of(&rig, "s:job-1").await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     assert_eq!(pool_of(&rig, "s:job-2").await, first);
     assert_eq!(rig.get(&first).send().await.expect(200).body["state"], "active");
     assert_eq!(rig.get("/pools").send().await.expect(200).ids().len(), 1);
@@ -249,7 +316,7 @@ async fn jobs_of_a_schedule_have_pools_of_their_own() {
     let rig = Rig::start().await;
     schedule(&rig, "job").await;
     let first = pool_of(&rig, "s:job-1").await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     goes(&rig, &first, Vec::new()).await;
     let second = pool_of(&rig, "s:job-2").await;
     assert_ne!(second, first);
@@ -265,7 +332,7 @@ async fn a_shared_pool_that_is_gone_is_made_again() {
     let first = pool_of(&rig, "s:job-1").await;
     rig.delete(&first).send().await.expect(202);
     goes(&rig, &first, Vec::new()).await;
-    end(&rig, "s:job-1").await;
+    go_on(&rig).await;
     let second = pool_of(&rig, "s:job-2").await;
     assert_ne!(second, first);
     rig.delete("/jobschedules/s").send().await.expect(202);

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use kiln_domain::autoscale::Measurement;
+use kiln_domain::span::Span;
+use kiln_domain::time::{TICKS_PER_SECOND, Timestamp};
 use kiln_server::config::Config;
-use kiln_wire::node::Outcome;
+use kiln_wire::node::{FromAgent, Outcome};
 use serde_json::{Value, json};
 
 use crate::rig::{Reply, Rig, pool_body};
@@ -306,6 +309,72 @@ async fn samples_are_taken_and_counted() {
     assert_eq!(rest, "1;pending=[2];preempted=0;slots=2;succeeded=[2];usable=1");
 }
 
+/// What a node measured of itself `seconds` after another time, all of its one processor at
+/// work since then.
+fn measured(seconds: i64) -> Measurement {
+    let moved = u64::try_from(seconds).expect("later");
+    Measurement {
+        at: Timestamp(seconds * TICKS_PER_SECOND),
+        processors: 1,
+        cpu: Span::seconds(seconds),
+        memory_bytes: 64 << 20,
+        disk_bytes: 2 << 30,
+        disk_read_bytes: moved,
+        disk_write_bytes: 2 * moved,
+        disk_read_ops: 3 * moved,
+        disk_write_ops: 4 * moved,
+        network_in_bytes: 5 * moved,
+        network_out_bytes: 6 * moved,
+    }
+}
+
+#[tokio::test]
+async fn samples_hold_what_nodes_measure() {
+    let mut rig = eager_rig().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.until("/pools/p", is_steady).await;
+    let body = enable("$TargetDedicatedNodes = 1");
+    rig.post("/pools/p/enableautoscale", &body).send().await.expect(200);
+    let agent = &mut agents[0];
+    let formula = |metric: &str, wanted: f64| {
+        enable(&format!("found = max(${metric}.GetSample(999)) >= {wanted} ? 1 : 0"))
+    };
+    agent.say(&[FromAgent::Heartbeat { measured: Some(measured(10)) }]).await;
+    let mut seconds = 10;
+    for (metric, wanted) in [
+        ("SampleNodeCount", 1.0),
+        ("MemoryBytes", 64.0),
+        ("DiskBytes", 2.0),
+        ("CPUPercent", 1.0),
+        ("WallClockSeconds", 10.0),
+        ("DiskReadBytes", 10.0),
+        ("DiskWriteBytes", 20.0),
+        ("DiskReadOps", 30.0),
+        ("DiskWriteOps", 40.0),
+        ("NetworkInBytes", 50.0),
+        ("NetworkOutBytes", 60.0),
+    ] {
+        loop {
+            let body = formula(metric, wanted);
+            let run = rig.post("/pools/p/evaluateautoscale", &body).send().await.expect(200).body;
+            if run["results"].as_str().is_some_and(|it| it.ends_with(";found=1")) {
+                break;
+            }
+            seconds += 10;
+            agent.say(&[FromAgent::Heartbeat { measured: Some(measured(seconds)) }]).await;
+        }
+    }
+    // Of a node that is not heard of, nothing is known.
+    agents[0].unlink();
+    let body = enable("found = $SampleNodeCount.GetSample(1)");
+    loop {
+        let run = rig.post("/pools/p/evaluateautoscale", &body).send().await.expect(200).body;
+        if run["results"].as_str().is_some_and(|it| it.ends_with(";found=[0]")) {
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn evaluations_go_on_after_a_restart() {
     let mut rig = eager_rig().await;
@@ -330,5 +399,16 @@ async fn a_prompt_server_evaluates_when_tasks_come() {
     rig.post("/pools", &scaled_body("p", formula)).send().await.expect(201);
     rig.job("j", "p").await;
     rig.tasks("j", 1).await;
+    rig.ready(1).await;
+}
+
+#[tokio::test]
+async fn a_pool_that_is_made_for_a_job_sizes_itself_at_once() {
+    let mut rig = Rig::start().await;
+    let mut pool = scaled_body("", "$TargetDedicatedNodes = 1");
+    pool.as_object_mut().expect("members").remove("id");
+    let auto = json!({ "poolLifetimeOption": "job", "pool": pool });
+    let job = json!({ "id": "j", "poolInfo": { "autoPoolSpecification": auto } });
+    rig.post("/jobs", &job).send().await.expect(201);
     rig.ready(1).await;
 }

@@ -214,6 +214,8 @@ async fn changes_of_jobs_that_are_refused() {
         assert_eq!(refused.status, 400, "{patch} {}", refused.body);
         assert_eq!(refused.value("PropertyName"), name, "{patch} {}", refused.body);
     }
+    let nameless = json!({ "metadata": [{ "name": "", "value": "1" }] });
+    rig.patch("/jobs/j", &nameless).send().await.refuses(400, "EmptyMetadataKey");
     let late = rig.patch("/jobs/j", &json!({})).header("if-match", "0x8D0000000000000");
     late.send().await.refuses(412, "ConditionNotMet");
     assert_eq!(shown(&rig).await, before);

@@ -2,10 +2,11 @@
 
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
+use kiln_wire::api_version::ApiVersion;
 use kiln_wire::node::{Outcome, ToAgent};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, now};
+use crate::rig::{Reply, Rig, now, wait_a_little};
 
 /// The time so many milliseconds from now.
 fn from_now(milliseconds: i64) -> String {
@@ -25,8 +26,17 @@ async fn add(rig: &Rig, id: &str, schedule: Value) {
 /// The schedule once it has made this job.
 async fn made(rig: &Rig, id: &str, job: &str) -> Value {
     let path = format!("/jobschedules/{id}");
-    let has = |it: &crate::rig::Reply| it.body["executionInfo"]["recentJob"]["id"] == job;
+    let has = |it: &Reply| it.body["executionInfo"]["recentJob"]["id"] == job;
     rig.until(&path, has).await.body
+}
+
+/// Lets an hourly schedule be due from now on, whatever it was before; gives that time.
+async fn make_due(rig: &Rig, id: &str) -> Timestamp {
+    let due = now();
+    let schedule = json!({ "doNotRunUntil": due.to_iso(), "recurrenceInterval": "PT1H" });
+    let patch = json!({ "schedule": schedule });
+    rig.patch(&format!("/jobschedules/{id}"), &patch).send().await.expect(200);
+    due
 }
 
 async fn end(rig: &Rig, job: &str) {
@@ -57,7 +67,7 @@ async fn a_schedule_without_interval_makes_one_job_and_ends_with_it() {
 #[tokio::test]
 async fn a_job_is_made_when_it_is_due() {
     let rig = Rig::start().await;
-    let due = from_now(300);
+    let due = from_now(1_500);
     add(&rig, "s", json!({ "doNotRunUntil": due, "recurrenceInterval": "PT1H" })).await;
     let early = rig.get("/jobschedules/s").send().await.expect(200).body;
     assert_eq!(early["executionInfo"], json!({ "nextRunTime": due }));
@@ -73,23 +83,19 @@ async fn a_job_is_made_when_it_is_due() {
 #[tokio::test]
 async fn the_next_job_waits_for_the_end_of_the_last() {
     let rig = Rig::start().await;
-    // The second minute of this schedule begins soon.
-    let anchor = Timestamp(now().0 - Span::minutes(1).ticks() + 5_000_000);
-    let schedule = json!({ "doNotRunUntil": anchor.to_iso(), "recurrenceInterval": "PT1M" });
-    add(&rig, "s", schedule).await;
-    let second = anchor.plus(Span::minutes(1));
+    add(&rig, "s", json!({ "recurrenceInterval": "PT1H" })).await;
     let first = made(&rig, "s", "s:job-1").await;
-    assert_eq!(first["executionInfo"]["nextRunTime"], second.to_iso());
+    let created = first["creationTime"].as_str().and_then(Timestamp::parse_iso).expect("a time");
+    let next = created.plus(Span::minutes(60)).to_iso();
+    assert_eq!(first["executionInfo"]["nextRunTime"], next);
     // It is due while the first job runs, is told so, and comes when that one has ended.
-    while now() <= second {
-        crate::rig::wait_a_little().await;
-    }
+    let due = make_due(&rig, "s").await;
     let overdue = rig.get("/jobschedules/s").send().await.expect(200).body;
     assert_eq!(overdue["executionInfo"]["recentJob"]["id"], "s:job-1");
-    assert_eq!(overdue["executionInfo"]["nextRunTime"], second.to_iso());
+    assert_eq!(overdue["executionInfo"]["nextRunTime"], due.to_iso());
     end(&rig, "s:job-1").await;
     let next = made(&rig, "s", "s:job-2").await;
-    assert_eq!(next["executionInfo"]["nextRunTime"], second.plus(Span::minutes(1)).to_iso());
+    assert_eq!(next["executionInfo"]["nextRunTime"], due.plus(Span::minutes(60)).to_iso());
     assert_eq!(next["state"], "active");
     let active = rig.get("/jobschedules/s/jobs").query("$filter", "state eq 'active'");
     assert_eq!(active.send().await.expect(200).ids(), ["s:job-2"]);
@@ -118,44 +124,45 @@ async fn a_due_time_whose_window_is_over_makes_no_job() {
 #[tokio::test]
 async fn a_schedule_completes_once_its_end_has_come_and_no_job_runs() {
     let rig = Rig::start().await;
-    let ending =
-        |after: i64| json!({ "recurrenceInterval": "PT1H", "doNotRunAfter": from_now(after) });
-    add(&rig, "s", ending(400)).await;
-    made(&rig, "s", "s:job-1").await;
-    end(&rig, "s:job-1").await;
-    // Until then clients may still prolong it.
-    assert_eq!(rig.get("/jobschedules/s").send().await.body["state"], "active");
-    let schedule = rig.until_state("/jobschedules/s", "completed").await;
-    assert_eq!(schedule["executionInfo"].get("nextRunTime"), None);
-    add(&rig, "t", ending(100)).await;
-    made(&rig, "t", "t:job-1").await;
-    let after = now().plus(Span::seconds(1));
-    while now() < after {
-        crate::rig::wait_a_little().await;
+    for id in ["idle", "busy"] {
+        let job = format!("{id}:job-1");
+        let path = format!("/jobschedules/{id}");
+        let ends = async |at: String| {
+            let schedule = json!({ "recurrenceInterval": "PT1H", "doNotRunAfter": at });
+            let patch = json!({ "schedule": schedule });
+            rig.patch(&path, &patch).send().await.expect(200);
+            rig.get(&path).send().await.expect(200).body["state"].clone()
+        };
+        add(&rig, id, json!({ "recurrenceInterval": "PT1H" })).await;
+        made(&rig, id, &job).await;
+        if id == "idle" {
+            end(&rig, &job).await;
+            assert_eq!(ends("2090-01-01".to_owned()).await, "active");
+            ends(from_now(300)).await;
+        } else {
+            assert_eq!(ends(from_now(-1)).await, "active", "its job still runs");
+            end(&rig, &job).await;
+        }
+        let schedule = rig.until_state(&path, "completed").await;
+        assert_eq!(schedule["executionInfo"].get("nextRunTime"), None);
     }
-    assert_eq!(rig.get("/jobschedules/t").send().await.body["state"], "active");
-    end(&rig, "t:job-1").await;
-    rig.until_state("/jobschedules/t", "completed").await;
 }
 
 #[tokio::test]
 async fn a_disabled_schedule_makes_no_job_until_it_is_enabled() {
     let rig = Rig::start().await;
-    let due = from_now(300);
-    add(&rig, "s", json!({ "doNotRunUntil": due })).await;
+    add(&rig, "s", json!({ "doNotRunUntil": "2090-01-01" })).await;
     let post = |action: &str| rig.post(&format!("/jobschedules/s/{action}"), &json!({}));
-    let tag = |reply: &crate::rig::Reply| reply.header("etag").map(str::to_owned);
+    let tag = |reply: &Reply| reply.header("etag").map(str::to_owned);
     let disabled = post("disable").send().await.expect(204);
     post("disable").send().await.refuses(409, "JobScheduleDisabled");
     let shown = rig.get("/jobschedules/s").send().await.expect(200);
     assert_eq!((tag(&disabled), &shown.body["state"]), (tag(&shown), &json!("disabled")));
-    assert_eq!(shown.body["executionInfo"]["nextRunTime"], due);
-    let due = Timestamp::parse_iso(&due).expect("a time").plus(Span::seconds(1));
-    while now() < due {
-        crate::rig::wait_a_little().await;
-    }
-    let shown = rig.get("/jobschedules/s").send().await.expect(200);
-    assert_eq!(shown.body["executionInfo"].get("recentJob"), None);
+    let due = from_now(-1);
+    let moved = json!({ "schedule": { "doNotRunUntil": due } });
+    rig.patch("/jobschedules/s", &moved).send().await.expect(200);
+    let info = rig.get("/jobschedules/s").send().await.expect(200).body["executionInfo"].take();
+    assert_eq!(info, json!({ "nextRunTime": due }));
     // What it missed is still within its window, which has no end.
     let enabled = post("enable").send().await.expect(204);
     assert_ne!(tag(&enabled), tag(&disabled));
@@ -206,14 +213,13 @@ async fn a_terminated_schedule_ends_its_job() {
 async fn a_deleted_schedule_takes_its_jobs_along() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;
-    let anchor = Timestamp(now().0 - Span::minutes(1).ticks() + 3_000_000);
-    let minutely = json!({ "doNotRunUntil": anchor.to_iso(), "recurrenceInterval": "PT1M" });
-    add(&rig, "s", minutely).await;
+    add(&rig, "s", json!({ "recurrenceInterval": "PT1H" })).await;
     made(&rig, "s", "s:job-1").await;
     rig.tasks("s:job-1", 700).await;
     agents[0].run().await;
     end(&rig, "s:job-1").await;
     agents[0].stop().await;
+    make_due(&rig, "s").await;
     made(&rig, "s", "s:job-2").await;
     rig.task("s:job-2", "t", json!({})).await;
     let run = agents[0].run().await;
@@ -236,11 +242,67 @@ async fn a_deleted_schedule_takes_its_jobs_along() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_schedule_waits_for_the_release_of_nodes_unless_forced() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let agent = &mut agents[0];
+    for action in ["terminate", "delete"] {
+        let mut schedule = body(action, &json!({}));
+        schedule["jobSpecification"]["jobPreparationTask"] = json!({ "commandLine": "true" });
+        schedule["jobSpecification"]["jobReleaseTask"] = json!({ "commandLine": "true" });
+        rig.post("/jobschedules", &schedule).send().await.expect(201);
+        let job = format!("{action}:job-1");
+        made(&rig, action, &job).await;
+        rig.task(&job, "t", json!({})).await;
+        let exited = || Outcome::Exited { exit_code: 0 };
+        let preparation = agent.run_to(exited()).await;
+        assert_eq!(preparation.directory, format!("workitems/{action}/job-1/jobpreparation"));
+        agent.run_to(exited()).await;
+        let path = format!("/jobschedules/{action}");
+        let ends = || match action {
+            "delete" => rig.delete(&path),
+            _ => rig.post(&format!("{path}/terminate"), &json!({})),
+        };
+        ends().send().await.expect(202);
+        let release = agent.run().await;
+        let waits = rig.get(&path).send().await.expect(200).body;
+        let (state, code) = match action {
+            "delete" => ("deleting", "JobScheduleBeingDeleted"),
+            _ => ("terminating", "JobScheduleBeingTerminated"),
+        };
+        assert_eq!(waits["state"], state);
+        ends().send().await.refuses(409, code);
+        ends().query("force", "true").send().await.expect(202);
+        assert_eq!(agent.stop().await, release.attempt);
+        let is_over = |it: &Reply| it.status == 404 || it.body["state"] == "completed";
+        rig.until(&path, is_over).await;
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_moved_up_makes_its_job_at_once() {
+    let rig = Rig::start().await;
+    add(&rig, "s", json!({ "doNotRunUntil": "2090-01-01" })).await;
+    rig.patch("/jobschedules/s", &json!({ "schedule": {} })).send().await.expect(200);
+    made(&rig, "s", "s:job-1").await;
+    // The only job it was to make; now it goes on.
+    let hourly = json!({ "schedule": { "recurrenceInterval": "PT1H" } });
+    rig.patch("/jobschedules/s", &hourly).send().await.expect(200);
+    end(&rig, "s:job-1").await;
+    let waits = rig.get("/jobschedules/s").send().await.expect(200).body;
+    assert_eq!(waits["state"], "active");
+    assert!(waits["executionInfo"]["nextRunTime"].is_string());
+    // And now there is nothing left to do.
+    rig.patch("/jobschedules/s", &json!({ "schedule": {} })).send().await.expect(200);
+    rig.until_state("/jobschedules/s", "completed").await;
+}
+
+#[tokio::test]
 async fn a_job_that_was_due_while_no_server_ran_is_made_at_the_start() {
     let mut rig = Rig::start().await;
-    let due = from_now(200);
+    let due = from_now(1_500);
     add(&rig, "s", json!({ "doNotRunUntil": due })).await;
-    add(&rig, "lost", json!({ "doNotRunUntil": from_now(-59_800), "startWindow": "PT1M" })).await;
+    add(&rig, "lost", json!({ "doNotRunUntil": from_now(-40_000), "startWindow": "PT1M" })).await;
     made(&rig, "lost", "lost:job-1").await;
     end(&rig, "lost:job-1").await;
     rig.until_state("/jobschedules/lost", "completed").await;
@@ -249,7 +311,7 @@ async fn a_job_that_was_due_while_no_server_ran_is_made_at_the_start() {
     rig.stop_server().await;
     let due = Timestamp::parse_iso(&due).expect("a time");
     while now() < due {
-        crate::rig::wait_a_little().await;
+        wait_a_little().await;
     }
     rig.start_server().await;
     made(&rig, "s", "s:job-1").await;
@@ -332,8 +394,7 @@ async fn schedules_that_break_a_rule() {
 #[tokio::test]
 async fn changes_reach_only_the_jobs_to_come() {
     let rig = Rig::start().await;
-    let anchor = Timestamp(now().0 - Span::minutes(1).ticks() + 8_000_000);
-    let schedule = json!({ "doNotRunUntil": anchor.to_iso(), "recurrenceInterval": "PT1M" });
+    let schedule = json!({ "recurrenceInterval": "PT1H" });
     let mut whole = body("s", &schedule);
     whole["displayName"] = json!("shown");
     whole["metadata"] = json!([{ "name": "a", "value": "1" }]);
@@ -355,6 +416,7 @@ async fn changes_reach_only_the_jobs_to_come() {
     assert_eq!(shown.body["metadata"], whole["metadata"]);
     assert_eq!(rig.get("/jobs/s:job-1").send().await.expect(200).body["priority"], 0);
     end(&rig, "s:job-1").await;
+    make_due(&rig, "s").await;
     made(&rig, "s", "s:job-2").await;
     let second = rig.get("/jobs/s:job-2").send().await.expect(200).body;
     assert_eq!((&second["priority"], &second["displayName"]), (&json!(7), &json!("second")));
@@ -401,4 +463,35 @@ async fn schedules_are_listed_chosen_and_guarded_by_conditions() {
     rig.head("/jobschedules/a").header("if-match", &tag).send().await.expect(412);
     let kept = rig.delete("/jobschedules/a").header("if-match", &tag).send().await;
     kept.refuses(412, "ConditionNotMet");
+}
+
+#[tokio::test]
+async fn a_schedule_goes_round_in_every_version() {
+    let rig = Rig::start().await;
+    for (number, version) in ApiVersion::all().enumerate() {
+        let (id, version) = (format!("s{number}"), version.as_str());
+        let mut body = body(&id, &json!({ "doNotRunUntil": "2090-01-01T00:00:00Z" }));
+        let nodes = if number < 2 { "targetDedicated" } else { "targetDedicatedNodes" };
+        let mut pool = crate::rig::pool_body("", 0);
+        let members = pool.as_object_mut().expect("members");
+        members.retain(|name, _| !["id", "targetDedicatedNodes"].contains(&name.as_str()));
+        members.insert(nodes.to_owned(), json!(3));
+        body["jobSpecification"]["poolInfo"] = json!({ "autoPoolSpecification": {
+            "poolLifetimeOption": "jobSchedule", "pool": pool,
+        } });
+        rig.post("/jobschedules", &body).version(version).send().await.expect(201);
+        let path = format!("/jobschedules/{id}");
+        let shown = rig.get(&path).version(version).send().await.expect(200).body;
+        let pool = &shown["jobSpecification"]["poolInfo"]["autoPoolSpecification"]["pool"];
+        assert_eq!(pool[nodes], 3, "{version}");
+        let slots = if number < 11 { "maxTasksPerNode" } else { "taskSlotsPerNode" };
+        assert_eq!(pool[slots], 1, "{version}");
+        // What was shown may be sent back, and changes nothing.
+        rig.put(&path, &shown).version(version).send().await.expect(200);
+        let again = rig.get(&path).version(version).send().await.expect(200).body;
+        assert_eq!(again["jobSpecification"], shown["jobSpecification"], "{version}");
+        let listed = rig.get("/jobschedules").version(version).send().await.expect(200);
+        assert_eq!(listed.ids().len(), number + 1);
+        rig.patch(&path, &json!({ "metadata": [] })).version(version).send().await.expect(200);
+    }
 }

@@ -154,3 +154,75 @@ async fn a_job_ends_with_its_last_task_when_it_is_to() {
     let job = rig.until_state("/jobs/j", "completed").await;
     assert_eq!(job["executionInfo"]["terminateReason"], "AllTasksCompleted");
 }
+
+#[tokio::test]
+async fn an_account_has_only_so_many_active_jobs_and_schedules() {
+    let mut rig = Rig::configured(|config| config.quotas.active_jobs_and_schedules = 3).await;
+    let new = |id: &str| json!({ "id": id, "poolInfo": { "poolId": "p" } });
+    let schedule = json!({
+        "id": "s", "schedule": { "doNotRunUntil": "2099-01-01T00:00:00Z" },
+        "jobSpecification": { "poolInfo": { "poolId": "p" } },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    rig.job("a", "p").await;
+    rig.job("b", "p").await;
+    let quota = "ActiveJobAndScheduleQuotaReached";
+    rig.post("/jobs", &new("c")).send().await.refuses(409, quota);
+    let mut other = schedule.clone();
+    other["id"] = json!("t");
+    rig.post("/jobschedules", &other).send().await.refuses(409, quota);
+    rig.post("/jobs", &new("a")).send().await.refuses(409, "JobExists");
+    // What has completed or is gone makes room, before a restart and after it.
+    rig.post("/jobs/a/terminate", &json!({})).send().await.expect(202);
+    rig.until_state("/jobs/a", "completed").await;
+    rig.job("c", "p").await;
+    rig.stop_server().await;
+    rig.start_server().await;
+    rig.post("/jobs", &new("d")).send().await.refuses(409, quota);
+    rig.post("/jobschedules/s/terminate", &json!({})).send().await.expect(202);
+    rig.until_state("/jobschedules/s", "completed").await;
+    rig.job("d", "p").await;
+    rig.delete("/jobs/b").send().await.expect(202);
+    rig.until("/jobs/b", |it| it.status == 404).await;
+    rig.job("e", "p").await;
+    rig.post("/jobs", &new("f")).send().await.refuses(409, quota);
+}
+
+#[tokio::test]
+async fn jobs_that_may_not_be_added() {
+    let rig = Rig::start().await;
+    for (name, value) in [
+        ("id", json!("a/b")),
+        ("displayName", json!("x".repeat(1025))),
+        ("priority", json!(-1001)),
+        ("maxParallelTasks", json!(-2)),
+        ("constraints.maxTaskRetryCount", json!(-2)),
+        ("constraints.maxWallClockTime", json!("-PT1S")),
+        ("onAllTasksComplete", json!("stop")),
+        ("poolInfo", json!(null)),
+        ("poolInfo.poolId", json!(null)),
+    ] {
+        let mut job = json!({
+            "id": "j", "poolInfo": { "poolId": "p" }, "constraints": {},
+        });
+        let pointer = format!("/{}", name.replace('.', "/"));
+        match job.pointer_mut(&pointer) {
+            Some(member) => *member = value.clone(),
+            None => match name.split_once('.') {
+                Some((outer, inner)) => job[outer][inner] = value.clone(),
+                None => job[name] = value.clone(),
+            },
+        }
+        let refused = rig.post("/jobs", &job).send().await;
+        assert_eq!(refused.status, 400, "{name}: {value} {}", refused.body);
+        assert_eq!(refused.value("PropertyName"), name, "{value} {}", refused.body);
+    }
+    let longest = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "displayName": "\u{e4}".repeat(1024),
+        "metadata": [{ "name": "", "value": "1" }],
+    });
+    rig.post("/jobs", &longest).send().await.refuses(400, "EmptyMetadataKey");
+    let mut longest = longest;
+    longest["metadata"] = json!([{ "name": "a", "value": "" }]);
+    rig.post("/jobs", &longest).send().await.expect(201);
+}

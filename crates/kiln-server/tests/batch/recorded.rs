@@ -152,7 +152,7 @@ async fn each_version_sees_the_members_it_knows() {
                onAllTasksComplete onTaskFailure poolInfo priority state stateTransitionTime url \
                usesTaskDependencies";
     let old_node = "affinityId allocationTime id ipAddress lastBootTime odata.metadata \
-                    runningTasksCount schedulingState state stateTransitionTime totalTasksRun \
+                    recentTasks runningTasksCount schedulingState state stateTransitionTime totalTasksRun \
                     totalTasksSucceeded url vmSize";
     let old_task = "commandLine constraints creationTime eTag executionInfo id lastModified \
                     nodeInfo odata.metadata previousState previousStateTransitionTime \

@@ -150,6 +150,7 @@ async fn collections_that_are_too_large() {
 #[tokio::test]
 async fn what_kiln_does_not_offer() {
     let rig = Rig::start().await;
-    rig.get("/jobs/j/tasks/t/subtasksinfo").send().await.refuses(501, "NotImplemented");
+    let certificates = rig.get("/certificates").version("2019-08-01.10.0").send().await;
+    certificates.refuses(501, "NotImplemented");
     rig.get("/nonsense").send().await.refuses(400, "InvalidUri");
 }

@@ -1,4 +1,4 @@
-//! What nodes are told about the files of tasks.
+//! What nodes are told about the files and users of tasks.
 
 use kiln_domain::batch::command::UploadCondition;
 use kiln_domain::batch::task::FailureInfo;
@@ -98,6 +98,31 @@ async fn an_identity_opens_storage_of_this_kiln_only() {
     assert_eq!(urls[2], format!("{azure}/in/c"));
     let container = run.task.output_files[0].destination.container.as_ref().expect("it has one");
     assert_opens(&container.container_url, "/out?", "sp=cw");
+}
+
+#[tokio::test]
+async fn named_users_reach_nodes_without_their_passwords() {
+    let mut rig = Rig::start().await;
+    let users = json!([{
+        "name": "ann", "password": "hush", "elevationLevel": "admin",
+        "linuxUserConfiguration": { "uid": 1500, "gid": 1600, "sshPrivateKey": "hush too" },
+    }]);
+    let mut agents = rig.pool("p", 1, json!({ "userAccounts": users })).await;
+    let prepare = agents[0].prepared.as_ref().expect("it was prepared");
+    assert_eq!(prepare.user_accounts[0].name, "ann");
+    let said = serde_json::to_string(prepare).expect("a message");
+    assert!(!said.contains("hush"), "{said}");
+    let shown = rig.get("/pools/p").send().await.expect(200).body;
+    assert_eq!(shown["userAccounts"][0]["linuxUserConfiguration"]["uid"], 1500);
+    assert!(!shown.to_string().contains("hush"), "{shown}");
+    rig.job("j", "p").await;
+    rig.task("j", "t", json!({ "userIdentity": { "username": "ann" } })).await;
+    let identity = agents[0].run().await.task.user_identity.expect("it has one");
+    assert_eq!(identity.username.as_deref(), Some("ann"));
+    let mut two = json!([{ "name": "a", "password": "x" }, { "name": "A", "password": "x" }]);
+    let mut body = crate::rig::pool_body("q", 0);
+    body["userAccounts"] = two.take();
+    rig.post("/pools", &body).send().await.refuses(400, "InvalidPropertyValue");
 }
 
 #[track_caller]

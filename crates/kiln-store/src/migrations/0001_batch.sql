@@ -36,6 +36,7 @@ CREATE TABLE job_schedule (
     id       TEXT NOT NULL COLLATE NOCASE,
     spec     TEXT NOT NULL,
     life     TEXT NOT NULL,
+    is_over  INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, id)
 );
 
@@ -53,6 +54,39 @@ CREATE TABLE job (
 
 -- Jobs that have not completed: what a start reads.
 CREATE INDEX job_open ON job (key) WHERE is_over = 0;
+
+-- Jobs and job schedules of an account that have not completed; kept, not counted.
+CREATE TABLE active_count (
+    account TEXT NOT NULL PRIMARY KEY,
+    n       INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER job_added AFTER INSERT ON job BEGIN
+    INSERT INTO active_count (account, n) VALUES (NEW.account, 1 - NEW.is_over)
+    ON CONFLICT (account) DO UPDATE SET n = n + 1 - NEW.is_over;
+END;
+
+CREATE TRIGGER job_turned AFTER UPDATE OF is_over ON job WHEN NEW.is_over <> OLD.is_over BEGIN
+    UPDATE active_count SET n = n + OLD.is_over - NEW.is_over WHERE account = NEW.account;
+END;
+
+CREATE TRIGGER job_removed AFTER DELETE ON job BEGIN
+    UPDATE active_count SET n = n - 1 + OLD.is_over WHERE account = OLD.account;
+END;
+
+CREATE TRIGGER job_schedule_added AFTER INSERT ON job_schedule BEGIN
+    INSERT INTO active_count (account, n) VALUES (NEW.account, 1 - NEW.is_over)
+    ON CONFLICT (account) DO UPDATE SET n = n + 1 - NEW.is_over;
+END;
+
+CREATE TRIGGER job_schedule_turned AFTER UPDATE OF is_over ON job_schedule
+WHEN NEW.is_over <> OLD.is_over BEGIN
+    UPDATE active_count SET n = n + OLD.is_over - NEW.is_over WHERE account = NEW.account;
+END;
+
+CREATE TRIGGER job_schedule_removed AFTER DELETE ON job_schedule BEGIN
+    UPDATE active_count SET n = n - 1 + OLD.is_over WHERE account = OLD.account;
+END;
 
 CREATE INDEX job_of_schedule ON job (schedule_key, id) WHERE schedule_key IS NOT NULL;
 

@@ -76,6 +76,15 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// How many jobs and job schedules of an account have not completed.
+    pub fn active_jobs_and_schedules(&self, account: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT n FROM active_count WHERE account = ?1";
+        let found = self.statement(sql)?.query_row(params![account], |row| row.get(0));
+        Ok(found.optional()?.unwrap_or(0))
+    }
+}
+
 impl Tx<'_> {
     /// Keeps a new job and gives its key, whatever `job` has as one; another of the same id is
     /// a duplicate.

@@ -1,6 +1,6 @@
 //! Job schedules.
 
-use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
+use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife, JobScheduleState};
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
@@ -72,8 +72,9 @@ impl Tx<'_> {
         key: i64,
         life: &JobScheduleLife,
     ) -> Result<(), StoreError> {
-        let sql = "UPDATE job_schedule SET life = ?2 WHERE key = ?1";
-        self.statement(sql)?.execute(params![key, Json(life)])?;
+        let sql = "UPDATE job_schedule SET life = ?2, is_over = ?3 WHERE key = ?1";
+        let is_over = life.state == JobScheduleState::Completed;
+        self.statement(sql)?.execute(params![key, Json(life), is_over])?;
         Ok(())
     }
 

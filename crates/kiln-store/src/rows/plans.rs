@@ -194,6 +194,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     };
     let key = tx.insert_job(&job)?;
     tx.job("a", "J")?;
+    tx.active_jobs_and_schedules("a")?;
     tx.job_by_key(key)?;
     tx.jobs_after("a", "", 9)?;
     tx.open_jobs()?;

@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn every_prefix_waits_for_more() {
         let mut whole = BytesMut::new();
-        encode_messages(&[FromAgent::Heartbeat], &mut whole).expect("small");
+        encode_messages(&[FromAgent::Heartbeat { measured: None }], &mut whole).expect("small");
         for end in 0..whole.len() {
             let mut part = BytesMut::from(&whole[..end]);
             assert!(decode::<FromAgent>(&mut part).expect("no fault").is_none(), "{end}");

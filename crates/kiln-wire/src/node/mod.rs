@@ -5,6 +5,7 @@
 //! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
 //! Members are only ever added, with a default: a newer server understands an older agent.
 
+use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile, StartTaskSpec};
@@ -12,6 +13,7 @@ pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{NameValue, Task, TaskSpec};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::batch::user::UserAccount;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -159,6 +161,9 @@ pub struct Prepare {
     pub is_dedicated: bool,
     /// Task slots: how many tasks run at once at the most.
     pub task_slots: u32,
+    /// Users that the pool names, without their passwords.
+    #[serde(default)]
+    pub user_accounts: Vec<UserAccount>,
     /// The pool's packages, which all commands find.
     #[serde(default)]
     pub packages: Vec<Package>,
@@ -352,7 +357,11 @@ pub enum FromAgent {
         answer: Result<FileAnswer, FileRefusal>,
     },
     /// The agent lives; sent every few seconds.
-    Heartbeat,
+    Heartbeat {
+        /// What it measured of its node.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        measured: Option<Measurement>,
+    },
 }
 
 /// An agent presents itself.
@@ -484,7 +493,7 @@ impl std::fmt::Debug for Hello {
 
 #[cfg(test)]
 mod tests {
-    use super::{AttemptId, AttemptKind};
+    use super::{AttemptId, AttemptKind, FromAgent};
 
     /// Reads a message and checks that it is written the same way, but for what is left out.
     fn check(json: &str, kind: AttemptKind) {
@@ -501,6 +510,15 @@ mod tests {
         check(subtask, AttemptKind::Subtask { number: 3 });
         let release = r#"{"job_key":1,"task_id":"t","attempt":2,"kind":"release"}"#;
         check(release, AttemptKind::Release);
+    }
+
+    #[test]
+    fn an_older_agent_measures_nothing() {
+        let old = serde_json::from_str(r#"{"kind":"heartbeat"}"#).expect("a sign of life");
+        assert!(matches!(old, FromAgent::Heartbeat { measured: None }));
+        let newer = FromAgent::Heartbeat { measured: None };
+        let written = serde_json::to_string(&newer).expect("JSON");
+        assert_eq!(written, r#"{"kind":"heartbeat"}"#);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use kiln_domain::batch::command::{
 };
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints, TaskSpec};
 use kiln_domain::batch::usage::Usage;
+use kiln_domain::batch::user::UserAccount;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
@@ -42,6 +43,8 @@ pub(crate) struct Rig {
     pub(crate) hello: Hello,
     pub(crate) reports: Vec<(u64, Report)>,
     pub(crate) acknowledges: bool,
+    /// Users of the node, when it is next prepared.
+    pub(crate) users: Vec<UserAccount>,
     /// What runs are told about later ones.
     pub(crate) may_run_again: bool,
     next_stream: u64,
@@ -98,6 +101,7 @@ impl Rig {
             hello,
             reports: Vec::new(),
             acknowledges: true,
+            users: Vec::new(),
             may_run_again: false,
             next_stream: 1,
             waiting: VecDeque::new(),
@@ -119,7 +123,9 @@ impl Rig {
         start_task: Option<StartTaskSpec>,
         environment: Vec<EnvironmentSetting>,
     ) {
-        let prepare = Prepare { start_task, environment, ..preparation(boot) };
+        let users = self.users.clone();
+        let prepare =
+            Prepare { start_task, environment, user_accounts: users, ..preparation(boot) };
         self.send(ToAgent::Prepare(Box::new(prepare))).await;
     }
 
@@ -474,6 +480,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         is_dedicated: true,
         task_slots: 4,
         packages: Vec::new(),
+        user_accounts: Vec::new(),
     }
 }
 

@@ -74,6 +74,8 @@ impl Code {
         "InvalidPropertyValue",
         "The value provided for one of the properties in the request body is invalid.",
     );
+    pub(super) const EMPTY_METADATA_KEY: Self =
+        code(400, "EmptyMetadataKey", "The key for one of the metadata key-value pairs is empty.");
     pub(super) const INVALID_AUTHENTICATION_INFO: Self = code(
         400,
         "InvalidAuthenticationInfo",
@@ -246,8 +248,6 @@ impl Code {
         "JobBeingDeleted",
         "The specified job has been marked for deletion and is being garbage collected.",
     );
-    pub(super) const JOB_DISABLED: Self =
-        code(409, "JobDisabled", "The specified job is disabled.");
     pub(super) const JOB_NOT_ACTIVE: Self =
         code(409, "JobNotActive", "The specified job is not active.");
     pub(super) const JOB_HAS_NO_PREPARATION: Self = code(

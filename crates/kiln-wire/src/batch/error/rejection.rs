@@ -14,6 +14,7 @@ impl From<Rejection> for Refusal {
                 Self::invalid_property(name, value, reason)
             }
             R::MissingProperty { name } => Self::missing_property(name),
+            R::MetadataWithoutName => C::EMPTY_METADATA_KEY.refusal(),
             R::PoolExists { .. } => C::POOL_EXISTS.refusal(),
             R::PoolNotFound { .. } => C::POOL_NOT_FOUND.refusal(),
             R::PoolBeingDeleted { .. } => C::POOL_BEING_DELETED.refusal(),
@@ -75,12 +76,8 @@ impl From<Rejection> for Refusal {
             R::JobCompleted { .. } => C::JOB_COMPLETED.refusal(),
             R::JobBeingTerminated { .. } => C::JOB_BEING_TERMINATED.refusal(),
             R::JobBeingDeleted { .. } => C::JOB_BEING_DELETED.refusal(),
-            R::JobDisabled { .. } => C::JOB_DISABLED.refusal(),
             R::JobNotActive { .. } => C::JOB_NOT_ACTIVE.refusal().because(rejection.to_string()),
             R::JobNotDisabled { .. } => {
-                C::OPERATION_INVALID.refusal().because(rejection.to_string())
-            }
-            R::JobStateInvalid { .. } => {
                 C::OPERATION_INVALID.refusal().because(rejection.to_string())
             }
             R::JobHasNoPreparationOrRelease { .. } => C::JOB_HAS_NO_PREPARATION.refusal(),
