@@ -23,6 +23,7 @@ use crate::command::{End, Listener};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
+use crate::requests::{Answer, Requests};
 use crate::retention::Retention;
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
@@ -47,6 +48,7 @@ pub(crate) struct Agent {
     boot_number: u32,
     outbox: Option<Outbox>,
     streams: Streams,
+    requests: Requests,
     /// Reports that the server does not keep yet, in order of their numbers.
     reports: VecDeque<(u64, Report)>,
     last_number: u64,
@@ -107,6 +109,7 @@ impl Agent {
             boot_number: 0,
             outbox: None,
             streams: Streams::default(),
+            requests: Requests::new(PathBuf::from(&config.directory)),
             reports: VecDeque::new(),
             last_number: 0,
             sent_number: 0,
@@ -130,6 +133,7 @@ impl Agent {
         self.booting.shutdown().await;
         self.work.shutdown().await;
         self.streams.end().await;
+        self.requests.end().await;
         drop(self.outbox.take());
         let ended = match self.node {
             Ok((node, running)) => running.end(&node).await.map_err(AgentError::Leave),
@@ -157,6 +161,7 @@ impl Agent {
             let messages = self.outbox.as_ref().map(|outbox| outbox.messages.clone());
             let is_linked = messages.is_some();
             let has_unsent = self.sent_number < self.last_number;
+            let users_go_in = self.requests.next_expiry_in(clock::now());
             let next = tokio::select! {
                 Some(fact) = from_link.recv() => {
                     if matches!(fact, LinkFact::Disconnected) {
@@ -188,6 +193,16 @@ impl Agent {
                         // A link that can not keep up shows life by itself.
                         let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
                         let _full = messages.try_send(FromAgent::Heartbeat { measured });
+                    }
+                    Next::Continue
+                }
+                Some(answer) = self.requests.next() => {
+                    self.on_answer(answer);
+                    Next::Continue
+                }
+                () = after(users_go_in) => {
+                    if let Ok((node, _)) = &self.node {
+                        self.requests.remove_expired(Arc::clone(node));
                     }
                     Next::Continue
                 }
@@ -261,10 +276,24 @@ impl Agent {
                     self.streams.answer(Arc::clone(node), stream, request, pieces);
                 }
             }
+            ToAgent::Request { number, request } => {
+                if let Ok((node, _)) = &self.node {
+                    self.requests.begin(number, request, Arc::clone(node), self.boot.clone());
+                }
+            }
             ToAgent::CancelStream { stream } => self.streams.cancel(stream),
             ToAgent::Leave => return Next::Leave,
         }
         Next::Continue
+    }
+
+    /// An answer that finds no link is not waited for any more.
+    fn on_answer(&mut self, answer: Option<Answer>) {
+        if let (Some((number, answer)), Some(outbox)) = (answer, &self.outbox)
+            && outbox.messages.try_send(FromAgent::Answer { number, answer }).is_err()
+        {
+            tracing::warn!("the link is too slow for an answer");
+        }
     }
 
     fn tell_of_retention(&mut self) {
@@ -492,6 +521,14 @@ async fn reserve(
     messages: Option<&mpsc::Sender<FromAgent>>,
 ) -> Option<Result<mpsc::Permit<'_, FromAgent>, mpsc::error::SendError<()>>> {
     Some(messages?.reserve().await)
+}
+
+/// Comes back after this time, if there is one.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => clock::sleep(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Comes back when the directory of an ended task may go.

@@ -12,6 +12,8 @@ pub const TASKS_PER_COLLECTION_MAX: usize = 100;
 pub const DEPENDENCY_IDS_CHARACTERS_MAX: usize = 64_000;
 /// Ranges of ids of the tasks that a task depends on; the service has a limit that is not known.
 pub const DEPENDENCY_RANGES_MAX: usize = 2000;
+/// Nodes that a task may lose before it is given up; the service's own number is not known.
+pub const TASK_NODES_LOST_MAX: u32 = 10;
 /// Bytes in one request body of the Batch service.
 pub const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Items on one page of a Batch list, and the default.
@@ -24,6 +26,10 @@ pub const JOB_PRIORITY_MAX: i64 = 1000;
 pub const SCHEDULE_SPAN_MIN_MINUTES: i64 = 1;
 /// Characters in the prefix of an auto pool's id.
 pub const AUTO_POOL_PREFIX_LENGTH_MAX: usize = 20;
+/// Characters in the name of a user of a node.
+pub const USER_NAME_LENGTH_MAX: usize = 20;
+/// Days after which a user of a node is removed, unless its client says when.
+pub const NODE_USER_EXPIRES_AFTER_DAYS: i64 = 1;
 /// Nodes in one request that removes nodes.
 pub const REMOVED_NODES_MAX: usize = 100;
 /// Nodes of a pool whose nodes communicate with each other.

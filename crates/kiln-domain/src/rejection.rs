@@ -250,6 +250,12 @@ pub enum Rejection {
         /// The state it is in.
         state: String,
     },
+    /// The agent of the node is out of reach.
+    #[error("node `{node}` can not be reached")]
+    NodeUnreachable {
+        /// The node.
+        node: String,
+    },
     /// The node is of a kind that does not offer the operation.
     #[error("the operation is not valid on node `{node}`: {reason}")]
     NodeOperationInvalid {

@@ -51,6 +51,7 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         | ToAgent::Stop { .. }
         | ToAgent::RemoveDirectory { .. }
         | ToAgent::Files { .. }
+        | ToAgent::Request { .. }
         | ToAgent::CancelStream { .. }
         | ToAgent::AwaitRetention
         | ToAgent::Acknowledge { .. }
@@ -130,6 +131,18 @@ fn open_outputs(
         sign(server, &mut container.container_url, WRITE, now.plus(WRITE_FOR))?;
     }
     Ok(())
+}
+
+/// Opens the container that a node may upload to because of its identity.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn open_container(
+    server: &Server,
+    url: &mut String,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sign(server, url, WRITE, now.plus(WRITE_FOR))
 }
 
 /// Adds to the URL of a container or blob of this Kiln what opens it. Other URLs stay as they

@@ -4,6 +4,14 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use sha_crypt::{Sha512Params, sha512_crypt_b64};
+
+/// Letters of a salt.
+const SALT_LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Letters in a salt.
+const SALT_LENGTH: usize = 16;
+/// Rounds of hashing a password.
+const HASH_ROUNDS: usize = 10_000;
 
 /// 64 random hexadecimal digits, as in a node's id.
 pub(crate) fn hex_id() -> String {
@@ -18,8 +26,36 @@ pub(crate) fn key() -> String {
     STANDARD.encode(random::<64>())
 }
 
+/// What a password is checked against, in the form of `crypt` with SHA-512.
+pub(crate) fn password_hash(password: &str) -> String {
+    let salt: String = random::<SALT_LENGTH>()
+        .iter()
+        .filter_map(|byte| SALT_LETTERS.get(usize::from(byte % 64)).copied().map(char::from))
+        .collect();
+    let params = Sha512Params::new(HASH_ROUNDS).expect("the number of rounds is allowed");
+    let hash = sha512_crypt_b64(password.as_bytes(), salt.as_bytes(), &params)
+        .expect("the salt has an allowed length");
+    format!("$6$rounds={HASH_ROUNDS}${salt}${hash}")
+}
+
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::password_hash;
+
+    #[test]
+    fn a_password_has_another_hash_each_time() {
+        let (one, other) = (password_hash("hush"), password_hash("hush"));
+        for hash in [&one, &other] {
+            let parts: Vec<&str> = hash.split('$').collect();
+            assert_eq!(parts.get(1..3), Some(["6", "rounds=10000"].as_slice()));
+            assert_eq!(parts.iter().map(|it| it.len()).skip(3).collect::<Vec<_>>(), [16, 86]);
+        }
+        assert_ne!(one, other);
+    }
 }

@@ -17,6 +17,8 @@ const ROWS: &[(&str, &str)] = &[
     ("node", "nodes"),
     ("node_action", "actions on nodes"),
     ("node_count", "numbers of nodes"),
+    ("node_user", "users of nodes"),
+    ("node_log", "logs of nodes"),
     ("node_login", "ways into nodes"),
     ("node_extension", "extensions of nodes"),
     ("job", "jobs"),

@@ -111,6 +111,22 @@ impl Uploader {
         }
     }
 
+    /// Makes a blob of a file of this machine.
+    pub(crate) async fn keep(
+        &self,
+        container_url: &str,
+        name: &str,
+        file: std::fs::File,
+    ) -> Result<(), FailureInfo> {
+        let container = Parts::parse(container_url)
+            .ok_or_else(|| misc("the URL of the container makes no sense"))?;
+        let length_bytes = file.metadata().map_err(|error| misc(&error.to_string()))?.len();
+        let headers = blob::headers(&[])?;
+        let file = Arc::new(file);
+        let blob = blob::Blob { container: &container, name, headers, file, length_bytes };
+        blob::put(&self.transfer, &blob).await
+    }
+
     async fn upload_one(
         &self,
         due: &Due,

@@ -18,6 +18,7 @@ mod job;
 mod node;
 mod output;
 mod packages;
+mod request;
 mod resource;
 mod rig;
 mod users;

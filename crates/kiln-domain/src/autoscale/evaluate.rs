@@ -16,7 +16,7 @@ use crate::span::Span;
 use crate::time::Timestamp;
 
 /// Values that one evaluation computes at the most, each element of a vector is one.
-const STEPS_MAX: usize = 100_000;
+const STEPS_MAX: usize = 1_000_000;
 /// Elements of one vector at the most.
 const VECTOR_ELEMENTS_MAX: usize = 4096;
 /// Bytes of the results at the most; variables that do not fit are left out.

@@ -361,9 +361,11 @@ pub fn step(pool: &Pool, fact: PoolFact, now: Timestamp) -> Result<PoolLife, Rej
         | (S::Active, A::Stopping, F::Scaled(_)) => {
             Err(Rejection::PoolBeingResized { pool: pool.id.clone() })
         }
-        // A formula may change its mind while the pool is on its way. No client changed the
-        // pool, so its tag stays.
-        (S::Active, A::Steady | A::Resizing, F::Scaled(wish)) if wish.targets != life.targets => {
+        // A formula may change its mind while the pool is on its way, and tries again what a
+        // resize missed. No client changed the pool, so its tag stays.
+        (S::Active, A::Steady | A::Resizing, F::Scaled(wish))
+            if wish.targets != life.targets || !life.resize_errors.is_empty() =>
+        {
             Ok(PoolLife {
                 targets: wish.targets,
                 treatment: wish.treatment,
@@ -415,6 +417,7 @@ mod tests {
     };
     use serde_json::json;
 
+    use crate::autoscale::Wish;
     use crate::batch::node::Treatment;
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -574,8 +577,16 @@ mod tests {
     #[test]
     fn every_walk_of_a_pool_is_sound() {
         use PoolFact as F;
-        let facts =
-            [resized(1), F::ResizeStopped, F::SizeReached, failed(), F::Updated, F::Deleted];
+        let targets = Targets { dedicated: 1, low_priority: 0 };
+        let facts = [
+            resized(1),
+            F::Scaled(Wish { targets, treatment: Treatment::Terminate }),
+            F::ResizeStopped,
+            F::SizeReached,
+            failed(),
+            F::Updated,
+            F::Deleted,
+        ];
         let mut walked = vec![(pool(), 0)];
         let mut second = 0;
         while let Some((pool, depth)) = walked.pop() {

@@ -191,7 +191,9 @@ mod tests {
     };
     use crate::autoscale::{Run, Wish};
     use crate::batch::node::Treatment;
-    use crate::batch::pool::{self, AllocationState, Pool, PoolFact, PoolLife, PoolSpec, Targets};
+    use crate::batch::pool::{
+        self, AllocationState, Pool, PoolFact, PoolLife, PoolSpec, ResizeError, Targets,
+    };
     use crate::rejection::Rejection;
     use crate::span::Span;
     use crate::time::{TICKS_PER_SECOND, Timestamp};
@@ -318,6 +320,21 @@ mod tests {
             assert_eq!(life.modified_at, pool.life.modified_at);
             assert_eq!(life.scaling.run, Some(run(9)));
         }
+    }
+
+    #[test]
+    fn an_evaluation_tries_again_what_a_resize_missed() {
+        let mut pool = pool();
+        let error = ResizeError {
+            code: "AllocationTimedOut".to_owned(),
+            message: String::new(),
+            values: Vec::new(),
+        };
+        pool.life.resize_errors = vec![error];
+        let life = evaluated(&pool, run(9), Some(wish(2)), at(9));
+        assert_eq!((life.allocation, life.allocation_at), (AllocationState::Resizing, at(9)));
+        assert!(life.resize_errors.is_empty());
+        assert_eq!(evaluated(&pool, run(9), None, at(9)).resize_errors, pool.life.resize_errors);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::warn;
 
-use super::authenticate;
+use super::{authenticate, spec};
 use crate::http::{BodyError, Request};
 use crate::server::Server;
 
@@ -82,7 +82,9 @@ impl Call {
 
     /// The body as a document of the newest api-version.
     pub(super) fn lift(&self, shape: Shape) -> Result<Value, Refusal> {
-        lift(self.version, shape, &self.body)
+        let mut document = lift(self.version, shape, &self.body)?;
+        spec::forget_passwords(&mut document);
+        Ok(document)
     }
 
     /// The body of one of Kiln's own operations; one that is empty says nothing.

@@ -18,7 +18,9 @@ mod node;
 mod node_action;
 mod node_count;
 mod node_extension;
+mod node_log;
 mod node_login;
+mod node_user;
 mod outbox;
 mod package;
 mod page;
@@ -47,7 +49,7 @@ pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
 pub(crate) use leave::{Here, leave_nodes};
-pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
+pub(crate) use outbox::{Outbox, forget_job, stop_if_allowed, stop_tasks};
 pub(crate) use task_life::{change as task_change, keep as keep_task};
 
 /// The Batch endpoint.
@@ -126,6 +128,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,
         ("GET", ["jobs", job, "tasks"]) => task::list(call, job),
         ("GET", ["jobs", job, "tasks", task]) => task::get(call, job, task),
+        ("PUT", ["jobs", job, "tasks", task]) => task::update(call, job, task).await,
         ("DELETE", ["jobs", job, "tasks", task]) => task::delete(call, job, task).await,
         ("POST", ["jobs", job, "tasks", task, "terminate"]) => {
             task::terminate(call, job, task).await
@@ -181,7 +184,16 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
 
         ("GET", [pool, "nodes"]) => node::list(call, pool),
         ("GET", [pool, "nodes", node]) => node::get(call, pool, node),
-        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
+        ("POST", [pool, "nodes", node, "users"]) => node_user::add(call, pool, node).await,
+        ("PUT", [pool, "nodes", node, "users", user]) => {
+            node_user::update(call, pool, node, user).await
+        }
+        ("DELETE", [pool, "nodes", node, "users", user]) => {
+            node_user::delete(call, pool, node, user).await
+        }
+        ("POST", [pool, "nodes", node, "uploadbatchservicelogs"]) => {
+            node_log::upload(call, pool, node).await
+        }
         ("GET", [pool, "nodes", node, "remoteloginsettings"]) => {
             node_login::remote_login_settings(call, pool, node)
         }
@@ -190,6 +202,7 @@ async fn pools(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal
         ("GET", [pool, "nodes", node, "extensions", extension]) => {
             node_extension::get(call, pool, node, extension)
         }
+        ("POST", [pool, "nodes", node, action]) => act(call, pool, node, action).await,
         ("GET", [pool, "nodes", node, "files"]) => file::list_of_node(call, pool, node).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), [pool, "nodes", node, "files", path @ ..]) => {
             file::of_node(call, verb, pool, node, path).await

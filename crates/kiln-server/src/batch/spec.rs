@@ -58,6 +58,27 @@ impl Edit {
     }
 }
 
+/// Leaves out the passwords of the named users of pools: nodes need none, and what is not kept
+/// is not lost.
+pub(super) fn forget_passwords(document: &mut Value) {
+    match document {
+        Value::Object(members) => {
+            for (name, member) in members {
+                if name == "userAccounts" {
+                    let accounts = member.as_array_mut().into_iter().flatten();
+                    accounts.filter_map(Value::as_object_mut).for_each(|account| {
+                        account.remove("password");
+                    });
+                } else {
+                    forget_passwords(member);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_passwords),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
 /// Refuses a display name that is too long, and metadata without a name.
 fn refuse_names(document: &Value) -> Result<(), Rejection> {
     let display = document.get("displayName").and_then(Value::as_str).unwrap_or_default();
@@ -84,4 +105,24 @@ fn refuse_negative_counts(document: &Value) -> Result<(), Rejection> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::forget_passwords;
+
+    #[test]
+    fn passwords_of_users_are_not_kept() {
+        let accounts = json!([{ "name": "ann", "password": "x" }]);
+        let mut job = json!({ "poolInfo": { "autoPoolSpecification": { "pool": {
+            "userAccounts": accounts,
+            "containerConfiguration": { "password": "needed" },
+        } } } });
+        forget_passwords(&mut job);
+        let pool = &job["poolInfo"]["autoPoolSpecification"]["pool"];
+        assert_eq!(pool["userAccounts"], json!([{ "name": "ann" }]));
+        assert_eq!(pool["containerConfiguration"]["password"], "needed");
+    }
 }

@@ -7,20 +7,17 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
 use kiln_wire::node::{FileAnswer, FileInfo, FileRefusal, FileRequest, ToAgent};
 use tokio::sync::oneshot;
 
-use super::Links;
+use super::{ANSWER_TIMEOUT, Links};
 use crate::server::Server;
 
 /// Bytes of a file that are asked for at once.
 const PIECE_BYTES: u64 = 1024 * 1024;
-/// Time in which an agent must have answered a question.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a question about files has no answer.
 #[derive(Debug, thiserror::Error)]

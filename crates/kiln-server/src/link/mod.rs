@@ -2,6 +2,7 @@
 
 mod files;
 pub mod reports;
+mod requests;
 mod session;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use kiln_wire::node::ToAgent;
 use tokio::net::UnixListener;
@@ -18,10 +20,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use files::{FileError, FileStream, open as open_file};
+pub use requests::RequestError;
 pub use session::prepare;
 
 use crate::server::Server;
 
+/// Time in which an agent must have answered a question.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Messages that wait for one agent at the most; an agent that is so far behind is cut off
 /// and told anew what it should do when it comes back.
 const WAITING_MESSAGES_MAX: usize = 16 * 1024;
@@ -35,6 +40,7 @@ const SOCKET_PATH_BYTES_MAX: usize = 100;
 pub struct Links {
     sessions: Mutex<HashMap<String, Session>>,
     streams: files::Streams,
+    requests: requests::Requests,
 }
 
 /// One link that is up.

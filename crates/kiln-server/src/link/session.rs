@@ -71,6 +71,7 @@ pub(super) async fn serve(
     server.links.remove(&node_id, &session);
     server.samples.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
+    server.links.requests.fail_all_of(&node_id);
     info!(node_id, "agent link down");
     let patience = match &ended {
         Err(LinkError::Silent) => Duration::ZERO,
@@ -102,7 +103,12 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     let mut messages = messages.into_iter();
     match messages.next() {
         Some(FromAgent::Hello(hello)) => Ok((hello, messages.collect())),
-        Some(FromAgent::Report { .. } | FromAgent::Files { .. } | FromAgent::Heartbeat { .. })
+        Some(
+            FromAgent::Report { .. }
+            | FromAgent::Files { .. }
+            | FromAgent::Answer { .. }
+            | FromAgent::Heartbeat { .. },
+        )
         | None => Err(LinkError::NotHello),
     }
 }
@@ -270,6 +276,7 @@ async fn take_messages(
                 last = number;
             }
             FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
+            FromAgent::Answer { number, answer } => server.links.requests.answer(number, answer),
             FromAgent::Heartbeat { measured } => {
                 if let Some(measured) = measured {
                     server.samples.measured(node_id, measured);

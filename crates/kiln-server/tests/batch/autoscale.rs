@@ -70,6 +70,11 @@ async fn a_pool_is_added_with_the_size_that_its_formula_wants() {
     );
     assert_eq!(run["timestamp"], pool["creationTime"]);
     assert_eq!(run.get("error"), None);
+    let old = rig.get("/pools/p").version(OLD).send().await.expect(200).body;
+    assert_eq!(
+        old["autoScaleRun"]["results"],
+        "$TargetDedicated=1;$NodeDeallocationOption=requeue"
+    );
 }
 
 #[tokio::test]

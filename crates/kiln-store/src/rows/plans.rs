@@ -233,6 +233,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_job(key)?;
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
+    tx.update_task_spec(&task, "{}")?;
     tx.update_task(&task, &with_instance("n"))?;
     let task = Task { life: with_instance("n"), ..task };
     tx.update_task(&task, &with_instance("m"))?;

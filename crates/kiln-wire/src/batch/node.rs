@@ -77,6 +77,10 @@ pub fn tree(
     let start_task = node.start_task.as_deref().map(serde_json::from_str::<Value>);
     tree.set_some("startTask", start_task.and_then(Result::ok));
     tree.set_some("startTaskInfo", life.start_task_run.as_ref().map(start_task_info));
+    if life.booted_at.is_some() {
+        let certificates = pool.get("certificateReferences").cloned();
+        tree.set("certificateReferences", certificates.unwrap_or_else(|| json!([])));
+    }
     tree.set_list("errors", life.errors.iter().map(node_error).collect());
     tree.set("isDedicated", life.is_dedicated);
     tree.set("endpointConfiguration", json!({ "inboundEndpoints": endpoints(&pool, life.number) }));

@@ -27,6 +27,7 @@ pub fn url(base_url: &str, pool_id: &str) -> String {
 pub fn tree(pool: &Pool, nodes: NodeCounts, base_url: &str) -> Value {
     let life = &pool.life;
     let mut tree = Tree::of(&pool.document);
+    tree.drop_empty("applicationPackageReferences");
     tree.set("url", url(base_url, &pool.id));
     tree.set_revision(life.created_at, life.modified_at);
     tree.set("state", json_of(&life.state));

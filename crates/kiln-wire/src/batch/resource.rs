@@ -36,6 +36,13 @@ impl Tree {
         }
     }
 
+    /// Leaves out a list that a client gave and that has nothing in it.
+    pub(super) fn drop_empty(&mut self, name: &str) {
+        if self.0.get(name).and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            self.0.remove(name);
+        }
+    }
+
     pub(super) fn set_time(&mut self, name: &str, at: Timestamp) {
         self.set(name, at.to_iso());
     }

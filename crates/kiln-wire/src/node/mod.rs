@@ -18,6 +18,9 @@ use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub mod frames;
+mod request;
+
+pub use request::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, SecretUrl};
 
 /// Version of these messages; the agent says it in [`FromAgent::Hello`].
 pub const PROTOCOL: u32 = 1;
@@ -130,6 +133,13 @@ pub enum ToAgent {
         stream: u64,
         /// What is asked.
         request: FileRequest,
+    },
+    /// Do something and answer with [`FromAgent::Answer`].
+    Request {
+        /// Names the answer.
+        number: u64,
+        /// What is asked.
+        request: NodeRequest,
     },
     /// No more bytes of this stream are wanted.
     CancelStream {
@@ -355,6 +365,13 @@ pub enum FromAgent {
         stream: u64,
         /// The answer; after [`FileAnswer::Bytes`] come file frames, the last one empty.
         answer: Result<FileAnswer, FileRefusal>,
+    },
+    /// Answer to [`ToAgent::Request`].
+    Answer {
+        /// The number of the request.
+        number: u64,
+        /// The answer.
+        answer: Result<NodeAnswer, NodeRefusal>,
     },
     /// The agent lives; sent every few seconds.
     Heartbeat {

@@ -19,10 +19,12 @@ use kiln_domain::batch::command::{
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints, TaskSpec};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::batch::user::UserAccount;
+use kiln_domain::time::Timestamp;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
-    AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeConfig,
-    Outcome, Package, Prepare, Report, Run, StartTaskInfo, ToAgent,
+    AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeAnswer,
+    NodeConfig, NodeRefusal, NodeRequest, Outcome, Package, Prepare, Report, Run, StartTaskInfo,
+    ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -243,6 +245,23 @@ impl Rig {
         Ok((answer, content))
     }
 
+    /// Asks for something, and waits for the answer.
+    pub(crate) async fn request(
+        &mut self,
+        request: NodeRequest,
+    ) -> Result<NodeAnswer, NodeRefusal> {
+        let asked = self.next_stream;
+        self.next_stream += 1;
+        self.send(ToAgent::Request { number: asked, request }).await;
+        loop {
+            match self.read("an answer").await {
+                Some(FromAgent::Answer { number, answer }) if number == asked => return answer,
+                Some(FromAgent::Report { number, report }) => self.reports.push((number, *report)),
+                _ => {}
+            }
+        }
+    }
+
     pub(crate) async fn file(&mut self, path: &str) -> String {
         let request = FileRequest::Read { path: path.to_owned(), first: 0, last: None };
         let (_, content) = self.ask(request).await.expect(path);
@@ -396,6 +415,11 @@ impl Drop for Rig {
             let _kept = fs::remove_dir(group);
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what a node is told of times is about now")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_system(std::time::SystemTime::now())
 }
 
 pub(crate) fn is_root() -> bool {

@@ -8,7 +8,8 @@ use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::batch::usage::Usage;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run, ToAgent,
+    AttemptId, FromAgent, Hello, NodeAnswer, NodeConfig, NodeRefusal, NodeRequest, Outcome,
+    PROTOCOL, Prepare, Report, Run, ToAgent,
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -143,6 +144,20 @@ impl Agent {
             is_final: true,
         };
         self.report(Report::StartTask { boot, info }).await;
+    }
+
+    /// What the server asks for next, with its number.
+    pub(crate) async fn requested(&mut self) -> (u64, NodeRequest) {
+        self.expect("a request", |message| {
+            let ToAgent::Request { number, request } = message else { return None };
+            Some((*number, request.clone()))
+        })
+        .await
+    }
+
+    /// Answers what the server asked for.
+    pub(crate) async fn answer(&mut self, number: u64, answer: Result<NodeAnswer, NodeRefusal>) {
+        self.say(&[FromAgent::Answer { number, answer }]).await;
     }
 
     /// The node's directory on this machine.

@@ -5,6 +5,8 @@
 //! Fields and values that were only added or removed are not changes; they are rows of
 //! `contract/contract.json`. Once a change is written it is never edited.
 
+mod v2017_01_01_empty_certificate_lists_are_shown;
+mod v2017_01_01_recent_tasks_name_subtasks_only;
 mod v2017_01_01_user_identity_replaces_run_elevated;
 mod v2017_05_01_exit_conditions_name_pre_processing;
 mod v2017_05_01_failure_info_replaces_scheduling_error;
@@ -58,7 +60,9 @@ pub(super) struct Edit {
 }
 
 /// All changes, oldest first.
-const CHANGES: [Change; 24] = [
+const CHANGES: [Change; 26] = [
+    v2017_01_01_empty_certificate_lists_are_shown::CHANGE,
+    v2017_01_01_recent_tasks_name_subtasks_only::CHANGE,
     v2017_01_01_user_identity_replaces_run_elevated::CHANGE,
     v2017_05_01_exit_conditions_name_pre_processing::CHANGE,
     v2017_05_01_failure_info_replaces_scheduling_error::CHANGE,

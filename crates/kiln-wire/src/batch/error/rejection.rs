@@ -64,6 +64,7 @@ impl From<Rejection> for Refusal {
             R::NodeBeingReimaged { .. } => C::NODE_BEING_REIMAGED.refusal(),
             R::NodeUnusable { .. } => C::NODE_STATE_UNUSABLE.refusal(),
             R::NodeNotReady { .. } => C::OPERATION_INVALID.refusal().because(rejection.to_string()),
+            R::NodeUnreachable { .. } => C::NODE_NOT_READY.refusal().because(rejection.to_string()),
             R::NodeOperationInvalid { reason, .. } => {
                 C::OPERATION_NOT_VALID_ON_NODE.refusal().because(reason)
             }
