@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
+use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
 use kiln_domain::batch::task::{FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
@@ -40,6 +41,8 @@ pub(crate) struct Command {
     pub(crate) directory_mode: u32,
     /// The program and its arguments.
     pub(crate) command_line: String,
+    /// Which certificates it finds.
+    pub(crate) sees: Visibility,
     /// Packages brought before.
     pub(crate) packages: Vec<Package>,
     /// Files fetched before.
@@ -59,6 +62,8 @@ pub(crate) struct Command {
     pub(crate) variables: BTreeMap<String, String>,
     /// Who runs it.
     pub(crate) account: Account,
+    /// Task slots that it takes.
+    pub(crate) slots: u32,
     /// Time after which it is killed.
     pub(crate) time_limit: Option<Duration>,
 }
@@ -279,8 +284,9 @@ impl Hands<'_> {
             user: command.account.id,
             is_admin: command.account.is_admin,
             has_group: false,
+            n_places: 0,
         };
-        self.boot.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
+        self.boot.node.spawn(request, [&stdout, &stderr], command.slots).await.map_err(failed)
     }
 }
 
@@ -312,6 +318,7 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInf
         Ok(working_directory)
     };
     let working_directory = make().map_err(failed)?;
+    boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }

@@ -11,6 +11,7 @@
 mod account;
 mod agent;
 mod boot;
+mod certificates;
 mod clock;
 mod command;
 mod directory;

@@ -99,7 +99,8 @@ impl Board {
             Change::PoolSize { .. }
             | Change::PoolScaling { .. }
             | Change::JobEnd { .. }
-            | Change::JobSchedule { .. } => {}
+            | Change::JobSchedule { .. }
+            | Change::Certificate { .. } => {}
         }
     }
 

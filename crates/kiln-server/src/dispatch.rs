@@ -248,5 +248,6 @@ pub(crate) fn run_of(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<Run> 
         preparation_directory: preparation::directory_of(job, job_spec),
         instance: None,
         may_run_again: task.life.allows_retry(),
+        slots: task.needs.slots,
     })
 }

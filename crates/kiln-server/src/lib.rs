@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod admin;
 pub mod batch;
 pub mod blob;
+mod certificate_file;
 pub mod clock;
 pub mod config;
 pub mod dispatch;

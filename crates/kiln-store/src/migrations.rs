@@ -13,6 +13,7 @@ const STEPS: &[&str] = &[concat!(
     include_str!("migrations/0001_blob.sql"),
     include_str!("migrations/0001_statistics.sql"),
     include_str!("migrations/0001_application.sql"),
+    include_str!("migrations/0001_certificate.sql"),
 )];
 
 /// Brings the database to the newest schema.

@@ -26,6 +26,7 @@ const ROWS: &[(&str, &str)] = &[
     ("job_schedule", "job schedules"),
     ("task", "tasks"),
     ("subtask", "subtasks"),
+    ("certificate", "certificates"),
     ("application", "applications"),
     ("package", "application packages"),
     ("statistics", "statistics"),

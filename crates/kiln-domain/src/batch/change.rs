@@ -99,6 +99,11 @@ pub enum Change {
         /// The store's key.
         schedule_key: i64,
     },
+    /// A certificate is to go: look at it.
+    Certificate {
+        /// The store's key.
+        certificate_key: i64,
+    },
     /// A task is in this state.
     Task {
         /// The store's key of its job.

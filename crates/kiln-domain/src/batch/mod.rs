@@ -8,6 +8,7 @@
 pub mod application;
 pub mod attempt;
 pub mod auto_pool;
+pub mod certificate;
 pub mod change;
 pub mod command;
 pub mod dependencies;

@@ -6,6 +6,7 @@ mod authenticate;
 mod auto_pool;
 mod autoscale;
 mod call;
+mod certificate;
 mod conditions;
 mod error;
 mod file;
@@ -44,6 +45,7 @@ use crate::server::Server;
 use answer::{Answer, Frame};
 pub(crate) use auto_pool::{release as release_auto_pool, release_with_schedule};
 use call::Call;
+pub(crate) use certificate::uses as certificate_uses;
 pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
@@ -116,6 +118,9 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
 
         (verb, ["jobschedules", path @ ..]) => job_schedules(call, verb, path).await,
 
+        (verb, path @ [first, ..]) if first.starts_with("certificates") => {
+            certificates(call, verb, path).await
+        }
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
@@ -221,6 +226,18 @@ async fn act(call: &Call, pool: &str, node: &str, action: &str) -> Result<Answer
         "start" => node_action::start(call, pool, node).await,
         "disablescheduling" => node_action::disable_scheduling(call, pool, node).await,
         "enablescheduling" => node_action::enable_scheduling(call, pool, node).await,
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Operations on certificates, which are named within a segment of the path.
+async fn certificates(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("POST", ["certificates"]) => certificate::add(call).await,
+        ("GET", ["certificates"]) => certificate::list(call),
+        ("GET", [named]) => certificate::get(call, named),
+        ("DELETE", [named]) => certificate::delete(call, named).await,
+        ("POST", [named, "canceldelete"]) => certificate::cancel_deletion(call, named).await,
         _ => Err(call.not_offered()),
     }
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::application::{self, ReferredBy};
 use super::call::Call;
+use super::certificate;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
@@ -80,6 +81,7 @@ pub(super) fn insert(
     refuse_existing(tx, account, &spec.id)?;
     let references = &spec.application_package_references;
     application::check_references(tx, account, references, ReferredBy::Pool)?;
+    certificate::check_references(tx, account, &spec.certificate_references)?;
     let life = PoolLife::new(spec, now);
     let document = document.to_string();
     let pool_key = tx.insert_pool(account, &spec.id, &document, &life)?;

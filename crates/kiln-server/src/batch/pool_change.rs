@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::application::{self, ReferredBy};
 use super::call::Call;
+use super::certificate;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::pool::find;
@@ -19,6 +20,7 @@ use crate::kept;
 
 /// References that are looked at when they change: what they lead to may have gone meanwhile.
 const PACKAGES: &str = "applicationPackageReferences";
+const CERTIFICATES: &str = "certificateReferences";
 
 /// `PATCH /pools/P`.
 pub(super) async fn patch(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
@@ -83,6 +85,9 @@ async fn change(
             if document.get(PACKAGES) != before.get(PACKAGES) {
                 let references = &spec.application_package_references;
                 application::check_references(tx, &account, references, ReferredBy::Pool)?;
+            }
+            if document.get(CERTIFICATES) != before.get(CERTIFICATES) {
+                certificate::check_references(tx, &account, &spec.certificate_references)?;
             }
             tx.update_pool_spec(pool.key, &document.to_string())?;
             tx.update_pool(pool.key, &life)?;

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/certificateReferences",
     "/mountConfiguration",
     "/virtualMachineConfiguration/containerConfiguration",
     "/startTask/containerSettings",

@@ -174,8 +174,9 @@ pub fn begin_boot(
     now: Timestamp,
 ) -> Result<NodeLife, StoreError> {
     let (start_task, must_succeed) = kept::start_task_of(pool)?;
-    let after = node::step(life, fact(must_succeed), now);
+    let mut after = node::step(life, fact(must_succeed), now);
     if after.boot != life.boot {
+        after.certificates = kept::pool_spec(pool)?.certificate_references;
         tx.update_node_start_task(&node.id, start_task.as_deref())?;
     }
     Ok(after)

@@ -9,7 +9,9 @@ use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
-use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Package, Prepare, Report, ToAgent};
+use kiln_wire::node::{
+    AttemptId, FromAgent, Hello, NodeCertificate, PROTOCOL, Package, Prepare, Report, ToAgent,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -194,6 +196,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         task_slots: node.life.slots,
         user_accounts: spec.user_accounts,
         packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
+        certificates: node.life.certificates.iter().map(NodeCertificate::wanted).collect(),
     })))
 }
 

@@ -33,6 +33,9 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
         for schedule_key in view.all_job_schedule_keys()? {
             signals.observe(vec![Change::JobSchedule { schedule_key }]);
         }
+        for certificate_key in view.all_certificate_keys()? {
+            signals.observe(vec![Change::Certificate { certificate_key }]);
+        }
         for job in view.open_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![

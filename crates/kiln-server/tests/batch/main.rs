@@ -7,6 +7,7 @@
 
 mod auto_pools;
 mod autoscale;
+mod certificates;
 mod counts;
 mod dependencies;
 mod exit_conditions;

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 mod application;
 mod blob;
+mod certificate;
 pub(crate) mod container;
 mod dependency;
 pub(crate) mod extent;

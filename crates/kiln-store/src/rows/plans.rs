@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
+use kiln_domain::batch::certificate::{CertificateFile, CertificateFormat, CertificateLife};
 use kiln_domain::batch::dependencies::{Dependencies, IdRange};
 use kiln_domain::batch::gang::{ChosenNode, Gang};
 use kiln_domain::batch::job::{Job, JobLife};
@@ -28,8 +29,9 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 5] = [
+const READ_WHOLE: [&str; 6] = [
     "SCAN account",
+    "SCAN certificate",
     "SCAN job USING INDEX job_open",
     "SCAN job_schedule",
     "SCAN pool",
@@ -58,6 +60,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     let mut tx = Tx::new(&connection);
     accounts(&mut tx).expect("accounts");
     applications(&mut tx).expect("applications");
+    certificates(&mut tx).expect("certificates");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
     job_schedules(&mut tx).expect("job schedules");
@@ -108,6 +111,7 @@ fn n_statements_in_the_source() -> usize {
     [
         include_str!("account.rs"),
         include_str!("application.rs"),
+        include_str!("certificate.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
         include_str!("dependency.rs"),
@@ -142,6 +146,19 @@ fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_account_keys(kind, "a", &keys)?;
     tx.delete_account(kind, "a")?;
     Ok(())
+}
+
+fn certificates(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = CertificateLife::new(CertificateFormat::Cer, String::new(), Timestamp(0));
+    let file = CertificateFile { bytes: Vec::new(), password: None };
+    tx.insert_certificate("a", "ff", &life, &file)?;
+    let key = tx.certificate("a", "ff")?.ok_or(StoreError::Closed)?.key;
+    tx.certificate_by_key(key)?;
+    tx.certificate_file(key)?;
+    tx.certificates_after("a", "", 9)?;
+    tx.all_certificate_keys()?;
+    tx.update_certificate(key, &life)?;
+    tx.delete_certificate(key)
 }
 
 fn applications(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@
 pub mod application;
 pub mod autoscale;
 mod casing;
+pub mod certificate;
 mod changes;
 mod contract;
 mod defaults;
