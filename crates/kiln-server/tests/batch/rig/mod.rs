@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use kiln_server::Running;
 use kiln_server::config::Config;
+use kiln_wire::api_version::ApiVersion;
 use serde_json::{Value, json};
 
 pub(crate) use agent::Agent;
@@ -95,10 +96,20 @@ impl Rig {
     /// Asks for `path` until `holds` is true of the answer: states that follow from what nodes
     /// do are not announced to clients.
     pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Reply) -> bool) -> Reply {
+        self.until_in(ApiVersion::NEWEST.as_str(), path, holds).await
+    }
+
+    /// The same in this api-version.
+    pub(crate) async fn until_in(
+        &self,
+        version: &str,
+        path: &str,
+        holds: impl Fn(&Reply) -> bool,
+    ) -> Reply {
         let mut last = None;
         let looking = async {
             loop {
-                let reply = self.get(path).send().await;
+                let reply = self.get(path).version(version).send().await;
                 if holds(&reply) {
                     return reply;
                 }
