@@ -14,6 +14,7 @@ mod certificate_file;
 pub mod clock;
 pub mod config;
 pub mod dispatch;
+mod gang;
 mod hidden;
 pub mod http;
 pub mod intercept;

@@ -39,6 +39,9 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         ToAgent::Run(run) => {
             open_packages(server, batch, &mut run.packages, now)?;
             open_resources(server, batch, &mut run.task.resource_files, now)?;
+            if let Some(instance) = &mut run.instance {
+                open_resources(server, batch, &mut instance.common_resource_files, now)?;
+            }
             open_outputs(server, &mut run.task.output_files, now)
         }
         ToAgent::Prepare(prepare) => {

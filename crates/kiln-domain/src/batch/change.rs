@@ -17,6 +17,8 @@ pub enum Change {
         pool_id: String,
         /// Which node and which job come first.
         policy: TaskSchedulingPolicy,
+        /// Whether its nodes take tasks whose instances must find each other.
+        is_connected: bool,
     },
     /// A pool is gone, with its nodes.
     PoolGone {

@@ -14,6 +14,7 @@ pub mod command;
 pub mod dependencies;
 pub mod exit;
 pub mod failure;
+pub mod gang;
 pub mod image;
 pub mod job;
 pub mod job_change;

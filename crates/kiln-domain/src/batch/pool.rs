@@ -60,6 +60,13 @@ pub struct PoolSpec {
     pub user_accounts: Vec<UserAccount>,
 }
 
+impl PoolSpec {
+    /// Whether its nodes take tasks whose instances must find each other.
+    pub fn takes_gangs(&self) -> bool {
+        self.enable_inter_node_communication && self.task_slots_per_node == 1
+    }
+}
+
 /// How tasks are spread over nodes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -14,6 +14,7 @@ mod image;
 mod job;
 mod job_life;
 mod job_schedule;
+mod leave;
 mod node;
 mod node_action;
 mod node_count;
@@ -30,6 +31,7 @@ mod pool_size;
 mod preparation;
 mod spec;
 mod statistics;
+mod subtask;
 mod task;
 mod task_life;
 mod unoffered;
@@ -48,6 +50,7 @@ pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
+pub(crate) use leave::{Here, leave_nodes};
 pub(crate) use outbox::{Outbox, forget_job, stop_if_allowed, stop_tasks};
 pub(crate) use task_life::{change as task_change, keep as keep_task};
 
@@ -138,6 +141,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "tasks", task, "reactivate"]) => {
             task::reactivate(call, job, task).await
         }
+        ("GET", ["jobs", job, "tasks", task, "subtasksinfo"]) => subtask::list(call, job, task),
         ("GET", ["jobs", job, "tasks", task, "files"]) => file::list_of_task(call, job, task).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {
             file::of_task(call, verb, job, task, path).await

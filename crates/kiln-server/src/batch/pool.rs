@@ -90,6 +90,7 @@ pub(super) fn insert(
         account: account.to_owned(),
         pool_id: spec.id.clone(),
         policy: spec.task_scheduling_policy,
+        is_connected: spec.takes_gangs(),
     });
     tx.announce(Change::PoolSize { pool_key });
     tx.announce(Change::PoolScaling { pool_key });

@@ -96,6 +96,7 @@ async fn change(
                 account,
                 pool_id: pool.id,
                 policy: spec.task_scheduling_policy,
+                is_connected: spec.takes_gangs(),
             });
             Ok::<_, OpError>(life.modified_at)
         })

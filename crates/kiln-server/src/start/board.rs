@@ -15,13 +15,13 @@ const REBUILD_TASKS: usize = 10_000;
 pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError> {
     store.read(|view| {
         for pool in view.all_pools()? {
-            let policy = kept::pool_spec(&pool).map_or_else(
-                |_damaged| TaskSchedulingPolicy::default(),
-                |spec| spec.task_scheduling_policy,
+            let (policy, is_connected) = kept::pool_spec(&pool).map_or_else(
+                |_damaged| (TaskSchedulingPolicy::default(), false),
+                |spec| (spec.task_scheduling_policy, spec.takes_gangs()),
             );
             let (pool_key, account, pool_id) = (pool.key, pool.account, pool.id);
             let mut changes = vec![
-                Change::Pool { pool_key, account, pool_id, policy },
+                Change::Pool { pool_key, account, pool_id, policy, is_connected },
                 Change::PoolScaling { pool_key },
             ];
             for node in view.nodes_of_pool(pool_key)? {

@@ -12,6 +12,7 @@ mod counts;
 mod dependencies;
 mod exit_conditions;
 mod files;
+mod gangs;
 mod job_changes;
 mod job_manager;
 mod job_schedules;

@@ -7,6 +7,7 @@ mod certificate;
 pub(crate) mod container;
 mod dependency;
 pub(crate) mod extent;
+mod instance;
 mod job;
 mod job_schedule;
 mod life;

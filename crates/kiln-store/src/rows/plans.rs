@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
 use kiln_domain::batch::certificate::{CertificateFile, CertificateFormat, CertificateLife};
 use kiln_domain::batch::dependencies::{Dependencies, IdRange};
+use kiln_domain::batch::gang::{ChosenNode, Gang};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
-use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
@@ -115,6 +116,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("container.rs"),
         include_str!("dependency.rs"),
         include_str!("extent.rs"),
+        include_str!("instance.rs"),
         include_str!("job.rs"),
         include_str!("job_schedule.rs"),
         include_str!("node.rs"),
@@ -249,9 +251,22 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
     tx.update_task_spec(&task, "{}")?;
-    tx.delete_task(&task)?;
+    tx.update_task(&task, &with_instance("n"))?;
+    let task = Task { life: with_instance("n"), ..task };
+    tx.update_task(&task, &with_instance("m"))?;
+    tx.gangs_of_node("m")?;
+    tx.delete_task(&Task { life: with_instance("m"), ..task })?;
     preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+/// The life of a task whose only instance is on a node.
+fn with_instance(node_id: &str) -> TaskLife {
+    let (node_id, address) = (node_id.to_owned(), String::new());
+    let node = ChosenNode { node_id, address, is_prepared: true };
+    let life = TaskLife::new(0, Timestamp(0));
+    let gang = Some(Gang::new(vec![node], Timestamp(0)));
+    TaskLife { state: TaskState::Running, gang, ..life }
 }
 
 fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {

@@ -29,6 +29,7 @@ mod resource;
 mod secrets;
 mod shape;
 pub mod statistics;
+pub mod subtask;
 pub mod survey;
 pub mod task;
 

@@ -552,6 +552,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         user_identity: None,
         constraints: TaskConstraints::default(),
         authentication_token_settings: None,
+        multi_instance_settings: None,
     }
 }
 
