@@ -28,9 +28,9 @@ async fn a_node_has_the_members_that_were_seen() {
     let node = &list.body["value"][0];
     assert_eq!(
         members(node),
-        "affinityId allocationTime certificateReferences endpointConfiguration id ipAddress isDedicated lastBootTime \
-         nodeAgentInfo runningTasksCount schedulingState state stateTransitionTime totalTasksRun \
-         totalTasksSucceeded url vmSize"
+        "affinityId allocationTime certificateReferences endpointConfiguration id ipAddress \
+         isDedicated lastBootTime nodeAgentInfo runningTasksCount schedulingState state \
+         stateTransitionTime totalTasksRun totalTasksSucceeded url vmSize"
     );
     assert_eq!((&node["state"], &node["ipAddress"]), (&json!("idle"), &json!("10.0.0.4")));
     let endpoints = &node["endpointConfiguration"]["inboundEndpoints"];

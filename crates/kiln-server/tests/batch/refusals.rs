@@ -1,8 +1,10 @@
 //! Requests that are refused, and how.
 
+use kiln_domain::span::Span;
+use kiln_server::admin::{AccountKind, Admin};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, pool_body};
+use crate::rig::{Rig, now, pool_body};
 
 #[tokio::test]
 async fn who_does_not_say_who_they_are() {
@@ -26,6 +28,34 @@ async fn who_does_not_say_who_they_are() {
     assert_eq!(nobody.value("HeaderName"), "Authorization");
     let bearer = pools().header("authorization", "Bearer abc").send().await;
     bearer.refuses(400, "InvalidAuthenticationInfo");
+}
+
+#[tokio::test]
+async fn either_key_of_an_account_opens_it() {
+    let rig = Rig::start().await;
+    let admin = Admin::open(rig.data()).expect("the store");
+    let account = admin.create(AccountKind::Batch, "farm").await.expect("an account");
+    let [primary, secondary] = &account.keys;
+    assert_ne!(primary, secondary);
+    for key in [primary, secondary] {
+        rig.get("/pools").signed_by("farm", key).send().await.expect(200);
+        let other = rig.get("/pools").signed_by("kilndev", key).send().await;
+        other.refuses(403, "AuthenticationFailed");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_may_be_a_quarter_of_an_hour_off() {
+    let rig = Rig::start().await;
+    for (minutes, is_near) in [(-16, false), (-14, true), (14, true), (16, false)] {
+        let date = now().plus(Span::minutes(minutes)).to_rfc1123();
+        let reply = rig.get("/pools").header("ocp-date", &date).send().await;
+        if is_near {
+            reply.expect(200);
+        } else {
+            reply.refuses(403, "AuthenticationFailed");
+        }
+    }
 }
 
 #[tokio::test]
@@ -150,7 +180,7 @@ async fn collections_that_are_too_large() {
 #[tokio::test]
 async fn what_kiln_does_not_offer() {
     let rig = Rig::start().await;
-    let certificates = rig.get("/certificates").version("2019-08-01.10.0").send().await;
-    certificates.refuses(501, "NotImplemented");
+    let metrics = rig.get("/poolusagemetrics").send().await;
+    metrics.refuses(501, "NotImplemented");
     rig.get("/nonsense").send().await.refuses(400, "InvalidUri");
 }

@@ -65,6 +65,11 @@ impl Rig {
         self.server.take().expect("a server runs").stop().await;
     }
 
+    /// The server's data directory.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
     pub(crate) fn url(&self) -> &str {
         self.server.as_ref().expect("a server runs").batch_url()
     }
