@@ -1,5 +1,6 @@
 //! Nodes: get, list.
 
+use kiln_domain::batch::gang::Gang;
 use kiln_domain::batch::node::Node;
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::rejection::Rejection;
@@ -57,8 +58,11 @@ fn show(view: &View<'_>, node: &Node, pool: &Pool, call: &Call) -> Result<Value,
         // A task that was deleted is not shown any more.
         let Some(task) = view.task(ran.job_key, &ran.task_id)? else { continue };
         let Some(job) = view.job_by_key(ran.job_key)? else { continue };
+        let instances = task.life.gang.iter().flat_map(Gang::instances);
+        let here = instances.filter(|(_, instance)| instance.node_id == node.id);
+        let subtask = here.map(|(number, _)| number).find(|number| *number > 0);
         let task = kiln_wire::batch::task::tree(&task, &job.id, &call.base_url);
-        recent.push(recent_task(&job.id, &task));
+        recent.push(recent_task(&job.id, subtask, &task));
     }
     Ok(tree(node, &pool.id, &pool.document, recent, &call.base_url))
 }

@@ -94,15 +94,17 @@ pub fn tree(
     tree.into_value()
 }
 
-/// What a task that ran on a node is shown by there; `task` is the task as `GET` shows it.
-pub fn recent_task(job_id: &str, task: &Value) -> Value {
-    json!({
-        "taskUrl": task.get("url"),
-        "jobId": job_id,
-        "taskId": task.get("id"),
-        "taskState": task.get("state"),
-        "executionInfo": task.get("executionInfo"),
-    })
+/// What a task that ran on a node is shown by there, with the number of its subtask if it is one
+/// of several; `task` is the task as `GET` shows it.
+pub fn recent_task(job_id: &str, subtask: Option<u32>, task: &Value) -> Value {
+    let mut tree = Tree::empty();
+    tree.set_some("taskUrl", task.get("url").cloned());
+    tree.set("jobId", job_id);
+    tree.set_some("taskId", task.get("id").cloned());
+    tree.set_some("subtaskId", subtask);
+    tree.set_some("taskState", task.get("state").cloned());
+    tree.set_some("executionInfo", task.get("executionInfo").cloned());
+    tree.into_value()
 }
 
 /// The address that a node is shown with: `10.0.0.4` for the first, as in the service.
