@@ -108,6 +108,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(dispatch::run(Arc::clone(&server)));
     loops.spawn(reconcile::pool_size(Arc::clone(&server)));
     loops.spawn(reconcile::job_end(Arc::clone(&server)));
+    loops.spawn(reconcile::spot(Arc::clone(&server)));
     loops.spawn(reconcile::unheard(Arc::clone(&server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
