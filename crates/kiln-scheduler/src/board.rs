@@ -18,6 +18,8 @@ pub struct Board {
     keys: HashMap<PoolName, i64>,
     /// The jobs that have a task that may start, by pool.
     queues: HashMap<PoolName, BTreeSet<Turn>>,
+    /// The jobs that have tasks on nodes which may give way, by pool.
+    givers: HashMap<PoolName, BTreeSet<(i32, i64)>>,
     changed: BTreeSet<i64>,
     /// What waited in jobs that are gone: it may be a million tasks, and freeing them takes time.
     pub(crate) forgotten: Vec<BTreeMap<i64, Waiting>>,
@@ -59,10 +61,11 @@ impl Board {
                 priority,
                 is_open,
                 parallel_tasks_max,
-                ..
+                allows_preemption,
             } => {
                 let pool = (account, pool_id.to_ascii_lowercase());
-                self.put_job(job_key, pool, Terms { priority, is_open, parallel_tasks_max });
+                let terms = Terms { priority, is_open, parallel_tasks_max, allows_preemption };
+                self.put_job(job_key, pool, terms);
             }
             Change::JobGone { job_key } => self.remove_job(job_key),
             Change::JobNodeExcluded { job_key, node_id } => {
@@ -79,11 +82,9 @@ impl Board {
             Change::Task { job_key, task_id, sequence, needs, state, is_ready, node_ids } => {
                 self.forget_task(job_key, sequence);
                 match state {
-                    TaskState::Active if is_ready => {
-                        self.wait(job_key, sequence, &needs, task_id);
-                    }
+                    TaskState::Active if is_ready => self.wait(job_key, sequence, &needs, task_id),
                     TaskState::Preparing | TaskState::Running => {
-                        self.place(job_key, sequence, &needs, node_ids);
+                        self.place(job_key, sequence, &needs, task_id, node_ids);
                     }
                     TaskState::Active | TaskState::Completed => {}
                 }
@@ -119,6 +120,12 @@ impl Board {
     /// The jobs of a pool of which tasks may start, in the order of their turns.
     pub(crate) fn turns_of(&self, pool: &Pool) -> impl Iterator<Item = Turn> {
         self.queues.get(&pool.name).into_iter().flatten().copied()
+    }
+
+    /// The jobs of a pool whose tasks on nodes may give way, the least urgent first.
+    pub(crate) fn givers_of(&self, pool: &Pool) -> impl Iterator<Item = (i32, i64, &Job)> {
+        let givers = self.givers.get(&pool.name).into_iter().flatten();
+        givers.filter_map(|(priority, key)| Some((*priority, *key, self.jobs.get(key)?)))
     }
 
     fn put_pool(&mut self, key: i64, name: PoolName, policy: TaskSchedulingPolicy) {
@@ -169,7 +176,14 @@ impl Board {
         job.wait(sequence, Shape::of(needs), Waiting { id: id.into(), affinity });
     }
 
-    fn place(&mut self, job_key: i64, sequence: i64, needs: &TaskNeeds, node_ids: Vec<String>) {
+    fn place(
+        &mut self,
+        job_key: i64,
+        sequence: i64,
+        needs: &TaskNeeds,
+        id: String,
+        node_ids: Vec<String>,
+    ) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
         let shape = Shape::of(needs);
         if let Some(pool) = self.keys.get(&job.pool).and_then(|key| self.pools.get_mut(key)) {
@@ -178,7 +192,7 @@ impl Board {
             }
         }
         let node_ids = node_ids.into_iter().map(Box::from).collect();
-        job.place(sequence, Placed { shape, node_ids });
+        job.place(sequence, Placed { id: id.into(), shape, node_ids });
     }
 
     fn forget_task(&mut self, job_key: i64, sequence: i64) {
@@ -206,27 +220,35 @@ impl Board {
         let pool = key.and_then(|key| self.pools.get(key));
         let order = pool.map_or(JobDefaultOrder::None, |pool| pool.policy.job_default_order);
         let turn = job.turn(job_key, order);
-        if turn != job.queued {
-            let queue = self.queues.entry(job.pool.clone()).or_default();
-            if let Some(left) = std::mem::replace(&mut job.queued, turn) {
-                queue.remove(&left);
-            }
-            queue.extend(turn);
-            if queue.is_empty() {
-                self.queues.remove(&job.pool);
-            }
-        }
+        put(&mut self.queues, &job.pool, &mut job.queued, turn);
+        let giving = job.giving(job_key);
+        put(&mut self.givers, &job.pool, &mut job.gives, giving);
         self.changed.extend(key);
     }
 
     fn unqueue(&mut self, job_key: i64) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
-        let Some(left) = job.queued.take() else { return };
-        if let Some(queue) = self.queues.get_mut(&job.pool) {
-            queue.remove(&left);
-            if queue.is_empty() {
-                self.queues.remove(&job.pool);
-            }
-        }
+        put(&mut self.queues, &job.pool, &mut job.queued, None);
+        put(&mut self.givers, &job.pool, &mut job.gives, None);
+    }
+}
+
+/// Moves a job to its place among others of its pool, or away from them.
+fn put<P: Ord + Copy>(
+    places: &mut HashMap<PoolName, BTreeSet<P>>,
+    pool: &PoolName,
+    known: &mut Option<P>,
+    place: Option<P>,
+) {
+    if *known == place {
+        return;
+    }
+    let others = places.entry(pool.clone()).or_default();
+    if let Some(left) = std::mem::replace(known, place) {
+        others.remove(&left);
+    }
+    others.extend(place);
+    if others.is_empty() {
+        places.remove(pool);
     }
 }

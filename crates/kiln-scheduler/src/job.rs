@@ -21,6 +21,8 @@ pub(crate) struct Job {
     pub(crate) excluded: BTreeSet<Box<str>>,
     /// Its place in the queue of its pool, while it is there.
     pub(crate) queued: Option<Turn>,
+    /// Its place among those whose tasks may give way, while it is there.
+    pub(crate) gives: Option<(i32, i64)>,
 }
 
 /// How a job takes part.
@@ -29,6 +31,8 @@ pub(crate) struct Terms {
     pub(crate) priority: i32,
     pub(crate) is_open: bool,
     pub(crate) parallel_tasks_max: Option<u32>,
+    /// Whether its tasks on nodes give way to those of jobs of higher priority.
+    pub(crate) allows_preemption: bool,
 }
 
 /// What tells tasks apart that may not fit alike.
@@ -50,6 +54,7 @@ pub(crate) struct Waiting {
 /// A task that is on nodes.
 #[derive(Clone, Debug)]
 pub(crate) struct Placed {
+    pub(crate) id: Box<str>,
     pub(crate) shape: Shape,
     pub(crate) node_ids: Box<[Box<str>]>,
 }
@@ -78,6 +83,7 @@ impl Job {
             placed: BTreeMap::new(),
             excluded: BTreeSet::new(),
             queued: None,
+            gives: None,
         }
     }
 
@@ -118,8 +124,14 @@ impl Job {
         self.placed.remove(&sequence)
     }
 
-    /// All that is on nodes.
-    pub(crate) fn placed(&self) -> impl Iterator<Item = &Placed> {
+    /// Its place among the jobs whose tasks may give way: the least urgent comes first.
+    pub(crate) fn giving(&self, key: i64) -> Option<(i32, i64)> {
+        let gives = self.terms.allows_preemption && !self.placed.is_empty();
+        gives.then_some((self.terms.priority, key))
+    }
+
+    /// All that is on nodes, in the order in which it was added.
+    pub(crate) fn placed(&self) -> impl DoubleEndedIterator<Item = &Placed> {
         self.placed.values()
     }
 }

@@ -10,10 +10,12 @@ mod job;
 mod load;
 mod plan;
 mod pool;
+mod preempt;
 
 pub use board::Board;
 pub use load::Load;
-pub use plan::{Assignment, plan};
+pub use plan::{Assignment, Plan, plan};
+pub use preempt::Preemption;
 
 #[cfg(test)]
 mod tests;

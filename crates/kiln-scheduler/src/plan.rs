@@ -8,6 +8,7 @@ use kiln_domain::batch::pool::JobDefaultOrder;
 use crate::Board;
 use crate::job::{Job, Shape, Turn};
 use crate::pool::Places;
+use crate::preempt::{Givers, Preemption};
 
 /// A task is to run on a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,29 +23,69 @@ pub struct Assignment {
     pub node_ids: Vec<String>,
 }
 
-/// Proposes at most `limit` assignments for the tasks that wait for a pool.
+/// What is proposed for a pool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Running tasks that give way. What they give way for is planned once that is committed.
+    pub preemptions: Vec<Preemption>,
+    /// Waiting tasks that are to run.
+    pub assignments: Vec<Assignment>,
+}
+
+impl Plan {
+    /// How many changes it proposes.
+    pub fn len(&self) -> usize {
+        self.preemptions.len().saturating_add(self.assignments.len())
+    }
+
+    /// Whether it proposes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Proposes at most about `limit` changes for the tasks that wait for a pool.
 ///
 /// Jobs of higher priority come first; among jobs of the same priority the one with the fewest
 /// tasks on nodes, or the oldest if the pool wants that; within a job, tasks start in the order
-/// they came, but those that fit pass those that do not.
-pub fn plan(board: &Board, pool_key: i64, limit: usize) -> Vec<Assignment> {
-    let Some(pool) = board.pools.get(&pool_key) else { return Vec::new() };
+/// they came, but those that fit pass those that do not. Running tasks of a job that allows it
+/// give way to those of a job of higher priority.
+pub fn plan(board: &Board, pool_key: i64, limit: usize) -> Plan {
+    let mut plan = Plan::default();
+    let Some(pool) = board.pools.get(&pool_key) else { return plan };
     let mut places = Places::of(pool);
+    let mut givers = Givers::of(board, pool);
     let mut line = Line {
         board,
         shares: pool.policy.job_default_order == JobDefaultOrder::None,
         queue: board.turns_of(pool).peekable(),
         again: BTreeMap::new(),
     };
-    let mut assignments = Vec::new();
-    while assignments.len() < limit && !places.is_full() {
+    while plan.len() < limit {
         let Some(mut player) = line.next() else { break };
-        if let Some((task_id, node_ids)) = player.place_next(&mut places) {
-            assignments.push(Assignment { job_key: player.turn.2, task_id, pool_key, node_ids });
-            line.put_back(player);
+        // Those that come later are not more urgent.
+        if places.is_full() && !givers.yield_to(player.job.terms.priority) {
+            break;
         }
+        match player.move_next(&mut places, &mut givers) {
+            Some(Move::Place { task_id, node_ids }) => {
+                let job_key = player.turn.2;
+                plan.assignments.push(Assignment { job_key, task_id, pool_key, node_ids });
+            }
+            Some(Move::GiveWay(preemptions)) => plan.preemptions.extend(preemptions),
+            None => continue,
+        }
+        line.put_back(player);
     }
-    assignments
+    plan
+}
+
+/// What a job does in its turn.
+enum Move {
+    /// It puts a task on these nodes.
+    Place { task_id: String, node_ids: Vec<String> },
+    /// It makes others give way for its next task.
+    GiveWay(Vec<Preemption>),
 }
 
 /// The jobs in the order of their turns, as the plan puts their tasks on nodes.
@@ -97,15 +138,21 @@ impl<'b> Player<'b> {
         Some(Self { turn, job, may_start: job.may_start(), heads })
     }
 
-    /// Places the first task that fits; `None` when the job can place no more.
-    fn place_next(&mut self, places: &mut Places<'_>) -> Option<(String, Vec<String>)> {
+    /// Does what can be done for the first task for which there is or can be room; `None` when
+    /// there is none for any of the job's tasks.
+    fn move_next(&mut self, places: &mut Places<'_>, givers: &mut Givers<'_>) -> Option<Move> {
+        let (priority, excluded) = (self.job.terms.priority, &self.job.excluded);
         while let Some((sequence, shape)) = self.heads.pop_first() {
             let mut tasks = self.job.waiting.get(&shape)?.range(sequence..);
             let (_, task) = tasks.next()?;
-            if let Some(node_ids) = places.take(shape, task, &self.job.excluded) {
+            let made = match places.take(shape, task, excluded) {
+                Some(node_ids) => Some(Move::Place { task_id: task.id.to_string(), node_ids }),
+                None => givers.give_way(places, priority, shape, excluded).map(Move::GiveWay),
+            };
+            if made.is_some() {
                 self.heads.extend(tasks.next().map(|(next, _)| (*next, shape)));
                 self.may_start -= 1;
-                return Some((task.id.to_string(), node_ids));
+                return made;
             }
         }
         None

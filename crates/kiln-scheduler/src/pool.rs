@@ -41,6 +41,22 @@ impl Node {
     fn free(&self) -> u32 {
         if self.n_exclusive > 0 { 0 } else { self.slots.saturating_sub(self.used) }
     }
+
+    /// The node once a task of this shape left it.
+    fn without(self, shape: Shape) -> Self {
+        Self {
+            used: self.used.saturating_sub(shape.slots),
+            n_tasks: self.n_tasks.saturating_sub(1),
+            n_exclusive: self.n_exclusive.saturating_sub(u32::from(shape.is_exclusive)),
+            ..self
+        }
+    }
+
+    /// Whether it is of the kind that a task wants, and empty if it wants that.
+    fn suits(&self, shape: Shape, is_untouched: bool) -> bool {
+        let is_empty = self.n_tasks == 0 && is_untouched;
+        (self.is_dedicated || !shape.on_dedicated_only) && (is_empty || !shape.is_exclusive)
+    }
 }
 
 impl Pool {
@@ -69,13 +85,7 @@ impl Pool {
     /// A task gives its share of a node back.
     pub(crate) fn give_back(&mut self, id: &str, shape: Shape) {
         let Some(node) = self.nodes.get(id) else { return };
-        let after = Node {
-            used: node.used.saturating_sub(shape.slots),
-            n_tasks: node.n_tasks.saturating_sub(1),
-            n_exclusive: node.n_exclusive.saturating_sub(u32::from(shape.is_exclusive)),
-            ..*node
-        };
-        self.put(id, after);
+        self.put(id, node.without(shape));
     }
 
     /// A node is gone.
@@ -150,6 +160,34 @@ impl<'b> Places<'b> {
         Some(ids)
     }
 
+    /// The nodes that have room for an instance of a task.
+    pub(crate) fn with_room(
+        &self,
+        shape: Shape,
+        excluded: &BTreeSet<Box<str>>,
+    ) -> impl Iterator<Item = String> {
+        let fitting = self.free.range((shape.slots, Arc::from(""))..);
+        let suits = move |it: &&FreeNode| !excluded.contains(&*it.1) && self.suits(&it.1, shape);
+        fitting.filter(suits).map(|(_, id)| id.to_string())
+    }
+
+    /// Whether a node would have room for an instance if tasks of these shapes left it.
+    pub(crate) fn would_fit(&self, id: &str, shape: Shape, leaving: &[Shape]) -> bool {
+        let Some(node) = self.pool.nodes.get(id) else { return false };
+        let without = leaving.iter().fold(*node, |node, left| node.without(*left));
+        let is_open = !self.touched.contains_key(id);
+        is_open && without.suits(shape, true) && without.free() >= shape.slots
+    }
+
+    /// Keeps nodes free of all further tasks of the plan.
+    pub(crate) fn reserve<'a>(&mut self, ids: impl Iterator<Item = &'a str>) {
+        for id in ids {
+            let Some((id, node)) = self.pool.nodes.get_key_value(id) else { continue };
+            let free = self.touched.insert(Arc::clone(id), 0).unwrap_or_else(|| node.free());
+            self.free.remove(&(free, Arc::clone(id)));
+        }
+    }
+
     /// One node for each instance, `near` before all; the candidates have enough slots.
     fn choose<'a>(
         &self,
@@ -178,10 +216,8 @@ impl<'b> Places<'b> {
 
     /// Whether a node is of the kind that a task wants, and empty if it wants that.
     fn suits(&self, id: &Arc<str>, shape: Shape) -> bool {
-        self.pool.nodes.get(id).is_some_and(|node| {
-            let is_empty = node.n_tasks == 0 && !self.touched.contains_key(id);
-            (node.is_dedicated || !shape.on_dedicated_only) && (is_empty || !shape.is_exclusive)
-        })
+        let is_untouched = !self.touched.contains_key(id);
+        self.pool.nodes.get(id).is_some_and(|node| node.suits(shape, is_untouched))
     }
 
     fn use_up(&mut self, node: FreeNode, shape: Shape) {

@@ -92,10 +92,11 @@ fn one() -> TaskNeeds {
 
 #[track_caller]
 fn check(board: &Board, expected: &str) {
-    let said: Vec<_> = plan(board, 1, 100)
-        .into_iter()
-        .map(|it| format!("{}{}@{}", it.job_key, it.task_id, it.node_ids.join("+")))
-        .collect();
+    let plan = plan(board, 1, 100);
+    let gone = plan.preemptions.iter().map(|it| format!("-{}{}", it.job_key, it.task_id));
+    let put = plan.assignments.iter();
+    let put = put.map(|it| format!("{}{}@{}", it.job_key, it.task_id, it.node_ids.join("+")));
+    let said: Vec<_> = gone.chain(put).collect();
     assert_eq!(said.join(" "), expected);
 }
 
@@ -335,4 +336,98 @@ fn a_large_job_leaves_the_memory_a_few_tasks_at_a_time() {
         assert!(now < before && before - now <= 32, "{before} {now}");
         before = now;
     }
+}
+
+/// A job that lets its tasks give way, and tasks of it that run.
+fn giver(board: &mut Board, job_key: i64, priority: i32, running: &[(u32, &str)]) {
+    board.apply(Change::Job {
+        job_key,
+        account: "a".to_owned(),
+        pool_id: "p".to_owned(),
+        priority,
+        is_open: true,
+        parallel_tasks_max: None,
+        allows_preemption: true,
+    });
+    for (sequence, (slots, node)) in (1..).zip(running) {
+        run(board, job_key, sequence, TaskNeeds::slots(*slots), &[node]);
+    }
+}
+
+#[test]
+fn running_tasks_give_way_to_those_of_a_more_urgent_job() {
+    let mut board = board(false, &[("m", 2), ("n", 1)]);
+    giver(&mut board, 1, 0, &[(1, "m"), (1, "m"), (1, "n")]);
+    job(&mut board, 2, 0, None, &[1]);
+    check(&board, "");
+    job(&mut board, 3, 1, None, &[1, 1]);
+    // The latest of the giving job go first.
+    check(&board, "-1t3 -1t2");
+    put(&mut board, 1, 3, one(), TaskState::Active, &[]);
+    check(&board, "-1t2 3t1@n");
+    put(&mut board, 1, 2, one(), TaskState::Active, &[]);
+    check(&board, "3t1@n 3t2@m");
+}
+
+#[test]
+fn the_least_urgent_job_gives_way_first_and_none_for_its_equals() {
+    let mut board = board(false, &[("m", 3)]);
+    giver(&mut board, 1, 3, &[(1, "m")]);
+    giver(&mut board, 2, 2, &[(1, "m")]);
+    open_job(&mut board, 3, 1, None);
+    run(&mut board, 3, 1, one(), &["m"]);
+    job(&mut board, 4, 3, None, &[1, 1]);
+    check(&board, "-2t1");
+    job(&mut board, 5, 4, None, &[1, 1]);
+    // One of a node at a time: what comes free is looked at before more is asked for.
+    check(&board, "-2t1");
+    put(&mut board, 2, 1, one(), TaskState::Active, &[]);
+    check(&board, "5t1@m");
+    run(&mut board, 5, 1, one(), &["m"]);
+    check(&board, "-1t1");
+}
+
+#[test]
+fn no_task_gives_way_for_nothing() {
+    let mut board = board(false, &[("m", 4), ("s", 4)]);
+    giver(&mut board, 1, 0, &[(1, "m"), (1, "m")]);
+    open_job(&mut board, 2, 0, None);
+    run(&mut board, 2, 1, TaskNeeds::slots(2), &["m"]);
+    // Too wide for what would come free.
+    job(&mut board, 3, 1, None, &[]);
+    wait(&mut board, 3, 1, TaskNeeds { on_dedicated_only: true, ..TaskNeeds::slots(3) });
+    check(&board, "");
+    // Room elsewhere is room enough.
+    wait(&mut board, 3, 2, TaskNeeds::slots(3));
+    check(&board, "3t2@s");
+    // A small one is spared where a wide one makes room alone.
+    giver(&mut board, 4, -1, &[]);
+    run(&mut board, 4, 1, TaskNeeds::slots(2), &["s"]);
+    run(&mut board, 4, 2, one(), &["s"]);
+    check(&board, "-4t1");
+    // Nodes that the job avoids make no room.
+    board.apply(Change::JobNodeExcluded { job_key: 3, node_id: "s".to_owned() });
+    check(&board, "");
+}
+
+#[test]
+fn what_gives_way_is_not_taken_by_others_meanwhile() {
+    let mut board = board(false, &[("m", 2)]);
+    giver(&mut board, 1, 0, &[(1, "m")]);
+    job(&mut board, 2, 5, None, &[2]);
+    job(&mut board, 3, 0, None, &[1]);
+    check(&board, "-1t1");
+}
+
+#[test]
+fn tasks_give_way_to_one_that_wants_nodes_for_itself() {
+    let mut board = board(false, &[("l", 1), ("m", 2), ("n", 1)]);
+    giver(&mut board, 1, 0, &[(1, "m"), (1, "m"), (1, "n")]);
+    open_job(&mut board, 2, 1, None);
+    wait(&mut board, 2, 1, TaskNeeds { instances: 3, ..one() });
+    check(&board, "-1t3 -1t2");
+    board.apply(Change::TaskGone { job_key: 2, sequence: 1 });
+    let alone = TaskNeeds { is_exclusive: true, ..TaskNeeds::slots(2) };
+    wait(&mut board, 2, 2, alone);
+    check(&board, "-1t2 -1t1");
 }

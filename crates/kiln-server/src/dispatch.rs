@@ -12,20 +12,20 @@ use kiln_domain::batch::preparation::Admission;
 use kiln_domain::batch::task::{Place, Task, TaskFact, TaskState};
 use kiln_domain::batch::{node, task};
 use kiln_domain::time::Timestamp;
-use kiln_scheduler::{Assignment, plan};
+use kiln_scheduler::{Assignment, Plan, Preemption, plan};
 use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, Package, Run, ToAgent};
 use tracing::{error, warn};
 
-use crate::batch::{Outbox, keep_task};
+use crate::batch::{Outbox, keep_task, stop_if_allowed};
 use crate::preparation::{self, Steps};
 use crate::server::Server;
 use crate::{clock, kept};
 
-/// Assignments of one pool in one commit at the most.
-const ASSIGNMENTS_MAX: usize = 512;
+/// Changes of one pool in one commit, about, at the most.
+const CHANGES_MAX: usize = 512;
 
-/// Plans and commits assignments until it is dropped.
+/// Plans and commits until it is dropped.
 pub async fn run(server: Arc<Server>) {
     loop {
         let changed = server.signals.board().take_changed();
@@ -34,19 +34,18 @@ pub async fn run(server: Arc<Server>) {
             continue;
         }
         for pool_key in changed {
-            let assignments = plan(&server.signals.board(), pool_key, ASSIGNMENTS_MAX);
-            if assignments.is_empty() {
+            let plan = plan(&server.signals.board(), pool_key, CHANGES_MAX);
+            if plan.is_empty() {
                 continue;
             }
-            if assignments.len() == ASSIGNMENTS_MAX {
+            if plan.len() >= CHANGES_MAX {
                 server.signals.board().mark_changed(pool_key);
             }
-            let committed =
-                server.store.write(move |tx| commit(tx, assignments, clock::now())).await;
+            let committed = server.store.write(move |tx| commit(tx, plan, clock::now())).await;
             match committed {
                 Ok(outbox) => outbox.send(&server),
                 Err(cause) => {
-                    error!(error = %crate::chain(&cause), "assignments could not be committed");
+                    error!(error = %crate::chain(&cause), "a plan could not be committed");
                     clock::pause(clock::AFTER_FAILURE).await;
                     server.signals.board().mark_changed(pool_key);
                 }
@@ -55,20 +54,34 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
-/// Commits the assignments that still hold, and says what to send to which node.
-fn commit(
-    tx: &mut Tx<'_>,
-    assignments: Vec<Assignment>,
-    now: Timestamp,
-) -> Result<Outbox, StoreError> {
+/// Commits what of a plan still holds, and says what to send to which node.
+fn commit(tx: &mut Tx<'_>, plan: Plan, now: Timestamp) -> Result<Outbox, StoreError> {
     let mut outbox = Outbox::default();
+    for preemption in plan.preemptions {
+        preempt(tx, &preemption, now, &mut outbox)?;
+    }
     let (jobs, nodes) = (HashMap::new(), BTreeMap::new());
     let mut round = Round { tx, now, jobs, nodes, outbox: &mut outbox };
-    for assignment in assignments {
+    for assignment in plan.assignments {
         round.place(&assignment)?;
     }
     round.finish()?;
     Ok(outbox)
+}
+
+/// Takes a task off its nodes for one of a more urgent job, if its own still allows that.
+fn preempt(
+    tx: &mut Tx<'_>,
+    preemption: &Preemption,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    let Some((job, spec)) = load_job(tx, preemption.job_key)? else { return Ok(()) };
+    let Some(task) = tx.task(job.key, &preemption.task_id)? else { return Ok(()) };
+    if !spec.allow_task_preemption {
+        return Ok(());
+    }
+    stop_if_allowed(tx, &task, TaskFact::Preempted, now, outbox)
 }
 
 /// One commit of assignments, with the jobs and nodes that it has looked at.

@@ -9,7 +9,7 @@ use kiln_domain::batch::task::{Task, TaskLife};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Store, StoreError, Tx};
-use proptest::prelude::{Strategy, any, prop, prop_oneof, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
 /// Something that happens to the tasks of a job.
 #[derive(Clone, Debug)]
@@ -165,6 +165,9 @@ fn walk(tx: &mut Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
 }
 
 proptest! {
+    // The regressions that it would keep are better written as tests of their own.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn counts_of_unmet_dependencies_are_right(steps in steps()) {
         let directory = tempfile::tempdir().expect("a directory");

@@ -191,8 +191,54 @@ class Batch2016:
         jobs = self.client.job.list_from_job_schedule(schedule_id)
         return {job.id: (spelled(job.state), job.execution_info.pool_id) for job in jobs}
 
+    def job(self, job_id):
+        return self.client.job.get(job_id)
+
+    def add_rich_job(self, job_id, pool_id):
+        """A job with a manager, and with something to change in it."""
+        models = self.models
+        self.client.job.add(
+            models.JobAddParameter(
+                id=job_id,
+                pool_info=models.PoolInformation(pool_id=pool_id),
+                priority=7,
+                metadata=[models.MetadataItem(name="color", value="red")],
+                job_manager_task=models.JobManagerTask(
+                    id="manager", command_line="true", kill_job_on_completion=False
+                ),
+            )
+        )
+
+    def patch_job(self, job_id, *, priority=None, pool_id=None):
+        pool_info = self.models.PoolInformation(pool_id=pool_id) if pool_id else None
+        patch = self.models.JobPatchParameter(priority=priority, pool_info=pool_info)
+        self.client.job.patch(job_id, patch)
+
+    def replace_job(self, job_id, *, retries):
+        """Gives the job nothing but its pool and this limit."""
+        models = self.models
+        self.client.job.update(
+            job_id,
+            models.JobUpdateParameter(
+                pool_info=self.job(job_id).pool_info,
+                constraints=models.JobConstraints(max_task_retry_count=retries),
+            ),
+        )
+
+    def disable_job(self, job_id):
+        self.client.job.disable(job_id, "wait")
+
+    def enable_job(self, job_id):
+        self.client.job.enable(job_id)
+
+    def end_job(self, job_id, reason):
+        self.client.job.terminate(job_id, terminate_reason=reason)
+
+    def reason(self, execution_info):
+        return execution_info.terminate_reason
+
     def job_state(self, job_id):
-        return spelled(self.client.job.get(job_id).state)
+        return spelled(self.job(job_id).state)
 
     def end_schedule(self, schedule_id):
         self.client.job_schedule.terminate(schedule_id)
@@ -393,8 +439,49 @@ class Batch2025(Batch2019):
         jobs = self.client.list_jobs_from_schedule(schedule_id)
         return {job.id: (spelled(job.state), job.execution_info.pool_id) for job in jobs}
 
-    def job_state(self, job_id):
-        return spelled(self.client.get_job(job_id).state)
+    def job(self, job_id):
+        return self.client.get_job(job_id)
+
+    def add_rich_job(self, job_id, pool_id):
+        models = self.models
+        self.client.create_job(
+            models.BatchJobCreateOptions(
+                id=job_id,
+                pool_info=models.BatchPoolInfo(pool_id=pool_id),
+                priority=7,
+                metadata=[models.BatchMetadataItem(name="color", value="red")],
+                job_manager_task=models.BatchJobManagerTask(
+                    id="manager", command_line="true", kill_job_on_completion=False
+                ),
+            )
+        )
+
+    def patch_job(self, job_id, *, priority=None, pool_id=None):
+        pool_info = self.models.BatchPoolInfo(pool_id=pool_id) if pool_id else None
+        patch = self.models.BatchJobUpdateOptions(priority=priority, pool_info=pool_info)
+        self.client.update_job(job_id, patch)
+
+    def replace_job(self, job_id, *, retries):
+        was = self.job(job_id)
+        was.constraints = self.models.BatchJobConstraints(max_task_retry_count=retries)
+        was.priority = was.metadata = None
+        self.client.replace_job(job_id, was)
+
+    def disable_job(self, job_id):
+        options = self.models.BatchJobDisableOptions(disable_tasks="wait")
+        self.client.begin_disable_job(job_id, options, polling_interval=1).wait(timeout=60)
+
+    def enable_job(self, job_id):
+        self.client.begin_enable_job(job_id, polling_interval=1).wait(timeout=60)
+
+    def end_job(self, job_id, reason):
+        # This SDK does not give out the model of these options.
+        options = {"terminateReason": reason}
+        ending = self.client.begin_terminate_job(job_id, options, polling_interval=1)
+        ending.wait(timeout=60)
+
+    def reason(self, execution_info):
+        return execution_info.termination_reason
 
     def end_schedule(self, schedule_id):
         self.client.begin_terminate_job_schedule(schedule_id, polling_interval=1).wait(timeout=60)

@@ -12,6 +12,7 @@ pub mod change;
 pub mod command;
 pub mod dependencies;
 pub mod exit;
+pub mod failure;
 pub mod image;
 pub mod job;
 pub mod job_change;
@@ -29,6 +30,8 @@ pub mod scaling;
 pub mod sizing;
 pub mod start_task;
 pub mod task;
+#[cfg(test)]
+mod task_walks;
 pub mod ties;
 pub mod usage;
 pub mod user;

@@ -8,11 +8,13 @@ use super::command::{
     UserIdentity, check_resource_files,
 };
 use super::exit::FailedAt;
+pub use super::failure::{FailureCategory, FailureInfo, NameValue};
 use super::needs::TaskNeeds;
 use super::ties::Ties;
 use super::usage::TaskUsage;
 use super::user::check_identity;
 use crate::id;
+use crate::limits::TASK_NODES_LOST_MAX;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -189,6 +191,9 @@ pub struct TaskLife {
     pub last_requeue_at: Option<Timestamp>,
     /// Retries it may take; -1 has no end.
     pub retries_max: i32,
+    /// Nodes it was on that were lost.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub nodes_lost: u32,
     /// What its runs took, once one was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<TaskUsage>,
@@ -216,14 +221,18 @@ pub enum TaskFact {
     NotPrepared,
     /// Its current run ended.
     Ended(Outcome),
-    /// Its node was lost; no run is counted against it.
+    /// Its node was lost; no run is counted against it, but it is not placed for ever.
     NodeLost,
+    /// Its node, or its room there, was wanted for something else; nothing is counted.
+    Preempted,
     /// A client's request took its node away: it waits again.
     Requeued,
     /// A client, or the end of its job, ended it.
     Terminated,
     /// A client asks for it to run again.
     Reactivated,
+    /// A client changed its constraints: it may take so many retries now; -1 has no end.
+    Constrained(i32),
 }
 
 impl Task {
@@ -254,6 +263,7 @@ impl TaskLife {
             requeue_count: 0,
             last_requeue_at: None,
             retries_max,
+            nodes_lost: 0,
             usage: None,
         }
     }
@@ -305,10 +315,7 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
 ///
 /// # Errors
 /// When a limit breaks a rule.
-pub(super) fn check_constraints(
-    name: &str,
-    constraints: &TaskConstraints,
-) -> Result<(), Rejection> {
+pub fn check_constraints(name: &str, constraints: &TaskConstraints) -> Result<(), Rejection> {
     let retries = constraints.max_task_retry_count.unwrap_or(0);
     if retries < -1 {
         let name = format!("{name}.maxTaskRetryCount");
@@ -354,7 +361,8 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
         }
         (S::Preparing, F::NotPrepared) => Ok(life.waiting_again(now)),
         (S::Preparing | S::Running, F::Ended(outcome)) => Ok(after_run(life, outcome, now)),
-        (S::Preparing | S::Running, F::NodeLost) => Ok(life.waiting_again(now)),
+        (S::Preparing | S::Running, F::NodeLost) => Ok(after_loss(life, now)),
+        (S::Preparing | S::Running, F::Preempted) => Ok(life.waiting_again(now)),
         (S::Preparing | S::Running, F::Requeued) => Ok(TaskLife {
             requeue_count: life.requeue_count.saturating_add(1),
             last_requeue_at: Some(now),
@@ -377,14 +385,28 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
         (S::Active | S::Preparing | S::Running, F::Reactivated) => {
             Err(Rejection::TaskNotCompleted { task: task.id.clone() })
         }
+        (S::Active | S::Preparing | S::Running, F::Constrained(retries_max)) => {
+            Ok(TaskLife { retries_max, modified_at: now, ..life })
+        }
         // A late report, or a second end: the task has gone on without it.
-        (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Requeued)
+        (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Preempted | F::Requeued)
         | (S::Preparing | S::Running, F::Assigned(_) | F::AssignedUnprepared(_))
         | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared) => Ok(life),
-        (S::Completed, F::Assigned(_) | F::AssignedUnprepared(_) | F::Terminated) => {
-            Err(Rejection::TaskCompleted { task: task.id.clone() })
-        }
+        (
+            S::Completed,
+            F::Assigned(_) | F::AssignedUnprepared(_) | F::Terminated | F::Constrained(_),
+        ) => Err(Rejection::TaskCompleted { task: task.id.clone() }),
     }
+}
+
+/// The node of a run was lost: the task waits for another, unless it lost too many.
+fn after_loss(life: TaskLife, now: Timestamp) -> TaskLife {
+    let nodes_lost = life.nodes_lost.saturating_add(1);
+    let life = TaskLife { nodes_lost, ..life };
+    if nodes_lost > TASK_NODES_LOST_MAX {
+        return life.completed(now, None, Some(FailureInfo::lost_too_often()));
+    }
+    life.waiting_again(now)
 }
 
 /// A run ended: the task has completed, or waits for its next run.
@@ -414,76 +436,9 @@ fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
     }
 }
 
-impl FailureInfo {
-    /// A failure that the user's task, files or settings caused.
-    pub fn user_error(code: &str, message: &str) -> Self {
-        Self {
-            category: FailureCategory::UserError,
-            code: code.to_owned(),
-            message: message.to_owned(),
-            details: Vec::new(),
-        }
-    }
-
-    /// The same failure with one more detail.
-    #[must_use]
-    pub fn with_detail(mut self, name: &str, value: impl Into<String>) -> Self {
-        self.details.push(NameValue { name: name.to_owned(), value: value.into() });
-        self
-    }
-
-    /// The process ended with an exit code other than 0.
-    pub fn exit_code() -> Self {
-        let message = "The task exited with an exit code representing a failure";
-        Self::user_error("FailureExitCode", message)
-            .with_detail("Message", "The task process exited with an unexpected exit code")
-            .with_detail("AdditionalErrorCode", "FailureExitCode")
-    }
-
-    /// A client, or the end of the job, ended the task.
-    pub fn ended_by_user() -> Self {
-        Self::user_error("TaskEnded", "Task Was Ended by User Request")
-    }
-
-    /// The task ran longer than its `maxWallClockTime`. (The code of the real service is not
-    /// known; older agents say this one.)
-    pub fn timed_out() -> Self {
-        Self::user_error("TaskEnded", "The task ran longer than its maxWallClockTime")
-    }
-}
-
-/// Why a completed task counts as failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FailureInfo {
-    /// Whose fault it was.
-    pub category: FailureCategory,
-    /// Azure's name for the failure, `FailureExitCode`.
-    pub code: String,
-    /// A sentence for people.
-    pub message: String,
-    /// More about it, as names and values.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<NameValue>,
-}
-
-/// Whose fault a failure was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FailureCategory {
-    /// The task, its files or its settings.
-    UserError,
-    /// The service or a node.
-    ServerError,
-}
-
-/// A name and a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NameValue {
-    /// The name.
-    pub name: String,
-    /// The value.
-    pub value: String,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]
@@ -551,6 +506,20 @@ mod tests {
             &[F::Terminated, F::Terminated, F::Reactivated],
             "Completed#0 0r0q, task `a` is completed, Active#0 0r0q",
         );
+    }
+
+    #[test]
+    fn a_task_that_loses_one_node_after_the_other_is_given_up() {
+        let mut task = task(-1);
+        for second in 0..11 {
+            assert_eq!(task.life.state, TaskState::Active, "{second}");
+            for fact in [TaskFact::Assigned(place()), TaskFact::NodeLost] {
+                task.life = step(&task, fact, Timestamp(second)).expect("it goes on");
+            }
+        }
+        let code = task.life.failure.map(|failure| failure.code);
+        assert_eq!(code.as_deref(), Some("MaxInternalRetryCountReached"));
+        assert_eq!((task.life.retry_count, task.life.requeue_count), (0, 0));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::pool::find;
 use super::spec;
-use crate::kept;
+use crate::{kept, samples};
 
 /// What a client gives to switch autoscale on, or to change it.
 struct Given {
@@ -66,7 +66,8 @@ pub(super) async fn enable(call: &Call, pool_id: &str) -> Result<Answer, Refusal
             })?;
             tx.update_pool_spec(pool.key, &document)?;
             let pool = Pool { document, life, ..pool };
-            let life = crate::scaling::scale(&server, tx, &pool, &formula, now)?;
+            let latest = samples::count(&server, tx, &pool, now)?;
+            let life = crate::scaling::scale(&server, tx, &pool, &formula, latest)?;
             tx.announce(Change::PoolScaling { pool_key: pool.key });
             Ok::<_, OpError>(life.modified_at)
         })
@@ -124,7 +125,8 @@ pub(super) fn evaluate(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let (run, _) = call.server.store.read(|view| {
         let pool = find(view, &call.account, pool_id)?;
         scaling::may_evaluate(&pool, &kept::scaling_spec(&pool)?)?;
-        Ok::<_, OpError>(crate::scaling::evaluate(&call.server, view, &pool, &formula, call.now)?)
+        let latest = samples::count(&call.server, view, &pool, call.now)?;
+        Ok::<_, OpError>(crate::scaling::evaluate(&call.server, &pool, &formula, latest))
     })?;
     let answer = Page::of(call, Shape::AutoScaleRun, None)?
         .plain(metadata::AUTO_SCALE_RUN, autoscale::tree(&run))?;

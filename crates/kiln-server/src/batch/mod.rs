@@ -46,7 +46,7 @@ pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
-pub(crate) use outbox::{Outbox, forget_job, stop_tasks};
+pub(crate) use outbox::{Outbox, forget_job, stop_if_allowed, stop_tasks};
 pub(crate) use task_life::{change as task_change, keep as keep_task};
 
 /// The Batch endpoint.
@@ -125,6 +125,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "addtaskcollection"]) => task::add_collection(call, job).await,
         ("GET", ["jobs", job, "tasks"]) => task::list(call, job),
         ("GET", ["jobs", job, "tasks", task]) => task::get(call, job, task),
+        ("PUT", ["jobs", job, "tasks", task]) => task::update(call, job, task).await,
         ("DELETE", ["jobs", job, "tasks", task]) => task::delete(call, job, task).await,
         ("POST", ["jobs", job, "tasks", task, "terminate"]) => {
             task::terminate(call, job, task).await

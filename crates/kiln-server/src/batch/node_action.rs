@@ -81,7 +81,7 @@ pub(super) async fn enable_scheduling(
 /// `POST /kiln/pools/P/nodes/N/preempt`.
 pub(super) async fn preempt(call: &Call, pool: &str, node: &str) -> Result<Answer, Refusal> {
     let (operation, fact) = (NodeOperation::Preempt, NodeFact::Preempted);
-    Action { operation, tasks: Some(TaskFact::NodeLost), fact }.take(call, pool, node, 202).await
+    Action { operation, tasks: Some(TaskFact::Preempted), fact }.take(call, pool, node, 202).await
 }
 
 /// What a client asks of a node.

@@ -32,8 +32,11 @@ impl Outbox {
     }
 }
 
-/// Ends a task that may be running, by `fact`: its node is freed and told to stop it.
-pub(super) fn end_task(
+/// Stops a task that may be running, by `fact`: its node is freed and told to stop it.
+///
+/// # Errors
+/// When the task does not allow it where it stands.
+pub(super) fn stop_task(
     tx: &mut Tx<'_>,
     task: &Task,
     fact: TaskFact,
@@ -55,12 +58,23 @@ pub(crate) fn stop_tasks(
     outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
     for task in tx.running_tasks(job.key, limit)? {
-        // One that has just ended by itself needs no other end.
-        if let Ok(life) = task::step(&task, fact.clone(), now) {
-            keep_ended(tx, &task, &life, now, outbox)?;
-        }
+        stop_if_allowed(tx, &task, fact.clone(), now, outbox)?;
     }
     Ok(())
+}
+
+/// Stops a task by `fact`, unless it has just ended by itself.
+pub(crate) fn stop_if_allowed(
+    tx: &mut Tx<'_>,
+    task: &Task,
+    fact: TaskFact,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    match task::step(task, fact, now) {
+        Ok(life) if life != task.life => keep_ended(tx, task, &life, now, outbox),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// The nodes of a job's pool are to remove what they keep of it.

@@ -1,4 +1,4 @@
-//! Tasks: add, add many, get, list, terminate, delete.
+//! Tasks: add, add many, get, list, update, terminate, reactivate, delete.
 
 use std::ops::Bound;
 
@@ -7,7 +7,7 @@ use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{self, Job, JobSpec};
 use kiln_domain::batch::needs::{PlacementSpec, TaskNeeds};
 use kiln_domain::batch::preparation;
-use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskSpec};
+use kiln_domain::batch::task::{self, Task, TaskConstraints, TaskFact, TaskLife, TaskSpec};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::limits::TASKS_PER_COLLECTION_MAX;
 use kiln_domain::rejection::Rejection;
@@ -26,7 +26,7 @@ use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
-use super::outbox::{Outbox, end_task, leave_node};
+use super::outbox::{Outbox, leave_node, stop_task};
 use super::page::Page;
 use super::spec;
 use super::statistics;
@@ -168,6 +168,35 @@ fn show(task: &Task, job: &Job, page: &Page<'_>, call: &Call) -> Value {
     shown
 }
 
+/// `PUT /jobs/J/tasks/T`: its constraints, which runs that are under way keep as they were.
+pub(super) async fn update(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
+    let mut body = call.lift(Shape::TaskUpdate)?;
+    let mut document = body.get_mut("constraints").map(Value::take).unwrap_or_default();
+    let constraints: TaskConstraints = spec::read(&document, "task constraints")?;
+    task::check_constraints("constraints", &constraints)?;
+    let conditions = Conditions::of(call)?;
+    let (account, now) = (call.account.clone(), call.now);
+    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
+    let modified_at = call
+        .server
+        .store
+        .write(move |tx| {
+            let (job, task) = find(tx, &account, &job_id, &task_id)?;
+            conditions.check(task.life.modified_at)?;
+            job::admits_tasks(&job)?;
+            let retries_max = retries_of(&constraints, &kept::job_spec(&job)?);
+            let life = task::step(&task, TaskFact::Constrained(retries_max), now)?;
+            set_retries(&mut document, retries_max);
+            let mut spec = kept::document(&task.document, "task specification")?;
+            set(&mut spec, "constraints", document);
+            tx.update_task_spec(&task, &spec.to_string())?;
+            task_life::keep(tx, &task, &life, now)?;
+            Ok::<_, OpError>(life.modified_at)
+        })
+        .await?;
+    Ok(Answer::done(200, call, modified_at))
+}
+
 /// `POST /jobs/J/tasks/T/terminate`.
 pub(super) async fn terminate(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
     let conditions = Conditions::of(call)?;
@@ -180,7 +209,7 @@ pub(super) async fn terminate(call: &Call, job_id: &str, task_id: &str) -> Resul
             let (_, task) = find(tx, &account, &job_id, &task_id)?;
             conditions.check(task.life.modified_at)?;
             let mut outbox = Outbox::default();
-            let life = end_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
+            let life = stop_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
             Ok::<_, OpError>((life.modified_at, outbox))
         })
         .await?;
@@ -312,10 +341,9 @@ pub(super) fn keep_new(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let NewTask { spec, needs, dependencies, mut document, .. } = new;
-    let retries_max =
-        spec.constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count);
-    if let Some(constraints) = document.get_mut("constraints").and_then(Value::as_object_mut) {
-        constraints.insert("maxTaskRetryCount".to_owned(), retries_max.into());
+    let retries_max = retries_of(&spec.constraints, job_spec);
+    if let Some(constraints) = document.get_mut("constraints") {
+        set_retries(constraints, retries_max);
     }
     let mut task = Task {
         job_key: job.key,
@@ -333,6 +361,21 @@ pub(super) fn keep_new(
     }
     tx.announce(task_life::change(&task, &task.life));
     Ok(())
+}
+
+/// The retries of a task: its own, or those that its job gives to tasks that say nothing.
+fn retries_of(constraints: &TaskConstraints, job_spec: &JobSpec) -> i32 {
+    constraints.max_task_retry_count.unwrap_or(job_spec.constraints.max_task_retry_count)
+}
+
+fn set_retries(constraints: &mut Value, retries_max: i32) {
+    set(constraints, "maxTaskRetryCount", retries_max.into());
+}
+
+fn set(document: &mut Value, name: &str, value: Value) {
+    if let Some(members) = document.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 fn add_result(call: &Call, job_id: &str, task_id: &str, added: Result<(), Refusal>) -> Value {

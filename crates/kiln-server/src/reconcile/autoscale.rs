@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::deadlines::Deadlines;
 use crate::server::Server;
-use crate::{clock, kept};
+use crate::{clock, kept, samples};
 
 /// Time from the first of some changes of tasks to the evaluation that they cause, where they
 /// do: many come together.
@@ -85,6 +85,12 @@ fn next_evaluation(server: &Server, pool_key: i64) -> Result<Option<Timestamp>, 
 }
 
 async fn evaluate(server: &Arc<Server>, pool_key: i64, now: Timestamp) -> Result<(), StoreError> {
+    // Counted beside the writer: a pool may have many jobs.
+    let counted = server.store.read(|view| match view.pool_by_key(pool_key)? {
+        Some(pool) => samples::count(server, view, &pool, now).map(Some),
+        None => Ok::<_, StoreError>(None),
+    })?;
+    let Some(latest) = counted else { return Ok(()) };
     let shared = Arc::clone(server);
     server
         .store
@@ -92,7 +98,7 @@ async fn evaluate(server: &Arc<Server>, pool_key: i64, now: Timestamp) -> Result
             let Some(pool) = tx.pool_by_key(pool_key)? else { return Ok(()) };
             let spec = kept::scaling_spec(&pool)?;
             let Some(formula) = spec.formula() else { return Ok(()) };
-            crate::scaling::scale(&shared, tx, &pool, formula, now).map(drop)
+            crate::scaling::scale(&shared, tx, &pool, formula, latest).map(drop)
         })
         .await
 }

@@ -171,3 +171,42 @@ async fn a_job_that_has_ended_refuses_every_step_but_its_removal() {
     end(&rig, "twice").await.refuses(409, "JobCompleted");
     rig.delete("/jobs/j").send().await.expect(202);
 }
+
+#[tokio::test]
+async fn a_job_goes_with_all_that_it_can_have() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({ "taskSlotsPerNode": 4 })).await;
+    let command = |id: &str| json!({ "id": id, "commandLine": "true" });
+    let mut manager = command("boss");
+    manager["runExclusive"] = json!(false);
+    let job = json!({
+        "id": "j", "poolInfo": { "poolId": "p" }, "usesTaskDependencies": true,
+        "onTaskFailure": "performexitoptionsjobaction", "jobManagerTask": manager,
+        "jobPreparationTask": command("before"), "jobReleaseTask": command("after"),
+        "metadata": [{ "name": "a", "value": "1" }],
+    });
+    rig.post("/jobs", &job).send().await.expect(201);
+    for (id, dependencies) in [
+        ("7", json!({ "taskIds": ["boss", "not-there"] })),
+        ("8", json!({ "taskIdRanges": [{ "start": 1, "end": 7 }, { "start": 3, "end": 900 }] })),
+        ("9", json!({ "taskIds": ["7"], "taskIdRanges": [{ "start": 7, "end": 8 }] })),
+    ] {
+        rig.task("j", id, json!({ "dependsOn": dependencies })).await;
+    }
+    rig.task("j", "free", json!({})).await;
+    let preparation = agents[0].run().await;
+    agents[0].end(&preparation.attempt, DONE).await;
+    agents[0].run().await;
+    rig.delete("/jobs/j").send().await.expect(202);
+    assert_eq!(rig.get("/jobs/j").send().await.expect(200).body["state"], "deleting");
+    let mut release = agents[0].run().await;
+    while release.task.id != "after" {
+        release = agents[0].run().await;
+    }
+    agents[0].end(&release.attempt, DONE).await;
+    rig.until("/jobs/j", |it| it.status == 404).await;
+    // Nothing of it is left for another of its name.
+    rig.job("j", "p").await;
+    rig.task("j", "9", json!({})).await;
+    while agents[0].run().await.task.id != "9" {}
+}

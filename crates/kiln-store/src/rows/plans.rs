@@ -232,6 +232,7 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_job(key)?;
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
+    tx.update_task_spec(&task, "{}")?;
     tx.delete_task(&task)?;
     preparations(tx, key)?;
     tx.delete_job(key)

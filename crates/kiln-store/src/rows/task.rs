@@ -302,6 +302,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps another specification of a task.
+    pub fn update_task_spec(&mut self, task: &Task, document: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE task SET spec = ?3 WHERE job_key = ?1 AND id = ?2";
+        self.statement(sql)?.execute(params![task.job_key, task.id, document])?;
+        Ok(())
+    }
+
     /// Removes a task.
     pub fn delete_task(&mut self, task: &Task) -> Result<(), StoreError> {
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
