@@ -28,7 +28,7 @@ async fn a_node_has_the_members_that_were_seen() {
     let node = &list.body["value"][0];
     assert_eq!(
         members(node),
-        "affinityId allocationTime endpointConfiguration id ipAddress isDedicated lastBootTime \
+        "affinityId allocationTime certificateReferences endpointConfiguration id ipAddress isDedicated lastBootTime \
          nodeAgentInfo runningTasksCount schedulingState state stateTransitionTime totalTasksRun \
          totalTasksSucceeded url vmSize"
     );

@@ -88,6 +88,28 @@ async fn an_agent_that_does_not_link_again_is_lost() {
 }
 
 #[tokio::test]
+async fn an_agent_that_does_not_link_after_a_restart_is_ended() {
+    let mut rig = Rig::start_with(Duration::from_millis(400)).await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.stop_server().await;
+    agents[0].unlink();
+    rig.start_server().await;
+    assert_eq!(rig.agent().await.prepare().await.boot, 2);
+}
+
+#[tokio::test]
+async fn an_agent_that_never_makes_itself_known_is_ended() {
+    // Longer than an agent must live for its node to be worth another one.
+    let within = Duration::from_millis(3200);
+    let mut rig = Rig::configured(move |config| config.hello_deadline = within).await;
+    rig.post("/pools", &crate::rig::pool_body("p", 1)).send().await.expect(201);
+    rig.started().await;
+    let mut agent = rig.agent().await;
+    assert_eq!(agent.boot().await.boot, 1);
+    rig.until_state(&format!("/pools/p/nodes/{}", agent.node_id()), "idle").await;
+}
+
+#[tokio::test]
 async fn nobody_speaks_for_a_node_without_its_secret() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;
