@@ -3,7 +3,7 @@
 //! It owns all state of the agent; attempts run beside it and answer with how they ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ use crate::command::{End, Listener};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
+use crate::past::Past;
+use crate::removal::Removal;
 use crate::requests::{Answer, Requests};
 use crate::retention::Retention;
 use crate::streams::Streams;
@@ -32,8 +34,6 @@ use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 const HEARTBEAT_SECONDS: u64 = 5;
 /// Messages and reports that wait for the loop.
 const WAITING_MAX: usize = 256;
-/// Attempts that are remembered after their end, so that no repeated command runs one again.
-const ENDED_MAX: usize = 4096;
 
 /// The agent of one node.
 pub(crate) struct Agent {
@@ -55,7 +55,8 @@ pub(crate) struct Agent {
     /// Number of the last report that was sent on this link.
     sent_number: u64,
     attempts: HashMap<AttemptId, Attempt>,
-    ended: VecDeque<AttemptId>,
+    ended: Past,
+    removal: Removal,
     retention: Retention,
     /// Whether the server wants to know when no task has files left.
     awaits_retention: bool,
@@ -114,7 +115,8 @@ impl Agent {
             last_number: 0,
             sent_number: 0,
             attempts: HashMap::new(),
-            ended: VecDeque::new(),
+            ended: Past::default(),
+            removal: Removal::new(Path::new(&config.directory)),
             retention: Retention::default(),
             awaits_retention: false,
             waiting: Vec::new(),
@@ -134,6 +136,7 @@ impl Agent {
         self.work.shutdown().await;
         self.streams.end().await;
         self.requests.end().await;
+        self.removal.end().await;
         drop(self.outbox.take());
         let ended = match self.node {
             Ok((node, running)) => running.end(&node).await.map_err(AgentError::Leave),
@@ -313,7 +316,7 @@ impl Agent {
     fn remove_directory(&mut self, path: String) {
         self.retention.cancel(&path);
         if let Ok((node, _)) = &self.node {
-            self.streams.remove_directory(Arc::clone(node), path);
+            self.removal.remove(&node.root, &path);
         }
     }
 
@@ -504,10 +507,7 @@ impl Agent {
             .into_iter()
             .partition::<Vec<_>, _>(|run| run.attempt.comes_after(&id));
         self.waiting = waiting;
-        if self.ended.len() == ENDED_MAX {
-            self.ended.pop_front();
-        }
-        self.ended.push_back(id.clone());
+        self.ended.add(id.clone());
         let End { outcome, usage } = end;
         self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage });
         for run in next {

@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
 use kiln_wire::auth::task_token::Issuer;
 use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 
+use crate::certificates::Certificates;
 use crate::command::Command;
 use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
@@ -55,6 +57,8 @@ const TOKEN: &str = "AZ_BATCH_AUTHENTICATION_TOKEN";
 pub(crate) struct Boot {
     /// Counts the starts, from 1.
     pub(crate) number: u32,
+    /// Task slots of the node.
+    slots: u32,
     /// The node.
     pub(crate) node: Arc<Node>,
     /// Brings files.
@@ -63,6 +67,8 @@ pub(crate) struct Boot {
     pub(crate) uploader: Uploader,
     /// Brings packages of applications.
     pub(crate) packages: Packages,
+    /// Puts certificates into place.
+    pub(crate) certificates: Certificates,
     facts: NodeFacts,
     tokens: Issuer,
 }
@@ -87,7 +93,9 @@ impl Boot {
         let directory = Path::new(&config.directory);
         Ok(Self {
             number: prepare.boot,
+            slots: prepare.task_slots,
             packages: Packages::new(Arc::clone(&transfer), Arc::clone(&node), directory)?,
+            certificates: Certificates::new(&prepare.certificates),
             node,
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
@@ -98,7 +106,8 @@ impl Boot {
 
     /// Brings what the pool wants on its nodes before any command runs.
     pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
-        self.packages.bring(&self.facts.packages).await
+        self.packages.bring(&self.facts.packages).await?;
+        self.certificates.check()
     }
 
     /// The start task as a command.
@@ -118,6 +127,7 @@ impl Boot {
             directory: START_TASK_DIRECTORY.to_owned(),
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
+            sees: Visibility::StartTask,
             packages: Vec::new(),
             resource_files: spec.resource_files.clone(),
             shared: None,
@@ -127,6 +137,7 @@ impl Boot {
             may_run_again: false,
             variables: variables(&self.facts, &facts),
             account,
+            slots: self.slots,
             time_limit: None,
         })
     }
@@ -158,6 +169,7 @@ impl Boot {
                 AttemptKind::Task | AttemptKind::Release | AttemptKind::Subtask { .. } => TASK_MODE,
             },
             command_line: spec.command_line.clone(),
+            sees: Visibility::Task,
             packages: run.packages.clone(),
             resource_files: spec.resource_files.clone(),
             shared: run.instance.as_ref().map(|instance| {
@@ -176,6 +188,7 @@ impl Boot {
             may_run_again: run.may_run_again,
             variables,
             account,
+            slots: if run.slots == 0 { self.slots } else { run.slots },
             time_limit: limit.map(Span::to_std),
         })
     }

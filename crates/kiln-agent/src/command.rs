@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
+use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
-use kiln_domain::batch::task::{FailureInfo, Outcome};
+use kiln_domain::batch::task::{FailureCategory, FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
@@ -40,6 +43,8 @@ pub(crate) struct Command {
     pub(crate) directory_mode: u32,
     /// The program and its arguments.
     pub(crate) command_line: String,
+    /// Which certificates it finds.
+    pub(crate) sees: Visibility,
     /// Packages brought before.
     pub(crate) packages: Vec<Package>,
     /// Files fetched before.
@@ -59,6 +64,8 @@ pub(crate) struct Command {
     pub(crate) variables: BTreeMap<String, String>,
     /// Who runs it.
     pub(crate) account: Account,
+    /// Task slots that it takes.
+    pub(crate) slots: u32,
     /// Time after which it is killed.
     pub(crate) time_limit: Option<Duration>,
 }
@@ -113,7 +120,7 @@ impl Listener {
 pub(crate) async fn run(
     boot: &Boot,
     command: &Command,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     listener: Option<&Listener>,
 ) -> End {
     let mut hands = Hands {
@@ -125,6 +132,28 @@ pub(crate) async fn run(
         process: None,
         began_at: clock::now(),
     };
+    if let Some(end) = survive(live(&mut hands, stop, listener)).await {
+        return end;
+    }
+    // A bug: the server must hear of an end all the same, and nothing may run on.
+    if survive(hands.abandon()).await.is_none() {
+        tracing::error!(directory = command.directory, "bug: a broken attempt can not be ended");
+    }
+    hands.end(Outcome::NotStarted { failure: broken() })
+}
+
+/// What a future brings; `None` when it panics.
+async fn survive<T>(future: impl Future<Output = T>) -> Option<T> {
+    AssertUnwindSafe(future).catch_unwind().await.ok()
+}
+
+/// Lives the life of one attempt.
+async fn live(
+    hands: &mut Hands<'_>,
+    mut stop: watch::Receiver<bool>,
+    listener: Option<&Listener>,
+) -> End {
+    let command = hands.command;
     let deadline = async {
         match command.time_limit {
             Some(time) => clock::sleep(time).await,
@@ -246,6 +275,22 @@ impl Hands<'_> {
         None
     }
 
+    /// Ends what is left of an attempt that lost its way.
+    async fn abandon(&mut self) {
+        self.preparation = None;
+        self.upload = None;
+        let Some(process) = &mut self.process else { return };
+        if let Err(error) = self.boot.node.init.empty(process).await {
+            tracing::error!(%error, "failed to ask for the end of a task's processes");
+        }
+        loop {
+            match process.next().await {
+                ProcessFact::Emptied | ProcessFact::SpawnFailed { .. } => return,
+                ProcessFact::Spawned | ProcessFact::Exited { .. } => {}
+            }
+        }
+    }
+
     fn end(&self, outcome: Outcome) -> End {
         let wall_clock = Span::from_std(clock::now().since(self.began_at));
         let usage = self.process.as_ref().and_then(Process::usage);
@@ -279,8 +324,9 @@ impl Hands<'_> {
             user: command.account.id,
             is_admin: command.account.is_admin,
             has_group: false,
+            n_places: 0,
         };
-        self.boot.node.spawn(request, [&stdout, &stderr]).await.map_err(failed)
+        self.boot.node.spawn(request, [&stdout, &stderr], command.slots).await.map_err(failed)
     }
 }
 
@@ -312,6 +358,7 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInf
         Ok(working_directory)
     };
     let working_directory = make().map_err(failed)?;
+    boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     Ok(directory)
 }
@@ -346,10 +393,33 @@ fn program_not_found(detail: &str) -> FailureInfo {
     failure("CommandProgramNotFound", "The specified command program is not found", detail)
 }
 
+/// A bug of the agent ended an attempt.
+fn broken() -> FailureInfo {
+    FailureInfo {
+        category: FailureCategory::ServerError,
+        ..failure("Unknown", "The node lost track of the task", "see the agent's log")
+    }
+}
+
 fn launch_failed(detail: &str) -> FailureInfo {
     failure("CommandLaunchFailed", "Failed to launch the specified command line", detail)
 }
 
 fn failure(code: &str, message: &str, detail: &str) -> FailureInfo {
     FailureInfo::user_error(code, message).with_detail("Message", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::survive;
+
+    #[tokio::test]
+    async fn a_panic_of_an_attempt_is_survived() {
+        let survived = survive(async { u32::from(true) }).await;
+        let broken = survive(async {
+            let none: Option<u32> = std::hint::black_box(None);
+            none.expect("a bug")
+        });
+        assert_eq!((survived, broken.await), (Some(1), None));
+    }
 }

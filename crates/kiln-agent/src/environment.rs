@@ -12,6 +12,12 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Port that instances of a task are told to find the primary at; nothing listens there by itself.
 const PRIMARY_PORT: u16 = 6000;
 
+/// Variables that say how much of the disk tasks must leave free, and the bytes that it is: none,
+/// because the agent needs no room of its own.
+const RESERVED_VARIABLES: [&str; 2] =
+    ["AZ_BATCH_TASK_RESERVED_EPHEMERAL_DISK_SPACE_BYTES", "AZ_BATCH_RESERVED_DISK_SPACE_BYTES"];
+const RESERVED_BYTES: &str = "0";
+
 /// What the variables of every command on a node say.
 #[derive(Clone, Debug)]
 pub(crate) struct NodeFacts {
@@ -82,6 +88,9 @@ pub(crate) fn variables(node: &NodeFacts, command: &CommandFacts<'_>) -> BTreeMa
     set(MARK, &directory);
     set("AZ_BATCH_TASK_WORKING_DIR", &working_directory);
     set("AZ_BATCH_CERTIFICATES_DIR", &format!("{directory}/certs"));
+    for name in RESERVED_VARIABLES {
+        set(name, RESERVED_BYTES);
+    }
     set("AZ_BATCH_TASK_USER", command.user);
     set("AZ_BATCH_TASK_USER_IDENTITY", command.identity);
     set("HOME", &working_directory);

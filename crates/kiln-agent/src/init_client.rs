@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use crate::isolate::group::CommandGroup;
+use crate::isolate::seats::Seat;
 use crate::node_init::channel::{Incoming, encode, send_part};
 use crate::node_init::message::{FromInit, Spawn, SpawnStep, ToInit};
 
@@ -34,6 +35,7 @@ pub(crate) struct Process {
     id: u64,
     messages: mpsc::Receiver<FromInit>,
     group: Option<CommandGroup>,
+    seat: Option<Seat>,
     is_emptying: bool,
     is_empty: bool,
     /// What it took, once it ended.
@@ -142,22 +144,29 @@ impl InitClient {
         }
     }
 
-    /// Asks for a process, in its own group where there is one.
+    /// Asks for a process, in its own group and on a seat where there are some.
     pub(crate) async fn spawn(
         &self,
-        request: Spawn,
+        mut request: Spawn,
         streams: [&OwnedFd; 2],
         group: Option<CommandGroup>,
+        seat: Option<Seat>,
     ) -> io::Result<Process> {
         let id = request.id;
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         self.waiting().insert(id, sender);
         let mut descriptors: Vec<BorrowedFd<'_>> =
             streams.iter().map(|stream| stream.as_fd()).collect();
-        descriptors.extend(group.as_ref().map(|group| group.as_fd()));
+        let n_streams = descriptors.len();
+        descriptors.extend(seat.iter().flat_map(Seat::descriptors));
+        request.n_places = descriptors.len() - n_streams;
+        request.has_group = group.is_some();
+        if let Some(group) = &group {
+            descriptors.insert(n_streams, group.as_fd());
+        }
         self.send(&ToInit::Spawn(Box::new(request)), &descriptors).await?;
         drop(descriptors);
-        Ok(Process { id, messages, group, is_emptying: false, is_empty: false, usage: None })
+        Ok(Process { id, messages, group, seat, is_emptying: false, is_empty: false, usage: None })
     }
 
     /// Begins to kill what is left of a process; [`Process::next`] tells when nothing is.
@@ -185,7 +194,9 @@ impl Process {
     /// What it and all it started took; `None` while it runs.
     pub(crate) fn usage(&self) -> Option<Usage> {
         let usage = self.usage?;
-        Some(self.group.as_ref().map_or(usage, |group| group.count(usage)))
+        let usage = self.group.as_ref().map_or(usage, |group| group.count(usage));
+        let peak = self.seat.as_ref().and_then(Seat::peak_memory_bytes);
+        Some(Usage { peak_memory_bytes: peak.unwrap_or(usage.peak_memory_bytes), ..usage })
     }
 
     /// What happens next; loses nothing when it is cancelled. Waits forever once the node's

@@ -11,6 +11,7 @@
 mod account;
 mod agent;
 mod boot;
+mod certificates;
 mod clock;
 mod command;
 mod directory;
@@ -25,7 +26,9 @@ mod measure;
 mod node;
 pub mod node_init;
 mod packages;
+mod past;
 mod readiness;
+mod removal;
 mod requests;
 mod retention;
 mod start_task;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::user::UserAccount;
-use kiln_wire::node::NodeConfig;
+use kiln_wire::node::{NodeConfig, SlotLimits};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, pidfd_open, pidfd_send_signal, waitid,
 };
@@ -27,6 +27,8 @@ use crate::init_client::{InitClient, Process};
 use crate::isolate::SetupError;
 use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
+use crate::isolate::limits::Limits;
+use crate::isolate::seats::Seats;
 use crate::isolate::view::TASKS_DIRECTORY;
 use crate::measure::measure;
 use crate::node_init::channel::Incoming;
@@ -64,6 +66,8 @@ pub(crate) struct Node {
     /// Its first process.
     pub(crate) init: InitClient,
     group: Option<NodeGroup>,
+    seats: Option<Arc<Seats>>,
+    slot_limits: SlotLimits,
     /// Process id of the first process on the machine.
     init_pid: i32,
 }
@@ -154,7 +158,8 @@ impl Node {
             first_uid: config.first_uid,
             host_name,
         };
-        let group = make_group(config, kind);
+        let limits = Limits::of(&config.slot_limits, 1);
+        let group = make_group(config, kind, &limits);
         let started = start_init(program, setup, group.as_ref()).await;
         let Started { init, mut process, pid, is_in_group, incoming } = match (started, &group) {
             (Ok(started), _) => started,
@@ -165,6 +170,7 @@ impl Node {
             }
             (Err(error), None) => return Err(error),
         };
+        let seats = make_seats(config, kind, &limits, group.as_ref(), pid);
         if kind != SetupKind::Plain {
             if let Some(group) = group.as_ref().filter(|_| !is_in_group) {
                 group.adopt(pid).map_err(|error| SetupError::new("move the node", error))?;
@@ -178,8 +184,17 @@ impl Node {
             SetupKind::Namespaces | SetupKind::Rootless => format!("/{TASKS_DIRECTORY}"),
             SetupKind::Plain => text(&tasks)?,
         };
-        let node =
-            Arc::new(Self { kind, accounts, root, root_in_view, init, group, init_pid: pid });
+        let node = Arc::new(Self {
+            kind,
+            accounts,
+            root,
+            root_in_view,
+            init,
+            group,
+            seats,
+            slot_limits: config.slot_limits,
+            init_pid: pid,
+        });
         let mut listener = JoinSet::new();
         let listening = Arc::clone(&node);
         listener.spawn(async move { listening.init.listen(incoming).await });
@@ -201,15 +216,17 @@ impl Node {
         }
     }
 
-    /// Asks for a process.
+    /// Asks for a process, which may take what so many task slots may.
     pub(crate) async fn spawn(
         &self,
-        mut request: Spawn,
+        request: Spawn,
         streams: [&OwnedFd; 2],
+        slots: u32,
     ) -> io::Result<Process> {
-        let group = self.group.as_ref().map(|group| group.add(request.id)).transpose()?;
-        request.has_group = group.is_some();
-        self.init.spawn(request, streams, group).await
+        let limits = Limits::of(&self.slot_limits, slots);
+        let group = self.group.as_ref().map(|group| group.add(request.id, &limits)).transpose()?;
+        let seat = self.seats.as_ref().map(|seats| seats.take(&limits)).transpose()?;
+        self.init.spawn(request, streams, group, seat).await
     }
 }
 
@@ -241,23 +258,49 @@ impl Running {
                 let _status = child.wait().await.map_err(failed)?;
             }
         }
-        match &node.group {
-            Some(group) => group.kill().and_then(|()| group.remove()).map_err(failed),
+        if let Some(group) = &node.group {
+            group.kill().and_then(|()| group.remove()).map_err(failed)?;
+        }
+        match &node.seats {
+            Some(seats) => seats.remove().map_err(failed),
             None => Ok(()),
         }
     }
 }
 
 /// An agent that may not make groups does without.
-fn make_group(config: &NodeConfig, kind: SetupKind) -> Option<NodeGroup> {
+fn make_group(config: &NodeConfig, kind: SetupKind, limits: &Limits) -> Option<NodeGroup> {
     let owner = (kind == SetupKind::Namespaces).then_some(config.first_uid);
     let made = match kind {
-        SetupKind::Namespaces | SetupKind::Plain => NodeGroup::create(&config.node_id, owner),
+        SetupKind::Namespaces | SetupKind::Plain => {
+            NodeGroup::create(&config.node_id, owner, limits)
+        }
         // Its first process could not be moved there.
         SetupKind::Rootless => Err(io::Error::from(io::ErrorKind::Unsupported)),
     };
     made.inspect_err(|error| tracing::info!(%error, "no control groups; processes are searched"))
         .ok()
+}
+
+/// What version 2 of control groups can not limit here, version 1 may.
+fn make_seats(
+    config: &NodeConfig,
+    kind: SetupKind,
+    limits: &Limits,
+    group: Option<&NodeGroup>,
+    init: i32,
+) -> Option<Arc<Seats>> {
+    if kind == SetupKind::Rootless {
+        return None;
+    }
+    let others = group.map(NodeGroup::controllers).unwrap_or_default();
+    let seats = Seats::create(&config.node_id, limits, others)?;
+    if let Err(error) = seats.adopt(init) {
+        tracing::info!(%error, "tasks can not be limited");
+        let _kept = seats.remove();
+        return None;
+    }
+    Some(seats)
 }
 
 fn accounts(

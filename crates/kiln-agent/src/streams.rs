@@ -43,22 +43,6 @@ impl Streams {
         }
     }
 
-    /// Removes the directory of a task.
-    pub(crate) fn remove_directory(&mut self, node: Arc<Node>, path: String) {
-        self.collect();
-        if !path.starts_with("workitems/") {
-            tracing::warn!(path, "not the directory of a task");
-            return;
-        }
-        self.work.spawn(async move {
-            let request = FileRequest::Remove { path: path.clone(), recursive: true };
-            match ask(node, request).await {
-                Ok(_) | Err(FileRefusal::NotFound) => {}
-                Err(refusal) => tracing::warn!(path, ?refusal, "failed to remove a task's files"),
-            }
-        });
-    }
-
     /// Ends all answers.
     pub(crate) async fn end(&mut self) {
         self.answers.clear();

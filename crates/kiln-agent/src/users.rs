@@ -218,8 +218,9 @@ async fn run(node: &Node, script: &str, variables: &[String]) -> Result<(), Node
         user: node.accounts.root().id,
         is_admin: true,
         has_group: false,
+        n_places: 0,
     };
-    let spawned = node.spawn(request, [&output, &output]).await;
+    let spawned = node.spawn(request, [&output, &output], 1).await;
     let mut process = spawned.map_err(|error| failed(error.to_string()))?;
     let ended = tokio::select! {
         ended = end_of(node, &mut process) => ended,

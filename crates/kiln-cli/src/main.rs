@@ -3,6 +3,7 @@
 //! `main` reads the environment once, picks the command and turns its result into an exit
 //! code; each command is one file in [`cmd`].
 
+mod amount;
 mod args;
 mod clock;
 mod cmd;

@@ -40,6 +40,7 @@ impl Service {
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
         config.isolation.clone_from(&settings.isolation);
+        config.slot_limits = settings.slot_limits;
         config.autoscale = settings.autoscale;
         config.quotas = settings.quotas;
         config.spot = settings.spot;

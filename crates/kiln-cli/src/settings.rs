@@ -9,6 +9,9 @@ use std::time::Duration;
 use kiln_server::config::{AGENT_HEARD_WITHIN, AutoScaleConfig, NODE_LOST_AFTER, Quotas, Spot};
 use serde::Deserialize;
 
+use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits};
+
+use crate::amount::{Bytes, Processors};
 use crate::args::SharedArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -64,6 +67,9 @@ pub(crate) struct Layer {
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: Option<String>,
+    pub(crate) slot_processes: Option<u32>,
+    pub(crate) slot_memory: Option<Bytes>,
+    pub(crate) slot_processors: Option<Processors>,
     pub(crate) autoscale_interval: Option<Interval>,
     pub(crate) autoscale_samples: Option<Length>,
     pub(crate) autoscale_prompt: Option<bool>,
@@ -83,6 +89,7 @@ pub(crate) struct Settings {
     pub(crate) blob_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: String,
+    pub(crate) slot_limits: SlotLimits,
     pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
     pub(crate) quotas: Quotas,
@@ -102,6 +109,9 @@ impl Layer {
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
+            slot_processes: parsed(environment, "KILN_SLOT_PROCESSES")?,
+            slot_memory: parsed(environment, "KILN_SLOT_MEMORY")?,
+            slot_processors: parsed(environment, "KILN_SLOT_PROCESSORS")?,
             autoscale_interval: parsed(environment, "KILN_AUTOSCALE_INTERVAL")?,
             autoscale_samples: parsed(environment, "KILN_AUTOSCALE_SAMPLES")?,
             autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
@@ -152,6 +162,9 @@ impl Layer {
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
             isolation: self.isolation.or(below.isolation),
+            slot_processes: self.slot_processes.or(below.slot_processes),
+            slot_memory: self.slot_memory.or(below.slot_memory),
+            slot_processors: self.slot_processors.or(below.slot_processors),
             autoscale_interval: self.autoscale_interval.or(below.autoscale_interval),
             autoscale_samples: self.autoscale_samples.or(below.autoscale_samples),
             autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
@@ -177,6 +190,11 @@ impl Layer {
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
             ready_file: self.ready_file,
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
+            slot_limits: SlotLimits {
+                processes: positive(self.slot_processes.unwrap_or(SLOT_PROCESSES_MAX)),
+                memory_bytes: self.slot_memory.and_then(|it| positive(it.0)),
+                milli_processors: self.slot_processors.and_then(|it| positive(it.0)),
+            },
             autoscale,
             log: self.log,
             quotas: self.quotas.unwrap_or_default(),
@@ -199,6 +217,11 @@ impl Settings {
         let layer = Layer { batch_listen: Some(any), blob_listen: Some(any), ..Layer::default() };
         layer.settle()
     }
+}
+
+/// 0 is no limit.
+fn positive<N: Default + PartialEq>(number: N) -> Option<N> {
+    (number != N::default()).then_some(number)
 }
 
 /// A variable that is written as its flag is.

@@ -44,6 +44,15 @@ pub const APPLICATIONS_MAX: usize = 200;
 pub const PACKAGES_PER_APPLICATION_MAX: usize = 40;
 /// Packages that a pool or a task may ask for.
 pub const PACKAGE_REFERENCES_MAX: usize = 10;
+/// Seconds that the deletion of a certificate takes at the least; the service takes some, their
+/// number is not known.
+pub const CERTIFICATE_DELETION_SECONDS: i64 = 1;
+/// Hexadecimal digits of a certificate's thumbprint.
+pub const THUMBPRINT_DIGITS: usize = 40;
+/// Bytes of a certificate's file.
+pub const CERTIFICATE_BYTES_MAX: usize = 10 * 1024;
+/// Certificates of an account.
+pub const CERTIFICATES_MAX: usize = 1000;
 /// Minutes after which an unfinished resize is given up: the least a client may ask for.
 pub const RESIZE_TIMEOUT_MIN_MINUTES: i64 = 5;
 /// Distance between a request's date and ours, in minutes, before it is refused.

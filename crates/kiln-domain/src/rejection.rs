@@ -561,6 +561,18 @@ pub enum Rejection {
         /// The certificate.
         thumbprint: String,
     },
+    /// A reference to a certificate leads nowhere.
+    #[error("there is no active certificate `{thumbprint}` to refer to")]
+    CertificateReferenceInvalid {
+        /// The certificate.
+        thumbprint: String,
+    },
+    /// The account may have no more certificates.
+    #[error("the account already has its {limit} certificates")]
+    CertificateQuotaReached {
+        /// The most there may be.
+        limit: usize,
+    },
     /// There is no deletion to cancel.
     #[error("certificate `{thumbprint}` is not being deleted")]
     CertificateActive {

@@ -33,8 +33,9 @@ impl Board {
     pub fn apply(&mut self, change: Change) {
         self.free_some();
         match change {
-            Change::Pool { pool_key, account, pool_id, policy } => {
-                self.put_pool(pool_key, (account, pool_id.to_ascii_lowercase()), policy);
+            Change::Pool { pool_key, account, pool_id, policy, is_connected } => {
+                let name = (account, pool_id.to_ascii_lowercase());
+                self.put_pool(pool_key, name, policy, is_connected);
             }
             Change::PoolGone { pool_key } => {
                 if let Some(pool) = self.pools.remove(&pool_key)
@@ -98,7 +99,8 @@ impl Board {
             Change::PoolSize { .. }
             | Change::PoolScaling { .. }
             | Change::JobEnd { .. }
-            | Change::JobSchedule { .. } => {}
+            | Change::JobSchedule { .. }
+            | Change::Certificate { .. } => {}
         }
     }
 
@@ -128,10 +130,17 @@ impl Board {
         givers.filter_map(|(priority, key)| Some((*priority, *key, self.jobs.get(key)?)))
     }
 
-    fn put_pool(&mut self, key: i64, name: PoolName, policy: TaskSchedulingPolicy) {
+    fn put_pool(
+        &mut self,
+        key: i64,
+        name: PoolName,
+        policy: TaskSchedulingPolicy,
+        is_connected: bool,
+    ) {
         self.keys.insert(name.clone(), key);
         let pool = self.pools.entry(key).or_insert_with(|| Pool::new(name.clone(), policy));
         pool.policy = policy;
+        pool.is_connected = is_connected;
         self.changed.insert(key);
         // Its jobs may have queued before it was there, or in another order.
         let queued: Vec<i64> =

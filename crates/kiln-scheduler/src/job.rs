@@ -40,6 +40,7 @@ pub(crate) struct Terms {
 pub(crate) struct Shape {
     pub(crate) slots: u32,
     pub(crate) instances: u32,
+    pub(crate) is_connected: bool,
     pub(crate) is_exclusive: bool,
     pub(crate) on_dedicated_only: bool,
 }
@@ -68,6 +69,7 @@ impl Shape {
         Self {
             slots: needs.slots,
             instances: needs.instances,
+            is_connected: needs.is_connected,
             is_exclusive: needs.is_exclusive,
             on_dedicated_only: needs.on_dedicated_only,
         }

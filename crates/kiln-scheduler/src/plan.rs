@@ -143,6 +143,9 @@ impl<'b> Player<'b> {
     fn move_next(&mut self, places: &mut Places<'_>, givers: &mut Givers<'_>) -> Option<Move> {
         let (priority, excluded) = (self.job.terms.priority, &self.job.excluded);
         while let Some((sequence, shape)) = self.heads.pop_first() {
+            if !places.accept(shape) {
+                continue;
+            }
             let mut tasks = self.job.waiting.get(&shape)?.range(sequence..);
             let (_, task) = tasks.next()?;
             let made = match places.take(shape, task, excluded) {

@@ -15,6 +15,8 @@ pub(crate) type PoolName = (String, String);
 pub(crate) struct Pool {
     pub(crate) name: PoolName,
     pub(crate) policy: TaskSchedulingPolicy,
+    /// Whether its nodes take tasks whose instances must find each other.
+    pub(crate) is_connected: bool,
     nodes: BTreeMap<Arc<str>, Node>,
     /// The nodes with free slots, by their number.
     free: BTreeSet<FreeNode>,
@@ -61,7 +63,7 @@ impl Node {
 
 impl Pool {
     pub(crate) fn new(name: PoolName, policy: TaskSchedulingPolicy) -> Self {
-        Self { name, policy, nodes: BTreeMap::new(), free: BTreeSet::new() }
+        Self { name, policy, is_connected: false, nodes: BTreeMap::new(), free: BTreeSet::new() }
     }
 
     /// A node offers this many slots.
@@ -126,6 +128,11 @@ impl<'b> Places<'b> {
     pub(crate) fn of(pool: &'b Pool) -> Self {
         let free = pool.free.clone();
         Self { pool, free, touched: HashMap::new(), unfit: BTreeSet::new() }
+    }
+
+    /// Whether the pool takes tasks of this shape at all.
+    pub(crate) fn accept(&self, shape: Shape) -> bool {
+        !shape.is_connected || self.pool.is_connected
     }
 
     pub(crate) fn is_full(&self) -> bool {

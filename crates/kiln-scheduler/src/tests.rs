@@ -22,7 +22,7 @@ fn policy(packs: bool, by_age: bool) -> TaskSchedulingPolicy {
 
 fn set_policy(board: &mut Board, policy: TaskSchedulingPolicy) {
     let (account, pool_id) = ("a".to_owned(), "P".to_owned());
-    board.apply(Change::Pool { pool_key: 1, account, pool_id, policy });
+    board.apply(Change::Pool { pool_key: 1, account, pool_id, policy, is_connected: false });
 }
 
 /// Nodes with their slots; one whose name begins with `s` is a Spot node.
@@ -260,6 +260,17 @@ fn a_task_of_many_instances_starts_on_all_its_nodes_or_none() {
     check(&board, "1t3@l");
     put(&mut board, 1, 2, gang(2), TaskState::Completed, &[]);
     check(&board, "1t3@n 1t4@m");
+}
+
+#[test]
+fn instances_that_must_find_each_other_wait_for_a_pool_that_connects_nodes() {
+    let mut board = board(false, &[("m", 1), ("n", 1)]);
+    open_job(&mut board, 1, 0, None);
+    wait(&mut board, 1, 1, TaskNeeds { instances: 2, is_connected: true, ..one() });
+    check(&board, "");
+    let (account, pool_id, policy) = ("a".to_owned(), "p".to_owned(), policy(false, false));
+    board.apply(Change::Pool { pool_key: 1, account, pool_id, policy, is_connected: true });
+    check(&board, "1t1@n+m");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use kiln_wire::node::SlotLimits;
 use serde::Deserialize;
 
 use crate::intercept::Surroundings;
@@ -12,6 +13,9 @@ use crate::intercept::Surroundings;
 pub const NODE_LOST_AFTER: Duration = Duration::from_secs(60);
 /// Time that an agent has to make itself known after its start, unless another is set.
 pub const AGENT_HEARD_WITHIN: Duration = Duration::from_secs(120);
+/// Processes and threads of a task for each of its slots, unless another limit is set: enough for
+/// any program, and few enough that one which starts itself again and again stays among itself.
+pub const SLOT_PROCESSES_MAX: u32 = 4096;
 
 /// Settings of the server. Where each comes from (flag, variable, file) is the caller's matter.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub struct Config {
     pub blob_listen: SocketAddr,
     /// The `kiln` program, which is also the agent's.
     pub program: PathBuf,
+    /// What a task may take of the machine for each of its slots.
+    pub slot_limits: SlotLimits,
     /// How nodes are kept apart from the machine: `auto`, `namespaces` or `plain`.
     pub isolation: String,
     /// What the environment of the server says about certificates and proxies.
@@ -112,6 +118,10 @@ impl Config {
             batch_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8700)),
             blob_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000)),
             program,
+            slot_limits: SlotLimits {
+                processes: Some(SLOT_PROCESSES_MAX),
+                ..SlotLimits::default()
+            },
             isolation: "auto".to_owned(),
             surroundings: Surroundings::default(),
             orphan_timeout: Duration::from_secs(600),

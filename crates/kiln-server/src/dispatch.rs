@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use kiln_domain::batch::gang::{self as instances, ChosenNode};
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::{Node, NodeFact, NodeLife};
 use kiln_domain::batch::preparation::Admission;
@@ -20,7 +21,7 @@ use tracing::{error, warn};
 use crate::batch::{Outbox, keep_task, stop_if_allowed};
 use crate::preparation::{self, Steps};
 use crate::server::Server;
-use crate::{clock, kept};
+use crate::{clock, gang, kept};
 
 /// Changes of one pool in one commit, about, at the most.
 const CHANGES_MAX: usize = 512;
@@ -100,31 +101,78 @@ impl Round<'_, '_> {
         let (job, job_spec) = &*job;
         let Some(node_id) = assignment.node_ids.first() else { return Ok(()) };
         let Some(task) = self.tx.task(job.key, &assignment.task_id)? else { return Ok(()) };
-        if !task.is_ready() {
+        if !task.is_ready() || task.life.state != TaskState::Active {
             return Ok(());
         }
         // That a task is alone on its node is not asked again: none but this loop places tasks.
-        if task.life.state != TaskState::Active || self.free_slots(node_id)? < task.needs.slots {
-            return Ok(());
+        for node_id in &assignment.node_ids {
+            if self.free_slots(node_id)? < task.needs.slots {
+                return Ok(());
+            }
         }
-        let place = Place { pool_id: job.life.pool_id.clone(), node_id: node_id.clone() };
-        let boot = self.nodes.get(node_id).map_or(0, |(_, life)| life.boot);
-        let mut steps = Steps::new(self.tx, self.now, self.outbox);
-        let assigned = match steps.want(job, job_spec, node_id, boot)? {
-            Admission::Now => TaskFact::Assigned(place),
-            Admission::Later => TaskFact::AssignedUnprepared(place),
-            Admission::No => return Ok(()),
+        let fact = if task.needs.is_connected {
+            self.all_chosen(job, job_spec, &assignment.node_ids)?
+        } else {
+            self.chosen(job, job_spec, node_id)?
         };
-        let assigned = task::step(&task, assigned, self.now);
-        let Some(life) = assigned.ok().filter(|life| *life != task.life) else { return Ok(()) };
+        let Some(Ok(life)) = fact.map(|fact| task::step(&task, fact, self.now)) else {
+            return Ok(());
+        };
         keep_task(self.tx, &task, &life, self.now)?;
-        if let Some((_, life)) = self.nodes.get_mut(node_id) {
-            *life = node::step(life, NodeFact::placed(&task), self.now);
+        for node_id in life.node_ids() {
+            if let Some((_, life)) = self.nodes.get_mut(node_id) {
+                *life = node::step(life, NodeFact::placed(&task), self.now);
+            }
         }
-        if let Some(message) = run_message(job, job_spec, &Task { life, ..task }) {
+        let task = Task { life, ..task };
+        if let Some(message) = run_message(job, job_spec, &task) {
             self.outbox.add(node_id, message);
         }
+        gang::begin(job, job_spec, &task, None, self.outbox);
         Ok(())
+    }
+
+    /// A node was chosen for a task, if it takes tasks of the job.
+    fn chosen(
+        &mut self,
+        job: &Job,
+        spec: &JobSpec,
+        node_id: &str,
+    ) -> Result<Option<TaskFact>, StoreError> {
+        let place = Place { pool_id: job.life.pool_id.clone(), node_id: node_id.to_owned() };
+        Ok(match self.want(job, spec, node_id)? {
+            Admission::Now => Some(TaskFact::Assigned(place)),
+            Admission::Later => Some(TaskFact::AssignedUnprepared(place)),
+            Admission::No => None,
+        })
+    }
+
+    /// Nodes were chosen for the instances of a task, if all take tasks of the job.
+    fn all_chosen(
+        &mut self,
+        job: &Job,
+        spec: &JobSpec,
+        node_ids: &[String],
+    ) -> Result<Option<TaskFact>, StoreError> {
+        let mut nodes = Vec::with_capacity(node_ids.len());
+        for node_id in node_ids {
+            if !preparation::admits(self.tx, job, node_id)? {
+                return Ok(None);
+            }
+        }
+        for node_id in node_ids {
+            let Some((node, life)) = self.nodes.get(node_id) else { return Ok(None) };
+            let address = instances::address(node.pool_key, life.number);
+            let is_prepared = self.want(job, spec, node_id)? == Admission::Now;
+            nodes.push(ChosenNode { node_id: node_id.clone(), address, is_prepared });
+        }
+        let pool_id = job.life.pool_id.clone();
+        Ok(Some(TaskFact::AssignedToAll { pool_id, nodes }))
+    }
+
+    fn want(&mut self, job: &Job, spec: &JobSpec, node_id: &str) -> Result<Admission, StoreError> {
+        let boot = self.nodes.get(node_id).map_or(0, |(_, life)| life.boot);
+        Steps::new(self.tx, self.now, self.outbox).want(job, spec, node_id, boot)
     }
 
     fn open_job(&mut self, key: i64) -> Result<Option<Arc<(Job, JobSpec)>>, StoreError> {
@@ -166,13 +214,20 @@ fn load_job(tx: &Tx<'_>, job_key: i64) -> Result<Option<(Job, JobSpec)>, StoreEr
     Ok(Some((job, spec)))
 }
 
-/// The command that runs the current attempt of a task; `None` when its node must be prepared
-/// first, or when its document is damaged, which is logged and leaves the task waiting for its
-/// node's next look.
+/// The command that runs the current attempt of a task.
+///
+/// There is none while something has to come first on its nodes, or when its document is
+/// damaged, which is logged and leaves the task waiting for its node's next look.
 pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent> {
     if task.life.state == TaskState::Preparing {
         return None;
     }
+    let run = run_of(job, job_spec, task)?;
+    gang::main_command(job, task, run).map(|run| ToAgent::Run(Box::new(run)))
+}
+
+/// What the commands of a task have in common; `None` when its document is damaged.
+pub(crate) fn run_of(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<Run> {
     let spec = match kept::task_spec(task) {
         Ok(spec) => spec,
         Err(cause) => {
@@ -183,7 +238,7 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
     };
     let packages =
         spec.application_package_references.iter().cloned().map(Package::wanted).collect();
-    Some(ToAgent::Run(Box::new(Run {
+    Some(Run {
         attempt: AttemptId::of(task),
         job_id: job.id.clone(),
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
@@ -193,5 +248,6 @@ pub fn run_message(job: &Job, job_spec: &JobSpec, task: &Task) -> Option<ToAgent
         preparation_directory: preparation::directory_of(job, job_spec),
         instance: None,
         may_run_again: task.life.allows_retry(),
-    })))
+        slots: task.needs.slots,
+    })
 }

@@ -4,13 +4,16 @@
 //! Signatures are made when a command leaves, so that none is kept and none grows old while a
 //! task waits.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use kiln_domain::batch::application::{PackageLife, PackageReference, PackageState};
+use kiln_domain::batch::certificate::CertificateFile;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Account, AccountKind, StoreError, View};
 use kiln_wire::blob::target::{Address, Target};
-use kiln_wire::node::{Package, PackageSource, ToAgent};
+use kiln_wire::node::{CertificateContent, NodeCertificate, Package, PackageSource, ToAgent};
 use tracing::warn;
 
 use crate::intercept::AzureHost;
@@ -36,10 +39,14 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         ToAgent::Run(run) => {
             open_packages(server, batch, &mut run.packages, now)?;
             open_resources(server, batch, &mut run.task.resource_files, now)?;
+            if let Some(instance) = &mut run.instance {
+                open_resources(server, batch, &mut instance.common_resource_files, now)?;
+            }
             open_outputs(server, &mut run.task.output_files, now)
         }
         ToAgent::Prepare(prepare) => {
             open_packages(server, batch, &mut prepare.packages, now)?;
+            open_certificates(server, batch, &mut prepare.certificates)?;
             let start_task = prepare.start_task.as_mut();
             let files = start_task.map(|it| it.resource_files.as_mut_slice()).unwrap_or_default();
             open_resources(server, batch, files, now)
@@ -54,6 +61,26 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         | ToAgent::Acknowledge { .. }
         | ToAgent::Leave => Ok(()),
     }
+}
+
+/// Adds what certificates are made of.
+fn open_certificates(
+    server: &Server,
+    batch: &str,
+    certificates: &mut [NodeCertificate],
+) -> Result<(), StoreError> {
+    for NodeCertificate { reference, content } in certificates {
+        *content = server.store.read(|view| {
+            let thumbprint = reference.thumbprint.to_ascii_lowercase();
+            let Some(found) = view.certificate(batch, &thumbprint)? else { return Ok(None) };
+            let file = view.certificate_file(found.key)?;
+            Ok::<_, StoreError>(file.map(|CertificateFile { bytes, password }| {
+                let (format, data) = (found.life.format, STANDARD.encode(bytes));
+                CertificateContent { format, data, password }
+            }))
+        })?;
+    }
+    Ok(())
 }
 
 /// Says where packages are now; those that nodes may not get have no place.

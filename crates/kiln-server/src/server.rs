@@ -79,6 +79,7 @@ impl Server {
             isolation: self.config.isolation.clone(),
             ip_address: kiln_wire::batch::node::ip_address(node.life.number),
             orphan_timeout_seconds: self.config.orphan_timeout.as_secs(),
+            slot_limits: self.config.slot_limits,
         }
     }
 }

@@ -16,6 +16,7 @@ pub struct Signals {
     scaling: DirtyKeys,
     jobs: DirtyKeys,
     schedules: DirtyKeys,
+    certificates: DirtyKeys,
     gone: Notify,
     /// Whether pools of which tasks change are noted.
     notes_tasks: bool,
@@ -45,6 +46,7 @@ impl Signals {
                 Change::PoolScaling { pool_key } => self.scaling.mark(*pool_key),
                 Change::JobEnd { job_key } => self.jobs.mark(*job_key),
                 Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
+                Change::Certificate { certificate_key } => self.certificates.mark(*certificate_key),
                 Change::PoolGone { .. } | Change::JobGone { .. } => self.gone.notify_waiters(),
                 Change::Pool { .. }
                 | Change::Node { .. }
@@ -79,6 +81,11 @@ impl Signals {
     /// Pools to look at.
     pub fn pools(&self) -> &DirtyKeys {
         &self.pools
+    }
+
+    /// Certificates to look at.
+    pub fn certificates(&self) -> &DirtyKeys {
+        &self.certificates
     }
 
     /// Pools whose sizing themselves is to be looked at.

@@ -7,11 +7,13 @@ use crate::StoreError;
 /// Step `n` brings schema `n` to schema `n + 1`.
 const STEPS: &[&str] = &[concat!(
     include_str!("migrations/0001_batch.sql"),
+    include_str!("migrations/0001_instance.sql"),
     include_str!("migrations/0001_dependency.sql"),
     include_str!("migrations/0001_preparation.sql"),
     include_str!("migrations/0001_blob.sql"),
     include_str!("migrations/0001_statistics.sql"),
     include_str!("migrations/0001_application.sql"),
+    include_str!("migrations/0001_certificate.sql"),
 )];
 
 /// Brings the database to the newest schema.

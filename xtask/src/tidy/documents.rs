@@ -25,6 +25,8 @@ const ROWS: &[(&str, &str)] = &[
     ("preparation", "preparation and release of jobs"),
     ("job_schedule", "job schedules"),
     ("task", "tasks"),
+    ("subtask", "subtasks"),
+    ("certificate", "certificates"),
     ("application", "applications"),
     ("package", "application packages"),
     ("statistics", "statistics"),

@@ -14,14 +14,14 @@ use rustix::fs::{Mode, OFlags};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Where the kernel tells which control group a process is in, and what is mounted.
-const OWN_GROUP: &str = "/proc/self/cgroup";
-const MOUNTS: &str = "/proc/self/mountinfo";
+use super::controllers;
+use super::limits::{Controller, Limits, PERIOD_US};
+
 /// Bytes of what the kernel says about a group.
 const EVENTS_BYTES_MAX: usize = 256;
 
 /// Beginning of the name of every node's group.
-const NAME_BEGINNING: &str = "kiln-";
+pub(crate) const NAME_BEGINNING: &str = "kiln-";
 /// Age up to which a group without processes may belong to a living agent.
 const YOUNG_FOR: Duration = Duration::from_secs(300);
 
@@ -31,15 +31,18 @@ pub(crate) struct NodeGroup {
     path: PathBuf,
     /// Who starts processes in it, if not the agent's own user.
     owner: Option<u32>,
+    /// What the groups of commands can limit.
+    controllers: Vec<Controller>,
 }
 
 impl NodeGroup {
-    /// Makes the group of the node `name` below the agent's own, in which the user `owner` may start
-    /// processes.
-    pub(crate) fn create(name: &str, owner: Option<u32>) -> io::Result<Self> {
-        let above = own_directory()?;
+    /// Makes the group of the node `name` below the agent's own, in which the user `owner` may
+    /// start processes that have `limits` at the most.
+    pub(crate) fn create(name: &str, owner: Option<u32>, limits: &Limits) -> io::Result<Self> {
+        let above = controllers::own_directory()?;
         remove_stale(&above);
-        let group = Self { path: above.join(format!("{NAME_BEGINNING}{name}")), owner };
+        let path = above.join(format!("{NAME_BEGINNING}{name}"));
+        let mut group = Self { path, owner, controllers: Vec::new() };
         if group.path.exists() {
             // Left behind by an agent that was killed.
             group.kill()?;
@@ -50,8 +53,18 @@ impl NodeGroup {
             group.remove()?;
             return Err(io::Error::from(io::ErrorKind::Unsupported));
         }
+        let wanted: Vec<Controller> = limits.controllers().collect();
+        if !wanted.is_empty() {
+            let enabled = controllers::enable(&above, &wanted);
+            group.controllers = controllers::enable(&group.path, &enabled);
+        }
         group.make(&group.init_path())?;
         Ok(group)
+    }
+
+    /// What the groups of commands can limit.
+    pub(crate) fn controllers(&self) -> &[Controller] {
+        &self.controllers
     }
 
     fn is_empty(&self) -> bool {
@@ -87,9 +100,18 @@ impl NodeGroup {
     }
 
     /// Makes the group of one command.
-    pub(crate) fn add(&self, id: u64) -> io::Result<CommandGroup> {
+    pub(crate) fn add(&self, id: u64, limits: &Limits) -> io::Result<CommandGroup> {
         let path = self.path.join(id.to_string());
         self.make(&path)?;
+        for controller in &self.controllers {
+            let Some(value) = limits.value(*controller) else { continue };
+            let (file, text) = match controller {
+                Controller::Processes => ("pids.max", value.to_string()),
+                Controller::Memory => ("memory.max", value.to_string()),
+                Controller::Processor => ("cpu.max", format!("{value} {PERIOD_US}")),
+            };
+            fs::write(path.join(file), text)?;
+        }
         CommandGroup::open(path)
     }
 
@@ -126,28 +148,19 @@ fn remove_stale(above: &Path) {
     for entry in fs::read_dir(above).into_iter().flatten().flatten() {
         let is_nodes =
             entry.file_name().to_str().is_some_and(|name| name.starts_with(NAME_BEGINNING));
-        // A young one may be about to get its first process.
-        let age = entry.metadata().and_then(|found| found.modified()).ok();
-        let is_old = age.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > YOUNG_FOR);
-        let group = NodeGroup { path: entry.path(), owner: None };
-        if is_nodes && is_old && group.is_empty() {
+        let group = NodeGroup { path: entry.path(), owner: None, controllers: Vec::new() };
+        if is_nodes && is_old(&entry) && group.is_empty() {
             // Another agent may be quicker.
             let _removed = group.remove();
         }
     }
 }
 
-/// Where the agent's own control group lies in the file system.
-pub(crate) fn own_directory() -> io::Result<PathBuf> {
-    let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let mounts = fs::read_to_string(MOUNTS)?;
-    let mount = mounts.lines().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        after.starts_with("cgroup2 ").then(|| before.split(' ').nth(4)).flatten()
-    });
-    let groups = fs::read_to_string(OWN_GROUP)?;
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-    Ok(Path::new(mount.ok_or_else(missing)?).join(own.ok_or_else(missing)?))
+/// Whether a group was made so long ago that it would have its first process: a young one may
+/// be about to get it.
+pub(crate) fn is_old(entry: &fs::DirEntry) -> bool {
+    let made = entry.metadata().and_then(|found| found.modified()).ok();
+    made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > YOUNG_FOR)
 }
 
 fn open_directory(path: &Path) -> io::Result<OwnedFd> {
@@ -193,9 +206,12 @@ impl CommandGroup {
             let us = lines.find(|(found, _)| *found == name)?.1.parse().ok()?;
             Some(Span::from_std(Duration::from_micros(us)))
         };
+        let peak = fs::read_to_string(self.path.join("memory.peak")).ok();
+        let peak = peak.and_then(|peak| peak.trim().parse().ok());
         Usage {
             user_cpu: time("user_usec").unwrap_or(usage.user_cpu),
             kernel_cpu: time("system_usec").unwrap_or(usage.kernel_cpu),
+            peak_memory_bytes: peak.unwrap_or(usage.peak_memory_bytes),
             ..usage
         }
     }

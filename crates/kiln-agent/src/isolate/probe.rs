@@ -5,7 +5,8 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use super::group;
+use super::limits::Controller;
+use super::{controllers, seats};
 
 /// Something that a node can make use of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,11 +60,16 @@ pub fn probe() -> Vec<Capability> {
             "mount cgroup2 at /sys/fs/cgroup and give Kiln a group it may divide; processes are \
              searched until then",
         ),
-        check(
-            "control groups, version 1",
-            Path::new("/sys/fs/cgroup/memory/tasks").exists(),
-            "memory and processor controllers are bound to version 1",
-            "not needed: version 2 has taken over",
+        limit_check(
+            Controller::Processes,
+            "limits on processes",
+            "a task can not start without end",
+        ),
+        limit_check(Controller::Memory, "limits on memory", "`--slot-memory` limits tasks"),
+        limit_check(
+            Controller::Processor,
+            "limits on processors",
+            "`--slot-processors` limits tasks",
         ),
         check(
             "users of their own",
@@ -78,6 +84,20 @@ pub fn probe() -> Vec<Capability> {
             "not needed: Kiln offers no tasks in containers yet",
         ),
     ]
+}
+
+/// Whether commands can be limited, by either version of control groups.
+fn limit_check(controller: Controller, name: &'static str, good: &str) -> Capability {
+    let by_version_2 = controllers::own_directory()
+        .is_ok_and(|own| controllers::can_enable(&own).contains(&controller));
+    let is_available = by_version_2 || seats::has(controller);
+    let bad = format!(
+        "needs the controller `{}` of control groups, in a group that Kiln may divide (a systemd \
+         service has one with Delegate=yes)",
+        controller.name()
+    );
+    let advice = if is_available { good.to_owned() } else { bad };
+    Capability { name, is_available, advice }
 }
 
 fn has_user_namespaces() -> bool {
@@ -104,7 +124,7 @@ fn kernel_is_at_least(major: u32, minor: u32) -> bool {
 }
 
 fn can_make_group() -> bool {
-    let Ok(directory) = group::own_directory() else {
+    let Ok(directory) = controllers::own_directory() else {
         return false;
     };
     let access = rustix::fs::Access::WRITE_OK;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Descriptors of one message.
-const DESCRIPTORS_MAX: usize = 4;
+const DESCRIPTORS_MAX: usize = 8;
 /// Bytes of one message.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes before the JSON of a message.

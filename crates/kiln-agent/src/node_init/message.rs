@@ -10,7 +10,7 @@ pub(crate) enum ToInit {
     /// directory of the control group that this process begins in.
     Setup(Setup),
     /// Start a process. Carries descriptors: standard output, standard error and, with
-    /// `has_group`, the directory of its control group.
+    /// `has_group`, the directory of its control group; then files that it is to write to.
     Spawn(Box<Spawn>),
     /// Kill what is left of a process and its descendants, by session, ancestry and mark.
     Empty {
@@ -64,6 +64,8 @@ pub(crate) struct Spawn {
     pub(crate) is_admin: bool,
     /// Whether the directory of a control group comes along.
     pub(crate) has_group: bool,
+    /// Files that come along in which it takes its place, as in a control group of version 1.
+    pub(crate) n_places: usize,
 }
 
 /// A user and its groups.

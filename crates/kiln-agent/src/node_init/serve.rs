@@ -123,10 +123,12 @@ impl Init {
     fn on_spawn(&mut self, request: &Spawn, descriptors: &[OwnedFd]) -> io::Result<()> {
         let id = request.id;
         let spawned = match descriptors {
-            [stdout, stderr, group @ ..] if group.is_empty() != request.has_group => {
+            [stdout, stderr, groups @ ..]
+                if groups.len() == usize::from(request.has_group) + request.n_places =>
+            {
                 let streams = [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()];
-                let group: Option<BorrowedFd<'_>> = group.first().map(|group| group.as_fd());
-                spawn(request, streams, group, &mut self.stack)
+                let groups: Vec<BorrowedFd<'_>> = groups.iter().map(|it| it.as_fd()).collect();
+                spawn(request, streams, &groups, &mut self.stack)
             }
             _ => Err(Failure { step: SpawnStep::Request, errno: libc::EBADF }),
         };

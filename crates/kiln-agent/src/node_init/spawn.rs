@@ -53,16 +53,19 @@ struct Plan {
     directory: CString,
     streams: [c_int; 3],
     group: Option<c_int>,
+    /// Files to write to in order to be counted.
+    places: Vec<c_int>,
     user: Option<UserId>,
     drops_capabilities: bool,
     failure: Cell<Option<Failure>>,
 }
 
-/// Starts the process; answers its id once its program runs.
+/// Starts the process; answers its id once its program runs. `groups` are its control group, if
+/// it has one, and its places.
 pub(crate) fn spawn(
     request: &Spawn,
     streams: [BorrowedFd<'_>; 3],
-    group: Option<BorrowedFd<'_>>,
+    groups: &[BorrowedFd<'_>],
     stack: &mut Stack,
 ) -> Result<i32, Failure> {
     let nonsense = Failure { step: SpawnStep::Request, errno: libc::EINVAL };
@@ -72,6 +75,10 @@ pub(crate) fn spawn(
     let name = request.argv.first().ok_or(nonsense)?;
     let programs =
         candidates(name, &request.environment).iter().map(to_c).collect::<Result<_, _>>()?;
+    let (group, places) = match groups {
+        [group, places @ ..] if request.has_group => (Some(group), places),
+        places => (None, places),
+    };
     let plan = Plan {
         programs,
         argv: pointers(&argv),
@@ -79,6 +86,7 @@ pub(crate) fn spawn(
         directory: to_c(&request.directory)?,
         streams: streams.map(|stream| stream.as_raw_fd()),
         group: group.map(|group| group.as_raw_fd()),
+        places: places.iter().map(|place| place.as_raw_fd()).collect(),
         user: request.user,
         drops_capabilities: !request.is_admin && request.user.is_none(),
         failure: Cell::new(None),
@@ -249,6 +257,11 @@ fn end() -> ! {
 fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
     let at = |step| move |error: rustix::io::Errno| Failure { step, errno: error.raw_os_error() };
     rustix::process::setsid().map_err(at(SpawnStep::Clone))?;
+    for place in &plan.places {
+        // SAFETY: the descriptor is open as long as the plan, which the parent keeps.
+        let place = unsafe { BorrowedFd::borrow_raw(*place) };
+        rustix::io::write(place, b"0").map_err(at(SpawnStep::Group))?;
+    }
     for (target, stream) in (0..).zip(plan.streams) {
         // SAFETY: replaces one of the standard descriptors of the child, which has its own
         // table of them.

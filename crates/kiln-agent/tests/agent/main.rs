@@ -13,8 +13,10 @@ macro_rules! on_each_kind {
     };
 }
 
+mod certificates;
 mod figures;
 mod job;
+mod limits;
 mod node;
 mod output;
 mod packages;

@@ -7,6 +7,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
+use crate::amount::{Bytes, Processors};
 use crate::data::{DataDirectory, write_whole};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -24,6 +25,9 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   blob-listen = \"127.0.0.1:10000\"
   ready-file = \"/run/kiln/ready.json\"
   isolation = \"auto\"
+  slot-processes = 4096
+  slot-memory = \"2GiB\"
+  slot-processors = 1.5
   autoscale-interval = \"30s\"
   log = \"info\"
 
@@ -61,6 +65,18 @@ pub(crate) struct UpArgs {
     /// [env: KILN_ISOLATION] [default: auto]
     #[arg(long, value_name = "HOW", value_parser = ["auto", "namespaces", "plain"])]
     isolation: Option<String>,
+    /// Processes and threads of a task for each slot it takes; 0 is no limit
+    /// [env: KILN_SLOT_PROCESSES] [default: 4096]
+    #[arg(long, value_name = "N")]
+    slot_processes: Option<u32>,
+    /// Memory of a task for each slot it takes, such as 2GiB; 0 is no limit
+    /// [env: KILN_SLOT_MEMORY] [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    slot_memory: Option<Bytes>,
+    /// Processors of a task for each slot it takes, such as 1.5; 0 is no limit
+    /// [env: KILN_SLOT_PROCESSORS] [default: 0]
+    #[arg(long, value_name = "N")]
+    slot_processors: Option<Processors>,
     /// How often the formulas of pools are evaluated where the pools' own intervals are longer:
     /// 30s, 5m, or pool for their own alone [env: KILN_AUTOSCALE_INTERVAL] [default: 30s]
     #[arg(long, value_name = "LENGTH")]
@@ -92,6 +108,9 @@ fn settle(
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,
         isolation: args.isolation,
+        slot_processes: args.slot_processes,
+        slot_memory: args.slot_memory,
+        slot_processors: args.slot_processors,
         autoscale_interval: args.autoscale_interval,
         autoscale_samples: args.autoscale_samples,
         autoscale_prompt: args.autoscale_prompt,

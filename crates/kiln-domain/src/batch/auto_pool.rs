@@ -113,7 +113,7 @@ pub fn scheduling_error(rejection: &Rejection) -> FailureInfo {
         "AutoPoolCreationFailedWithQuotaReached"
     } else if let R::ApplicationNotFound { .. } | R::ApplicationPackageNotFound { .. } = rejection {
         "InvalidApplicationPackageReferencesInAutoPool"
-    } else if let R::CertificateNotFound { .. } = rejection {
+    } else if let R::CertificateReferenceInvalid { .. } = rejection {
         "InvalidCertificatesInAutoPool"
     } else if let R::AutoScaleFormulaTooLong { .. }
     | R::AutoScaleFormulaInvalid { .. }
@@ -239,7 +239,7 @@ mod tests {
         for (rejection, expected) in [
             (Rejection::PoolQuotaReached { limit: 1 }, "AutoPoolCreationFailedWithQuotaReached"),
             (
-                Rejection::CertificateNotFound { thumbprint: text() },
+                Rejection::CertificateReferenceInvalid { thumbprint: text() },
                 "InvalidCertificatesInAutoPool",
             ),
             (

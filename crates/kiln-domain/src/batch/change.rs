@@ -17,6 +17,8 @@ pub enum Change {
         pool_id: String,
         /// Which node and which job come first.
         policy: TaskSchedulingPolicy,
+        /// Whether its nodes take tasks whose instances must find each other.
+        is_connected: bool,
     },
     /// A pool is gone, with its nodes.
     PoolGone {
@@ -96,6 +98,11 @@ pub enum Change {
     JobSchedule {
         /// The store's key.
         schedule_key: i64,
+    },
+    /// A certificate is to go: look at it.
+    Certificate {
+        /// The store's key.
+        certificate_key: i64,
     },
     /// A task is in this state.
     Task {

@@ -8,11 +8,13 @@
 pub mod application;
 pub mod attempt;
 pub mod auto_pool;
+pub mod certificate;
 pub mod change;
 pub mod command;
 pub mod dependencies;
 pub mod exit;
 pub mod failure;
+pub mod gang;
 pub mod image;
 pub mod job;
 pub mod job_change;

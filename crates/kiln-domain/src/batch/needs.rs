@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::gang::MultiInstanceSettings;
 use crate::rejection::Rejection;
 
 /// What a node's id is written with where a task says that it rather runs there.
@@ -16,6 +17,10 @@ pub struct TaskNeeds {
     /// Nodes that it runs on at once; all are there or it does not start.
     #[serde(default = "one")]
     pub instances: u32,
+    /// Whether these instances, even if there is one only, find each other first: its pool must
+    /// connect its nodes.
+    #[serde(default)]
+    pub is_connected: bool,
     /// Whether no other task may be on its node meanwhile.
     #[serde(default)]
     pub is_exclusive: bool,
@@ -34,6 +39,7 @@ pub struct PlacementSpec {
     #[serde(default = "one")]
     required_slots: u32,
     affinity_info: Option<AffinityInfo>,
+    multi_instance_settings: Option<MultiInstanceSettings>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -56,14 +62,27 @@ impl PlacementSpec {
         // Any other names nothing that is there, and the wish is a soft one.
         let node_id = affinity_id.and_then(|id| id.strip_prefix(AFFINITY_PREFIX));
         let affinity = node_id.map(str::to_owned);
-        Ok(TaskNeeds { affinity, ..TaskNeeds::slots(self.required_slots) })
+        let needs = TaskNeeds { affinity, ..TaskNeeds::slots(self.required_slots) };
+        let Some(settings) = &self.multi_instance_settings else { return Ok(needs) };
+        if self.required_slots != 1 {
+            let reason = "A multi-instance task takes one slot of each of its nodes";
+            return Err(Rejection::property("requiredSlots", self.required_slots, reason));
+        }
+        Ok(TaskNeeds { instances: settings.n_instances()?, is_connected: true, ..needs })
     }
 }
 
 impl TaskNeeds {
     /// The needs of a task that takes this many slots of any one node.
     pub fn slots(slots: u32) -> Self {
-        Self { slots, instances: 1, is_exclusive: false, on_dedicated_only: false, affinity: None }
+        Self {
+            slots,
+            instances: 1,
+            is_connected: false,
+            is_exclusive: false,
+            on_dedicated_only: false,
+            affinity: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::application::PackageReference;
+use super::certificate::CertificateReference;
 use super::command::{StartTaskSpec, check_resource_files};
 use super::node::Treatment;
 use super::scaling::Scaling;
@@ -49,11 +50,21 @@ pub struct PoolSpec {
     /// Packages that all commands find on its nodes.
     #[serde(default)]
     pub application_package_references: Vec<PackageReference>,
+    /// Certificates that go to its nodes.
+    #[serde(default)]
+    pub certificate_references: Vec<CertificateReference>,
     /// Runs on each node before its tasks.
     pub start_task: Option<StartTaskSpec>,
     /// Users that each node has.
     #[serde(default)]
     pub user_accounts: Vec<UserAccount>,
+}
+
+impl PoolSpec {
+    /// Whether its nodes take tasks whose instances must find each other.
+    pub fn takes_gangs(&self) -> bool {
+        self.enable_inter_node_communication && self.task_slots_per_node == 1
+    }
 }
 
 /// How tasks are spread over nodes.
@@ -434,6 +445,7 @@ mod tests {
             enable_auto_scale: false,
             vm_size: "standard_d64s_v3".to_owned(),
             enable_inter_node_communication: false,
+            certificate_references: Vec::new(),
             application_package_references: Vec::new(),
             start_task: None,
             user_accounts: Vec::new(),

@@ -9,6 +9,7 @@ use super::command::{
 };
 use super::exit::FailedAt;
 pub use super::failure::{FailureCategory, FailureInfo, NameValue};
+use super::gang::{ChosenNode, Gang, InstanceFact, MultiInstanceSettings};
 use super::needs::TaskNeeds;
 use super::ties::Ties;
 use super::usage::TaskUsage;
@@ -46,6 +47,8 @@ pub struct TaskSpec {
     pub constraints: TaskConstraints,
     /// What of the Batch service its command may use; nothing when absent.
     pub authentication_token_settings: Option<AuthenticationTokenSettings>,
+    /// How it is spread over nodes, if it is.
+    pub multi_instance_settings: Option<MultiInstanceSettings>,
 }
 
 impl TaskSpec {
@@ -168,8 +171,11 @@ pub struct TaskLife {
     pub modified_at: Timestamp,
     /// Counts its runs; names the current one.
     pub attempt: u32,
-    /// Where it runs or last ran.
+    /// Where it runs or last ran; of several instances the primary.
     pub place: Option<Place>,
+    /// Its instances, if it has several and is on nodes or ended there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gang: Option<Gang>,
     /// When the latest run began.
     pub started_at: Option<Timestamp>,
     /// When it completed.
@@ -215,6 +221,20 @@ pub enum TaskFact {
     Assigned(Place),
     /// A node was chosen, which must first be prepared for its job.
     AssignedUnprepared(Place),
+    /// Nodes were chosen for its instances, the primary first.
+    AssignedToAll {
+        /// The pool's id.
+        pool_id: String,
+        /// The nodes.
+        nodes: Vec<ChosenNode>,
+    },
+    /// Something happened to one of its instances.
+    Instance {
+        /// The number of the instance.
+        number: u32,
+        /// What.
+        fact: InstanceFact,
+    },
     /// Its node is prepared.
     Prepared,
     /// Its node can not be prepared, or not now.
@@ -253,6 +273,7 @@ impl TaskLife {
             modified_at: now,
             attempt: 0,
             place: None,
+            gang: None,
             started_at: None,
             ended_at: None,
             exit_code: None,
@@ -273,6 +294,19 @@ impl TaskLife {
         self.state == TaskState::Completed && self.failure.is_none()
     }
 
+    /// Whether it is on a node, or on several.
+    pub fn is_on_nodes(&self) -> bool {
+        matches!(self.state, TaskState::Preparing | TaskState::Running)
+    }
+
+    /// The nodes that it is or was on, the primary first.
+    pub fn node_ids(&self) -> Vec<&str> {
+        match &self.gang {
+            Some(gang) => gang.instances().map(|(_, it)| it.node_id.as_str()).collect(),
+            None => self.place.iter().map(|place| place.node_id.as_str()).collect(),
+        }
+    }
+
     /// Whether it runs again if the current run fails.
     pub fn allows_retry(&self) -> bool {
         self.retries_max < 0 || i64::from(self.retry_count) < i64::from(self.retries_max)
@@ -288,6 +322,7 @@ impl TaskLife {
     fn waiting_again(self, now: Timestamp) -> Self {
         let mut life = self.moved(TaskState::Active, now);
         life.place = None;
+        life.gang = None;
         life
     }
 
@@ -296,6 +331,7 @@ impl TaskLife {
         life.ended_at = Some(now);
         life.exit_code = exit_code;
         life.failure = why;
+        life.gang = life.gang.map(|gang| gang.ended(now));
         life
     }
 }
@@ -307,6 +343,10 @@ impl TaskLife {
 pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
     id::check("id", &spec.id)?;
     check_resource_files("resourceFiles", &spec.resource_files)?;
+    if let Some(settings) = &spec.multi_instance_settings {
+        let name = "multiInstanceSettings.commonResourceFiles";
+        check_resource_files(name, &settings.common_resource_files)?;
+    }
     check_identity("userIdentity", spec.user_identity.as_ref())?;
     check_constraints("constraints", &spec.constraints)
 }
@@ -356,6 +396,12 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             place: Some(place),
             ..life.moved(S::Preparing, now)
         }),
+        (S::Active, F::AssignedToAll { pool_id, nodes }) => {
+            Ok(assigned_to_all(life, pool_id, nodes, now))
+        }
+        (S::Preparing | S::Running, F::Instance { number, fact }) => {
+            Ok(after_instance(life, number, fact, now))
+        }
         (S::Preparing, F::Prepared) => {
             Ok(TaskLife { started_at: Some(now), ..life.moved(S::Running, now) })
         }
@@ -389,13 +435,78 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             Ok(TaskLife { retries_max, modified_at: now, ..life })
         }
         // A late report, or a second end: the task has gone on without it.
-        (S::Active | S::Completed, F::Ended(_) | F::NodeLost | F::Preempted | F::Requeued)
-        | (S::Preparing | S::Running, F::Assigned(_) | F::AssignedUnprepared(_))
+        (
+            S::Active | S::Completed,
+            F::Ended(_) | F::NodeLost | F::Preempted | F::Requeued | F::Instance { .. },
+        )
+        | (
+            S::Preparing | S::Running,
+            F::Assigned(_) | F::AssignedUnprepared(_) | F::AssignedToAll { .. },
+        )
         | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared) => Ok(life),
         (
             S::Completed,
-            F::Assigned(_) | F::AssignedUnprepared(_) | F::Terminated | F::Constrained(_),
+            F::Assigned(_)
+            | F::AssignedUnprepared(_)
+            | F::AssignedToAll { .. }
+            | F::Terminated
+            | F::Constrained(_),
         ) => Err(Rejection::TaskCompleted { task: task.id.clone() }),
+    }
+}
+
+/// Nodes were chosen for all instances; the run has begun once all of them are prepared.
+fn assigned_to_all(
+    life: TaskLife,
+    pool_id: String,
+    nodes: Vec<ChosenNode>,
+    now: Timestamp,
+) -> TaskLife {
+    let Some(primary) = nodes.first() else { return life };
+    let place = Place { pool_id, node_id: primary.node_id.clone() };
+    let gang = Gang::new(nodes, now);
+    let state = if gang.is_prepared() { TaskState::Running } else { TaskState::Preparing };
+    TaskLife {
+        attempt: life.attempt.saturating_add(1),
+        place: Some(place),
+        started_at: gang.is_prepared().then_some(now).or(life.started_at),
+        gang: Some(gang),
+        ..life.moved(state, now)
+    }
+}
+
+/// Something happened to an instance: the run begins with the last that is prepared, and ends
+/// with the first that fails.
+fn after_instance(life: TaskLife, number: u32, fact: InstanceFact, now: Timestamp) -> TaskLife {
+    let Some(gang) = life.gang.clone() else { return life };
+    let outcome = match fact {
+        InstanceFact::Prepared => {
+            let gang = gang.prepared(number, now);
+            let begins = life.state == TaskState::Preparing && gang.is_prepared();
+            let life = TaskLife { gang: Some(gang), ..life };
+            return if begins {
+                TaskLife { started_at: Some(now), ..life.moved(TaskState::Running, now) }
+            } else {
+                life
+            };
+        }
+        InstanceFact::Coordinated => {
+            return TaskLife { gang: Some(gang.coordinated(number)), ..life };
+        }
+        InstanceFact::Ended(outcome) => outcome,
+    };
+    match outcome {
+        // Nobody asked for its end, so its node is lost.
+        Outcome::Stopped => life.waiting_again(now),
+        // It told how it went before; nothing it started is left, and nothing failed.
+        Outcome::Exited { exit_code: 0 } => life,
+        Outcome::Exited { .. }
+        | Outcome::UploadFailed { .. }
+        | Outcome::TimedOut
+        | Outcome::NotStarted { .. } => {
+            let gang = Some(gang.failed(number, &outcome, now));
+            after_run(TaskLife { gang, ..life }, outcome, now)
+        }
     }
 }
 

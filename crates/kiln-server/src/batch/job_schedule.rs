@@ -24,6 +24,7 @@ use super::job::{self as jobs, NewJob};
 use super::job_life;
 use super::page::Page;
 use super::spec::{self, Edit};
+use super::statistics;
 use crate::kept;
 
 /// Why the job of a schedule ends that is terminated.
@@ -56,17 +57,19 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
     let page = Page::of(call, Shape::JobSchedule, Some(List::JobSchedules))?;
     page.collect(metadata::JOB_SCHEDULES, |after, limit| {
-        let read = |view: &View<'_>| view.job_schedules_after(&call.account, after, limit);
-        let schedules = call.server.store.read(read)?;
-        schedules.into_iter().map(|it| Ok((it.id.clone(), show(&it, call)?))).collect()
+        call.server.store.read(|view| {
+            let schedules = view.job_schedules_after(&call.account, after, limit)?;
+            let shown = |it: JobSchedule| Ok((it.id.clone(), show(view, &it, &page, call)?));
+            schedules.into_iter().map(shown).collect::<Result<_, OpError>>()
+        })
     })
 }
 
 /// `GET /jobschedules/S`.
 pub(super) fn get(call: &Call, schedule_id: &str) -> Result<Answer, Refusal> {
     let schedule = found(call, schedule_id)?;
-    let tree = show(&schedule, call)?;
     let page = Page::of(call, Shape::JobSchedule, None)?;
+    let tree = call.server.store.read(|view| show(view, &schedule, &page, call))?;
     let answer = page.single(metadata::JOB_SCHEDULES, tree)?;
     Ok(answer.revision(schedule.life.modified_at))
 }
@@ -222,8 +225,17 @@ fn refuse_existing(view: &View<'_>, account: &str, schedule_id: &str) -> Result<
     }
 }
 
-fn show(schedule: &JobSchedule, call: &Call) -> Result<Value, OpError> {
+fn show(
+    view: &View<'_>,
+    schedule: &JobSchedule,
+    page: &Page<'_>,
+    call: &Call,
+) -> Result<Value, OpError> {
     let spec = kept::job_schedule_spec(schedule)?;
     let next_run_at = schedule.life.next_run_at(&spec.schedule, call.now);
-    Ok(tree(schedule, next_run_at, &call.base_url))
+    let mut tree = tree(schedule, next_run_at, &call.base_url);
+    if page.shows_stats() {
+        statistics::add_to_schedule(view, schedule, &mut tree)?;
+    }
+    Ok(tree)
 }

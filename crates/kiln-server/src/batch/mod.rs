@@ -6,6 +6,7 @@ mod authenticate;
 mod auto_pool;
 mod autoscale;
 mod call;
+mod certificate;
 mod conditions;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod image;
 mod job;
 mod job_life;
 mod job_schedule;
+mod leave;
 mod node;
 mod node_action;
 mod node_count;
@@ -29,6 +31,7 @@ mod pool_size;
 mod preparation;
 mod spec;
 mod statistics;
+mod subtask;
 mod task;
 mod task_life;
 mod unoffered;
@@ -42,10 +45,12 @@ use crate::server::Server;
 use answer::{Answer, Frame};
 pub(crate) use auto_pool::{release as release_auto_pool, release_with_schedule};
 use call::Call;
+pub(crate) use certificate::uses as certificate_uses;
 pub(crate) use job::{NewJob, insert as insert_job};
 pub(crate) use job_life::{
     change as job_change, take_if_allowed as step_job, terminate as terminate_job,
 };
+pub(crate) use leave::{Here, leave_nodes};
 pub(crate) use outbox::{Outbox, forget_job, stop_if_allowed, stop_tasks};
 pub(crate) use task_life::{change as task_change, keep as keep_task};
 
@@ -113,6 +118,9 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
 
         (verb, ["jobschedules", path @ ..]) => job_schedules(call, verb, path).await,
 
+        (verb, path @ [first, ..]) if first.starts_with("certificates") => {
+            certificates(call, verb, path).await
+        }
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
@@ -133,6 +141,7 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         ("POST", ["jobs", job, "tasks", task, "reactivate"]) => {
             task::reactivate(call, job, task).await
         }
+        ("GET", ["jobs", job, "tasks", task, "subtasksinfo"]) => subtask::list(call, job, task),
         ("GET", ["jobs", job, "tasks", task, "files"]) => file::list_of_task(call, job, task).await,
         (verb @ ("GET" | "HEAD" | "DELETE"), ["jobs", job, "tasks", task, "files", path @ ..]) => {
             file::of_task(call, verb, job, task, path).await
@@ -217,6 +226,18 @@ async fn act(call: &Call, pool: &str, node: &str, action: &str) -> Result<Answer
         "start" => node_action::start(call, pool, node).await,
         "disablescheduling" => node_action::disable_scheduling(call, pool, node).await,
         "enablescheduling" => node_action::enable_scheduling(call, pool, node).await,
+        _ => Err(call.not_offered()),
+    }
+}
+
+/// Operations on certificates, which are named within a segment of the path.
+async fn certificates(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
+    match (verb, path) {
+        ("POST", ["certificates"]) => certificate::add(call).await,
+        ("GET", ["certificates"]) => certificate::list(call),
+        ("GET", [named]) => certificate::get(call, named),
+        ("DELETE", [named]) => certificate::delete(call, named).await,
+        ("POST", [named, "canceldelete"]) => certificate::cancel_deletion(call, named).await,
         _ => Err(call.not_offered()),
     }
 }

@@ -112,7 +112,8 @@ impl Action {
                 let mut life = node.life.clone();
                 let mut outbox = Outbox::default();
                 if let Some(fact) = tasks {
-                    for attempt in reports::take_tasks_off(tx, &node.id, &mut life, &fact, now)? {
+                    let (id, out) = (&node.id, &mut outbox);
+                    for attempt in reports::take_tasks_off(tx, id, &mut life, &fact, now, out)? {
                         outbox.add(&node.id, ToAgent::Stop { attempt });
                     }
                 }

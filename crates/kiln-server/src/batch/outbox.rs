@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use kiln_domain::batch::job::Job;
-use kiln_domain::batch::node::{self, NodeFact};
-use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
+use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx, View};
 use kiln_wire::batch::job::whole_directory;
-use kiln_wire::node::{AttemptId, ToAgent};
+use kiln_wire::node::ToAgent;
 
 use super::error::OpError;
+use super::leave::leave_nodes;
 use super::task_life;
-use crate::link::reports;
 use crate::server::Server;
 
 /// Messages to agents, by node.
@@ -97,27 +96,6 @@ fn keep_ended(
     now: Timestamp,
     outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
-    leave_node(tx, task, life, now, outbox)?;
+    leave_nodes(tx, task, life, None, now, outbox)?;
     task_life::keep(tx, task, life, now)
-}
-
-/// A task that goes on as `life` leaves the node on which it runs, if it does.
-pub(super) fn leave_node(
-    tx: &mut Tx<'_>,
-    task: &Task,
-    life: &TaskLife,
-    now: Timestamp,
-    outbox: &mut Outbox,
-) -> Result<(), StoreError> {
-    let (Some(place), TaskState::Preparing | TaskState::Running) =
-        (&task.life.place, task.life.state)
-    else {
-        return Ok(());
-    };
-    if let Some(node) = tx.node(&place.node_id)? {
-        let life = node::step(&node.life, NodeFact::left(task, life), now);
-        reports::keep_node(tx, &node, &life)?;
-    }
-    outbox.add(&place.node_id, ToAgent::Stop { attempt: AttemptId::of(task) });
-    Ok(())
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::answer::Answer;
 use super::application::{self, ReferredBy};
 use super::call::Call;
+use super::certificate;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
@@ -84,6 +85,7 @@ pub(super) fn insert(
     pool::admit_one_more(tx.n_pools(account)?, quotas.pools)?;
     let references = &spec.application_package_references;
     application::check_references(tx, account, references, ReferredBy::Pool)?;
+    certificate::check_references(tx, account, &spec.certificate_references)?;
     let life = PoolLife::new(spec, now);
     let document = document.to_string();
     let pool_key = tx.insert_pool(account, &spec.id, &document, &life)?;
@@ -92,6 +94,7 @@ pub(super) fn insert(
         account: account.to_owned(),
         pool_id: spec.id.clone(),
         policy: spec.task_scheduling_policy,
+        is_connected: spec.takes_gangs(),
     });
     tx.announce(Change::PoolSize { pool_key });
     tx.announce(Change::PoolScaling { pool_key });

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::Answer;
 use super::application::{self, ReferredBy};
 use super::call::Call;
+use super::certificate;
 use super::conditions::Conditions;
 use super::error::OpError;
 use super::pool::find;
@@ -19,6 +20,7 @@ use crate::kept;
 
 /// References that are looked at when they change: what they lead to may have gone meanwhile.
 const PACKAGES: &str = "applicationPackageReferences";
+const CERTIFICATES: &str = "certificateReferences";
 
 /// `PATCH /pools/P`.
 pub(super) async fn patch(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
@@ -84,6 +86,9 @@ async fn change(
                 let references = &spec.application_package_references;
                 application::check_references(tx, &account, references, ReferredBy::Pool)?;
             }
+            if document.get(CERTIFICATES) != before.get(CERTIFICATES) {
+                certificate::check_references(tx, &account, &spec.certificate_references)?;
+            }
             tx.update_pool_spec(pool.key, &document.to_string())?;
             tx.update_pool(pool.key, &life)?;
             tx.announce(Change::Pool {
@@ -91,6 +96,7 @@ async fn change(
                 account,
                 pool_id: pool.id,
                 policy: spec.task_scheduling_policy,
+                is_connected: spec.takes_gangs(),
             });
             Ok::<_, OpError>(life.modified_at)
         })

@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
+use super::outbox::Outbox;
 use super::pool::find;
 use super::spec;
 use crate::kept;
@@ -49,7 +50,7 @@ pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal
         return Err(Refusal::missing_property("targetDedicatedNodes"));
     }
     pool::check_timeout(body.resize_timeout)?;
-    take(call, pool_id, move |tx, pool, now| {
+    take(call, pool_id, move |tx, pool, now, _| {
         refuse_self_scaling(pool)?;
         let targets = Targets {
             dedicated: body.target_dedicated_nodes.unwrap_or(pool.life.targets.dedicated),
@@ -63,7 +64,7 @@ pub(super) async fn resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal
 
 /// `POST /pools/P/stopresize`.
 pub(super) async fn stop_resize(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
-    take(call, pool_id, |tx, pool, now| keep(tx, pool, PoolFact::ResizeStopped, now)).await
+    take(call, pool_id, |tx, pool, now, _| keep(tx, pool, PoolFact::ResizeStopped, now)).await
 }
 
 /// `POST /pools/P/removenodes`.
@@ -75,7 +76,7 @@ pub(super) async fn remove_nodes(call: &Call, pool_id: &str) -> Result<Answer, R
         return Err(Rejection::property("nodeList", count, reason).into());
     }
     pool::check_timeout(body.resize_timeout)?;
-    take(call, pool_id, move |tx, pool, now| {
+    take(call, pool_id, move |tx, pool, now, outbox| {
         refuse_self_scaling(pool)?;
         let nodes = tx.nodes_of_pool(pool.key)?;
         let is_there = |id: &&String| nodes.iter().any(|node| node.id == **id);
@@ -88,8 +89,10 @@ pub(super) async fn remove_nodes(call: &Call, pool_id: &str) -> Result<Answer, R
         let targets = sizes(&staying);
         let modified_at = keep(tx, pool, PoolFact::Resized { targets, timeout, treatment }, now)?;
         for node in leaving {
+            // The one before may have taken a task along.
+            let Some(node) = tx.node(&node.id)? else { continue };
             let mut life = node.life.clone();
-            reports::treat_tasks(tx, &node.id, &mut life, treatment, now)?;
+            reports::treat_tasks(tx, &node.id, &mut life, treatment, now, outbox)?;
             life = node::step(&life, NodeFact::Leave(treatment.pending()), now);
             reports::keep_node(tx, &node, &life)?;
         }
@@ -133,18 +136,22 @@ fn keep(
 async fn take(
     call: &Call,
     pool_id: &str,
-    act: impl FnOnce(&mut Tx<'_>, &Pool, Timestamp) -> Result<Timestamp, OpError> + Send + 'static,
+    act: impl FnOnce(&mut Tx<'_>, &Pool, Timestamp, &mut Outbox) -> Result<Timestamp, OpError>
+    + Send
+    + 'static,
 ) -> Result<Answer, Refusal> {
     let conditions = Conditions::of(call)?;
     let (account, pool_id, now) = (call.account.clone(), pool_id.to_owned(), call.now);
-    let modified_at = call
+    let (modified_at, outbox) = call
         .server
         .store
         .write(move |tx| {
             let pool = find(tx, &account, &pool_id)?;
             conditions.check(pool.life.modified_at)?;
-            act(tx, &pool, now)
+            let mut outbox = Outbox::default();
+            Ok::<_, OpError>((act(tx, &pool, now, &mut outbox)?, outbox))
         })
         .await?;
+    outbox.send(&call.server);
     Ok(Answer::done(202, call, modified_at))
 }

@@ -1,6 +1,7 @@
 //! Statistics: of resources, where a client expands them, and of all there ever were.
 
 use kiln_domain::batch::job::Job;
+use kiln_domain::batch::job_schedule::JobSchedule;
 use kiln_domain::batch::task::Task;
 use kiln_store::{AccountKind, JobUsage, View};
 use kiln_wire::batch::error::Refusal;
@@ -30,6 +31,20 @@ pub(super) fn lifetime_of_jobs(call: &Call) -> Result<Answer, Refusal> {
 pub(super) fn add_to_job(view: &View<'_>, job: &Job, tree: &mut Value) -> Result<(), OpError> {
     if let Some(JobUsage { tally, updated_at }) = view.usage_of_job(job.key)? {
         let covered = Covered { from: job.life.created_at, until: updated_at };
+        let stats = jobs_tree(&tally, covered, &url_of(tree));
+        add(tree, stats);
+    }
+    Ok(())
+}
+
+/// Adds the statistics of all jobs it ever made to a job schedule, once there are some.
+pub(super) fn add_to_schedule(
+    view: &View<'_>,
+    schedule: &JobSchedule,
+    tree: &mut Value,
+) -> Result<(), OpError> {
+    if let Some(JobUsage { tally, updated_at }) = view.usage_of_schedule(schedule.key)? {
+        let covered = Covered { from: schedule.life.created_at, until: updated_at };
         let stats = jobs_tree(&tally, covered, &url_of(tree));
         add(tree, stats);
     }

@@ -26,7 +26,8 @@ use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
 use super::error::OpError;
-use super::outbox::{Outbox, leave_node, stop_task};
+use super::leave::leave_nodes;
+use super::outbox::{Outbox, stop_task};
 use super::page::Page;
 use super::spec;
 use super::statistics;
@@ -255,11 +256,11 @@ pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<A
             conditions.check(task.life.modified_at)?;
             let mut outbox = Outbox::default();
             if let Ok(life) = task::step(&task, TaskFact::Terminated, now) {
-                leave_node(tx, &task, &life, now, &mut outbox)?;
+                leave_nodes(tx, &task, &life, None, now, &mut outbox)?;
             }
-            if let Some(place) = &task.life.place {
+            for node_id in task.life.node_ids() {
                 let path = directory(&job.id, &task.id);
-                outbox.add(&place.node_id, ToAgent::RemoveDirectory { path });
+                outbox.add(node_id, ToAgent::RemoveDirectory { path });
             }
             task_life::remove(tx, &task)?;
             Ok::<_, OpError>(outbox)

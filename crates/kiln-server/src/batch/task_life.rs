@@ -26,7 +26,7 @@ pub(crate) fn keep(
     tx.announce(change(task, life));
     let was_completed = task.life.state == TaskState::Completed;
     let is_completed = life.state == TaskState::Completed;
-    if is_completed || is_on_node(&task.life) && !is_on_node(life) {
+    if is_completed || task.life.is_on_nodes() && !life.is_on_nodes() {
         tx.announce(Change::JobEnd { job_key: task.job_key });
     }
     match (was_completed, is_completed) {
@@ -56,12 +56,8 @@ pub(crate) fn change(task: &Task, life: &TaskLife) -> Change {
         needs: task.needs.clone(),
         state: life.state,
         is_ready: task.is_ready(),
-        node_ids: life.place.iter().map(|place| place.node_id.clone()).collect(),
+        node_ids: life.node_ids().into_iter().map(str::to_owned).collect(),
     }
-}
-
-fn is_on_node(life: &TaskLife) -> bool {
-    matches!(life.state, TaskState::Preparing | TaskState::Running)
 }
 
 fn on_completed(

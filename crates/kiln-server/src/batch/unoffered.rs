@@ -6,7 +6,6 @@ use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
 const OF_POOLS: &[&str] = &[
-    "/certificateReferences",
     "/mountConfiguration",
     "/virtualMachineConfiguration/containerConfiguration",
     "/startTask/containerSettings",
@@ -17,7 +16,7 @@ const OF_JOBS: &[&str] =
     &["/jobPreparationTask/containerSettings", "/jobReleaseTask/containerSettings"];
 
 /// Members of a task.
-const OF_TASKS: &[&str] = &["/containerSettings", "/multiInstanceSettings"];
+const OF_TASKS: &[&str] = &["/containerSettings"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {

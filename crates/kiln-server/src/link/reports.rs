@@ -1,6 +1,7 @@
 //! What agents report becomes state: many reports, one commit.
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::gang::InstanceFact;
 use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, Treatment};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::preparation::may_release;
@@ -12,9 +13,9 @@ use kiln_store::{StoreError, Tx};
 use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
 use tracing::warn;
 
-use crate::batch::{Outbox, keep_task};
-use crate::kept;
+use crate::batch::{Here, Outbox, keep_task, leave_nodes};
 use crate::preparation::Steps;
+use crate::{gang, kept};
 
 /// Takes in reports of a node's agent, in order; gives what follows for agents.
 pub(crate) fn take(
@@ -52,18 +53,24 @@ pub(crate) fn take(
             Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
             // Running since it was assigned.
             Report::Started { .. } => {}
-            // Nothing asks for these yet.
-            Report::Coordinated { .. } => {}
+            Report::Coordinated { attempt, .. } => {
+                let here = Here { node_id, life: &mut life };
+                gang::take(tx, here, &attempt, InstanceFact::Coordinated, now, &mut outbox)?;
+            }
             Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
                 AttemptKind::Task => {
-                    end_attempt(tx, node_id, &mut life, &attempt, (outcome, usage), now)?;
+                    let here = Here { node_id, life: &mut life };
+                    end_attempt(tx, here, &attempt, (outcome, usage), now, &mut outbox)?;
                 }
                 AttemptKind::Preparation | AttemptKind::Release => {
                     let mut steps = Steps::new(tx, now, &mut outbox);
                     steps.end_attempt(node_id, &mut life, &attempt, outcome)?;
                 }
-                // Nothing asks for these yet.
-                AttemptKind::Subtask { .. } => {}
+                AttemptKind::Subtask { .. } => {
+                    let (here, fact) =
+                        (Here { node_id, life: &mut life }, InstanceFact::Ended(outcome));
+                    gang::take(tx, here, &attempt, fact, now, &mut outbox)?;
+                }
             },
         }
     }
@@ -73,16 +80,16 @@ pub(crate) fn take(
 
 fn end_attempt(
     tx: &mut Tx<'_>,
-    node_id: &str,
-    node_life: &mut NodeLife,
+    here: Here<'_>,
     attempt: &AttemptId,
     (outcome, usage): (Outcome, Option<Usage>),
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
     let task = tx.task(attempt.job_key, &attempt.task_id)?;
     let task = task.filter(|task| task.sequence == attempt.sequence);
     let Some(task) = task else { return Ok(()) };
-    let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == node_id);
+    let is_here = task.life.place.as_ref().is_some_and(|place| place.node_id == here.node_id);
     let is_open = matches!(task.life.state, TaskState::Preparing | TaskState::Running);
     if task.life.attempt != attempt.attempt || !is_here || !is_open {
         // The task went on without this run; what the run took it took.
@@ -93,30 +100,32 @@ fn end_attempt(
     let length = || task.life.started_at.map_or(Span::ZERO, |started| now.span_since(started));
     let usage = usage.unwrap_or_else(|| Usage::of_length(length()));
     let life = life.with_usage(attempt.attempt, usage, now).unwrap_or(life);
-    *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
+    leave_nodes(tx, &task, &life, Some(here), now, outbox)?;
     keep_task(tx, &task, &life, now)
 }
 
 /// The agent of a node is gone, and with it what ran there: its tasks wait again.
-pub fn lose_tasks(
+pub(crate) fn lose_tasks(
     tx: &mut Tx<'_>,
     node_id: &str,
     node_life: &mut NodeLife,
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
-    take_tasks_off(tx, node_id, node_life, &TaskFact::NodeLost, now).map(drop)
+    take_tasks_off(tx, node_id, node_life, &TaskFact::NodeLost, now, outbox).map(drop)
 }
 
 /// Does with the tasks of a node what an operation asks for; gives the runs that this ends.
-pub fn treat_tasks(
+pub(crate) fn treat_tasks(
     tx: &mut Tx<'_>,
     node_id: &str,
     node_life: &mut NodeLife,
     treatment: Treatment,
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<Vec<AttemptId>, StoreError> {
     match end_of_tasks(treatment) {
-        Some(fact) => take_tasks_off(tx, node_id, node_life, &fact, now),
+        Some(fact) => take_tasks_off(tx, node_id, node_life, &fact, now, outbox),
         None => Ok(Vec::new()),
     }
 }
@@ -130,18 +139,24 @@ pub fn end_of_tasks(treatment: Treatment) -> Option<TaskFact> {
     }
 }
 
-/// Takes all tasks off a node, by the same fact; gives the runs that this ends.
-pub fn take_tasks_off(
+/// Takes all tasks off a node, by the same fact; gives the runs that this ends there. What they
+/// run on other nodes is stopped.
+pub(crate) fn take_tasks_off(
     tx: &mut Tx<'_>,
     node_id: &str,
     node_life: &mut NodeLife,
     fact: &TaskFact,
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<Vec<AttemptId>, StoreError> {
     let mut ended = Vec::new();
-    for task in tx.tasks_of_node(node_id)? {
+    let primaries = tx.tasks_of_node(node_id)?;
+    let others = tx.gangs_of_node(node_id)?.into_iter();
+    let others = others.filter(|task| task.life.node_ids().first() != Some(&node_id));
+    for task in primaries.into_iter().chain(others) {
         let Ok(life) = task::step(&task, fact.clone(), now) else { continue };
-        *node_life = node::step(node_life, NodeFact::left(&task, &life), now);
+        let here = Some(Here { node_id, life: node_life });
+        leave_nodes(tx, &task, &life, here, now, outbox)?;
         keep_task(tx, &task, &life, now)?;
         ended.push(AttemptId::of(&task));
     }
@@ -159,8 +174,9 @@ pub fn begin_boot(
     now: Timestamp,
 ) -> Result<NodeLife, StoreError> {
     let (start_task, must_succeed) = kept::start_task_of(pool)?;
-    let after = node::step(life, fact(must_succeed), now);
+    let mut after = node::step(life, fact(must_succeed), now);
     if after.boot != life.boot {
+        after.certificates = kept::pool_spec(pool)?.certificate_references;
         tx.update_node_start_task(&node.id, start_task.as_deref())?;
     }
     Ok(after)

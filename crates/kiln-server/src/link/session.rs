@@ -9,7 +9,9 @@ use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
-use kiln_wire::node::{AttemptId, FromAgent, Hello, PROTOCOL, Package, Prepare, Report, ToAgent};
+use kiln_wire::node::{
+    AttemptId, FromAgent, Hello, NodeCertificate, PROTOCOL, Package, Prepare, Report, ToAgent,
+};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
@@ -17,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
+use crate::batch::Outbox;
 use crate::server::Server;
-use crate::{clock, kept, node_files, preparation};
+use crate::{clock, gang, kept, node_files, preparation};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -118,7 +121,7 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError>
         return Err(LinkError::Protocol(hello.protocol));
     }
     let hello = hello.clone();
-    server
+    let (account, outbox) = server
         .store
         .write(move |tx| {
             let Some(node) = tx.node(&hello.node_id)?.filter(|it| proves(&hello, &it.secret))
@@ -129,8 +132,9 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError>
             let pool = tx.pool_by_key(node.pool_key)?;
             let Some(pool) = pool else { return Err(LinkError::Unknown(hello.node_id)) };
             let mut life = node.life.clone();
+            let mut outbox = Outbox::default();
             if life.incarnation.as_ref() != Some(&hello.incarnation) {
-                reports::lose_tasks(tx, &node.id, &mut life, now)?;
+                reports::lose_tasks(tx, &node.id, &mut life, now, &mut outbox)?;
                 let arrived =
                     |waits_for_start_task| NodeFact::AgentArrived { waits_for_start_task };
                 life = reports::begin_boot(tx, &node, &pool, &life, arrived, now)?;
@@ -144,9 +148,11 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError>
                 tx.announce(Change::PoolSize { pool_key: pool.key });
             }
             reports::keep_node(tx, &node, &life)?;
-            Ok(pool.account)
+            Ok((pool.account, outbox))
         })
-        .await
+        .await?;
+    outbox.send(server);
+    Ok(account)
 }
 
 /// What an agent must be told to be as the state says.
@@ -162,7 +168,8 @@ fn orders(server: &Server, hello: &Hello) -> Result<Vec<ToAgent>, LinkError> {
             messages.push(ToAgent::AwaitRetention);
         }
         let tasks = view.tasks_of_node(&node.id)?;
-        let others = preparation::orders(view, &node)?;
+        let mut others = preparation::orders(view, &node)?;
+        others.extend(gang::orders(view, &node.id)?);
         for attempt in &hello.running {
             let is_current = tasks.iter().any(|task| is_current(task, attempt))
                 || others.iter().any(|(current, _)| current == attempt);
@@ -189,6 +196,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         task_slots: node.life.slots,
         user_accounts: spec.user_accounts,
         packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
+        certificates: node.life.certificates.iter().map(NodeCertificate::wanted).collect(),
     })))
 }
 

@@ -72,6 +72,7 @@ pub(super) fn message(job: &Job, spec: &JobSpec, attempt: AttemptId) -> Option<T
         packages: Vec::new(),
         // Neither has output files.
         may_run_again: false,
+        slots: 0,
         preparation_directory,
         instance: None,
         attempt,

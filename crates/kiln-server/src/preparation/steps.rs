@@ -1,8 +1,9 @@
 //! What happens to the nodes of a job, as part of one commit.
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::gang::InstanceFact;
 use kiln_domain::batch::job::{Job, JobSpec};
-use kiln_domain::batch::node::{self, NodeFact, NodeLife};
+use kiln_domain::batch::node::NodeLife;
 use kiln_domain::batch::preparation::{
     self, Admission, Effect, Fact, Preparation, PreparationLife, Rules, may_release,
 };
@@ -12,9 +13,9 @@ use kiln_store::{StoreError, Tx, View};
 use kiln_wire::node::{AttemptId, AttemptKind, ToAgent};
 
 use super::commands::{attempt_of, load_job, message};
-use crate::batch::{Outbox, keep_task};
+use crate::batch::{Here, Outbox, keep_task, leave_nodes};
 use crate::dispatch::run_message;
-use crate::kept;
+use crate::{gang, kept};
 
 /// What the end of a job has still to do on its nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,11 @@ pub(crate) fn unreleased(
         (true, false) => Unreleased::UnderWay,
         (true, true) => Unreleased::Due,
     })
+}
+
+/// Whether a node takes tasks of a job, now or once it is prepared.
+pub(crate) fn admits(view: &View<'_>, job: &Job, node_id: &str) -> Result<bool, StoreError> {
+    Ok(view.preparation(job.key, node_id)?.is_none_or(|known| known.life.takes_tasks()))
 }
 
 /// Steps of one commit.
@@ -233,9 +239,10 @@ impl<'s, 't> Steps<'s, 't> {
         known: &Preparation,
         node_life: &mut NodeLife,
     ) -> Result<(), StoreError> {
-        for task in self.waiting_tasks(known)? {
+        for (task, _) in self.waiting_tasks(known)? {
             let Ok(life) = task::step(&task, TaskFact::NotPrepared, self.now) else { continue };
-            *node_life = node::step(node_life, NodeFact::left(&task, &life), self.now);
+            let here = Some(Here { node_id: &known.node_id, life: node_life });
+            leave_nodes(self.tx, &task, &life, here, self.now, self.outbox)?;
             keep_task(self.tx, &task, &life, self.now)?;
         }
         Ok(())
@@ -245,21 +252,34 @@ impl<'s, 't> Steps<'s, 't> {
     fn run_waiting(&mut self, job: Prepares<'_>, known: &Preparation) -> Result<bool, StoreError> {
         let tasks = self.waiting_tasks(known)?;
         let is_wanted = !tasks.is_empty();
-        for task in tasks {
-            let Ok(life) = task::step(&task, TaskFact::Prepared, self.now) else { continue };
+        for (task, prepared) in tasks {
+            let Ok(life) = task::step(&task, prepared, self.now) else { continue };
             keep_task(self.tx, &task, &life, self.now)?;
-            if let Some(run) = run_message(job.job, job.spec, &Task { life, ..task }) {
+            let task = Task { life, ..task };
+            if let Some(run) = run_message(job.job, job.spec, &task) {
                 self.outbox.add(&known.node_id, run);
             }
+            gang::begin(job.job, job.spec, &task, Some(&known.node_id), self.outbox);
         }
         Ok(is_wanted)
     }
 
-    fn waiting_tasks(&self, known: &Preparation) -> Result<Vec<Task>, StoreError> {
-        let mut tasks = self.tx.tasks_of_node(&known.node_id)?;
-        tasks.retain(|task| {
-            task.job_key == known.job_key && task.life.state == TaskState::Preparing
-        });
-        Ok(tasks)
+    /// The tasks that wait for the node, with what happens to them once it is prepared.
+    fn waiting_tasks(&self, known: &Preparation) -> Result<Vec<(Task, TaskFact)>, StoreError> {
+        let is_waiting =
+            |task: &Task| task.job_key == known.job_key && task.life.state == TaskState::Preparing;
+        let mut waiting = Vec::new();
+        for task in self.tx.tasks_of_node(&known.node_id)? {
+            if is_waiting(&task) && task.life.gang.is_none() {
+                waiting.push((task, TaskFact::Prepared));
+            }
+        }
+        for task in self.tx.gangs_of_node(&known.node_id)? {
+            let number = task.life.gang.as_ref().and_then(|it| it.waiting_on(&known.node_id));
+            if let Some(number) = number.filter(|_| is_waiting(&task)) {
+                waiting.push((task, TaskFact::Instance { number, fact: InstanceFact::Prepared }));
+            }
+        }
+        Ok(waiting)
     }
 }

@@ -4,6 +4,7 @@
 //! one path for "just happened", "after a restart" and "tried again".
 
 mod autoscale;
+mod certificate;
 mod deadlines;
 mod job_end;
 mod job_schedule;
@@ -13,6 +14,7 @@ mod spot;
 mod unheard;
 
 pub use autoscale::run as autoscale;
+pub use certificate::run as certificate;
 pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
 pub use nodes::{recover, run as nodes};

@@ -170,7 +170,14 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Resu
     }
     let id = node_id.to_owned();
     let now = clock::now();
-    let lost = server.store.write(move |tx| lose(tx, &id, end, now)).await?;
+    let (lost, outbox) = server
+        .store
+        .write(move |tx| {
+            let mut outbox = Outbox::default();
+            Ok::<_, StoreError>((lose(tx, &id, end, now, &mut outbox)?, outbox))
+        })
+        .await?;
+    outbox.send(server);
     match lost {
         Lost::Unknown => {}
         Lost::Gone => remove_directory(server, node_id),
@@ -199,14 +206,20 @@ enum Lost {
     Hopeless,
 }
 
-fn lose(tx: &mut Tx<'_>, node_id: &str, end: End, now: Timestamp) -> Result<Lost, StoreError> {
+fn lose(
+    tx: &mut Tx<'_>,
+    node_id: &str,
+    end: End,
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<Lost, StoreError> {
     let Some(node) = tx.node(node_id)? else { return Ok(Lost::Unknown) };
     let Some(pool) = tx.pool_by_key(node.pool_key)? else { return Ok(Lost::Unknown) };
     let mut life = node.life.clone();
-    reports::lose_tasks(tx, node_id, &mut life, now)?;
+    reports::lose_tasks(tx, node_id, &mut life, now, outbox)?;
     if node.life.state == NodeState::LeavingPool {
         let pool_key = node.pool_key;
-        Steps::new(tx, now, &mut Outbox::default()).on_node_lost(node_id)?;
+        Steps::new(tx, now, outbox).on_node_lost(node_id)?;
         tx.delete_node(node_id)?;
         tx.announce(Change::NodeGone { pool_key, node_id: node.id });
         tx.announce(Change::PoolSize { pool_key });

@@ -17,6 +17,7 @@ use kiln_store::{StoreError, Tx};
 use tracing::{error, info};
 
 use super::deadlines::Deadlines;
+use crate::batch::Outbox;
 use crate::config::Quotas;
 use crate::link::reports;
 use crate::server::Server;
@@ -50,7 +51,8 @@ async fn settle(server: &Arc<Server>, pool_key: i64) -> Result<Option<Timestamp>
         .store
         .write(move |tx| look(tx, pool_key, quotas, returns_after, clock::now()))
         .await?;
-    let Some(Looked { pool, nodes, next_at }) = looked else { return Ok(None) };
+    let Some(Looked { pool, nodes, next_at, outbox }) = looked else { return Ok(None) };
+    outbox.send(server);
     for node in nodes {
         super::nodes::settle(server, &node, &pool).await?;
     }
@@ -62,6 +64,7 @@ struct Looked {
     pool: Pool,
     nodes: Vec<Node>,
     next_at: Option<Timestamp>,
+    outbox: Outbox,
 }
 
 fn look(
@@ -73,6 +76,7 @@ fn look(
 ) -> Result<Option<Looked>, StoreError> {
     let Some(pool) = tx.pool_by_key(pool_key)? else { return Ok(None) };
     let nodes = tx.nodes_of_pool(pool_key)?;
+    let mut outbox = Outbox::default();
     let life = match (pool.life.state, pool.life.allocation) {
         (PoolState::Deleting, _) if nodes.is_empty() => {
             tx.delete_pool(pool_key)?;
@@ -82,11 +86,13 @@ fn look(
         }
         (PoolState::Deleting, _) => {
             for node in &nodes {
-                retire(tx, node, Treatment::Requeue, now)?;
+                retire(tx, &node.id, Treatment::Requeue, now, &mut outbox)?;
             }
             pool.life.clone()
         }
-        (PoolState::Active, AllocationState::Resizing) => resize(tx, &pool, &nodes, quotas, now)?,
+        (PoolState::Active, AllocationState::Resizing) => {
+            resize(tx, &pool, &nodes, quotas, now, &mut outbox)?
+        }
         (PoolState::Active, AllocationState::Stopping) => stop(tx, &pool, &nodes, now)?,
         (PoolState::Active, AllocationState::Steady) => pool.life.clone(),
     };
@@ -96,7 +102,7 @@ fn look(
     let pool = Pool { life, ..pool };
     let returning_at = return_capacity(tx, pool_key, returns_after, now)?;
     let next_at = pool.life.resize_deadline().into_iter().chain(returning_at).min();
-    Ok(Some(Looked { nodes: tx.nodes_of_pool(pool_key)?, pool, next_at }))
+    Ok(Some(Looked { nodes: tx.nodes_of_pool(pool_key)?, pool, next_at, outbox }))
 }
 
 /// Goes on with a resize: adds what is missing, lets go what is too much, and ends it when
@@ -107,6 +113,7 @@ fn resize(
     nodes: &[Node],
     quotas: Quotas,
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<PoolLife, StoreError> {
     let spec = kept::pool_spec(pool)?;
     let room = room(tx, pool, &spec, quotas)?;
@@ -119,7 +126,7 @@ fn resize(
         }
     }
     for node in nodes.iter().filter(|node| sizing.remove.contains(&node.id)) {
-        retire(tx, node, life.treatment, now)?;
+        retire(tx, &node.id, life.treatment, now, outbox)?;
     }
     let is_leaving = |node: &Node| node.life.state == NodeState::LeavingPool;
     let fact = if !tx.nodes_of_pool(pool.key)?.iter().any(is_leaving) {
@@ -237,14 +244,17 @@ fn new_node(
 /// A node begins to leave, or to wait for what it has to wait for first.
 fn retire(
     tx: &mut Tx<'_>,
-    node: &Node,
+    node_id: &str,
     treatment: Treatment,
     now: Timestamp,
+    outbox: &mut Outbox,
 ) -> Result<(), StoreError> {
+    // Read anew: one that left before may have taken a task along.
+    let Some(node) = tx.node(node_id)? else { return Ok(()) };
     let mut life = node.life.clone();
-    reports::treat_tasks(tx, &node.id, &mut life, treatment, now)?;
+    reports::treat_tasks(tx, node_id, &mut life, treatment, now, outbox)?;
     life = node::step(&life, NodeFact::Leave(treatment.pending()), now);
-    reports::keep_node(tx, node, &life)
+    reports::keep_node(tx, &node, &life)
 }
 
 /// Gives preempted nodes a machine again when their time has come; gives the time at which
@@ -321,7 +331,7 @@ mod tests {
     async fn looked_at(store: &Store, key: i64, at: Span) -> (Pool, NodeLife, Option<Timestamp>) {
         let now = Timestamp(0).plus(at);
         let looked = store.write(move |tx| look(tx, key, Quotas::default(), RETURNS_AFTER, now));
-        let Looked { pool, mut nodes, next_at } =
+        let Looked { pool, mut nodes, next_at, .. } =
             looked.await.expect("a look").expect("the pool is there");
         (pool, nodes.remove(0).life, next_at)
     }

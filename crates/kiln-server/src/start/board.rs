@@ -15,13 +15,13 @@ const REBUILD_TASKS: usize = 10_000;
 pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError> {
     store.read(|view| {
         for pool in view.all_pools()? {
-            let policy = kept::pool_spec(&pool).map_or_else(
-                |_damaged| TaskSchedulingPolicy::default(),
-                |spec| spec.task_scheduling_policy,
+            let (policy, is_connected) = kept::pool_spec(&pool).map_or_else(
+                |_damaged| (TaskSchedulingPolicy::default(), false),
+                |spec| (spec.task_scheduling_policy, spec.takes_gangs()),
             );
             let (pool_key, account, pool_id) = (pool.key, pool.account, pool.id);
             let mut changes = vec![
-                Change::Pool { pool_key, account, pool_id, policy },
+                Change::Pool { pool_key, account, pool_id, policy, is_connected },
                 Change::PoolScaling { pool_key },
             ];
             for node in view.nodes_of_pool(pool_key)? {
@@ -32,6 +32,9 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
         }
         for schedule_key in view.all_job_schedule_keys()? {
             signals.observe(vec![Change::JobSchedule { schedule_key }]);
+        }
+        for certificate_key in view.all_certificate_keys()? {
+            signals.observe(vec![Change::Certificate { certificate_key }]);
         }
         for job in view.open_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };

@@ -111,6 +111,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(reconcile::spot(Arc::clone(&server)));
     loops.spawn(reconcile::unheard(Arc::clone(&server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
+    loops.spawn(reconcile::certificate(Arc::clone(&server)));
     loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
     loops.spawn(reconcile::autoscale(Arc::clone(&server)));
     loops.spawn(samples::run(Arc::clone(&server)));

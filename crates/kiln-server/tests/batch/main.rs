@@ -7,10 +7,12 @@
 
 mod auto_pools;
 mod autoscale;
+mod certificates;
 mod counts;
 mod dependencies;
 mod exit_conditions;
 mod files;
+mod gangs;
 mod job_changes;
 mod job_manager;
 mod job_schedules;

@@ -105,6 +105,31 @@ async fn statistics_of_a_job_add_up() {
 }
 
 #[tokio::test]
+async fn statistics_of_a_job_schedule_keep_jobs_that_are_gone() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let schedule = json!({
+        "id": "s", "schedule": {}, "jobSpecification": { "poolInfo": { "poolId": "p" } },
+    });
+    rig.post("/jobschedules", &schedule).send().await.expect(201);
+    rig.until("/jobs/s:job-1", |reply| reply.status == 200).await;
+    assert_eq!(stats(&rig, "/jobschedules/s").await, Value::Null, "nothing ran yet");
+    rig.task("s:job-1", "t", json!({})).await;
+    run(&mut agents[0], 6, 0).await;
+    let shown = stats(&rig, "/jobschedules/s").await;
+    assert_eq!(shown["url"], format!("{}/jobschedules/s/stats", rig.url()));
+    let numbers = (&shown["wallClockTime"], &shown["numSucceededTasks"]);
+    assert_eq!(numbers, (&json!("PT6S"), &json!("1")));
+    let listed = rig.get("/jobschedules").query("$expand", "stats").send().await.expect(200);
+    assert_eq!(listed.body["value"][0]["stats"], shown);
+    let plain = rig.get("/jobschedules/s").send().await.expect(200).body;
+    assert_eq!(plain["stats"], Value::Null, "only when expanded");
+    rig.delete("/jobs/s:job-1").send().await.expect(202);
+    rig.until("/jobs/s:job-1", |reply| reply.status == 404).await;
+    assert_eq!(stats(&rig, "/jobschedules/s").await, shown);
+}
+
+#[tokio::test]
 async fn a_run_that_was_stopped_is_counted_once() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;

@@ -3,9 +3,11 @@
 pub(crate) mod account;
 mod application;
 mod blob;
+mod certificate;
 pub(crate) mod container;
 mod dependency;
 pub(crate) mod extent;
+mod instance;
 mod job;
 mod job_schedule;
 mod life;

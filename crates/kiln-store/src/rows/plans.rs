@@ -4,14 +4,16 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use kiln_domain::batch::application::{ApplicationLife, PackageBlob, PackageLife};
+use kiln_domain::batch::certificate::{CertificateFile, CertificateFormat, CertificateLife};
 use kiln_domain::batch::dependencies::{Dependencies, IdRange};
+use kiln_domain::batch::gang::{ChosenNode, Gang};
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
-use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
@@ -27,8 +29,9 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 5] = [
+const READ_WHOLE: [&str; 6] = [
     "SCAN account",
+    "SCAN certificate",
     "SCAN job USING INDEX job_open",
     "SCAN job_schedule",
     "SCAN pool",
@@ -57,6 +60,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     let mut tx = Tx::new(&connection);
     accounts(&mut tx).expect("accounts");
     applications(&mut tx).expect("applications");
+    certificates(&mut tx).expect("certificates");
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
     job_schedules(&mut tx).expect("job schedules");
@@ -107,10 +111,12 @@ fn n_statements_in_the_source() -> usize {
     [
         include_str!("account.rs"),
         include_str!("application.rs"),
+        include_str!("certificate.rs"),
         include_str!("blob.rs"),
         include_str!("container.rs"),
         include_str!("dependency.rs"),
         include_str!("extent.rs"),
+        include_str!("instance.rs"),
         include_str!("job.rs"),
         include_str!("job_schedule.rs"),
         include_str!("node.rs"),
@@ -140,6 +146,19 @@ fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_account_keys(kind, "a", &keys)?;
     tx.delete_account(kind, "a")?;
     Ok(())
+}
+
+fn certificates(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let life = CertificateLife::new(CertificateFormat::Cer, String::new(), Timestamp(0));
+    let file = CertificateFile { bytes: Vec::new(), password: None };
+    tx.insert_certificate("a", "ff", &life, &file)?;
+    let key = tx.certificate("a", "ff")?.ok_or(StoreError::Closed)?.key;
+    tx.certificate_by_key(key)?;
+    tx.certificate_file(key)?;
+    tx.certificates_after("a", "", 9)?;
+    tx.all_certificate_keys()?;
+    tx.update_certificate(key, &life)?;
+    tx.delete_certificate(key)
 }
 
 fn applications(tx: &mut Tx<'_>) -> Result<(), StoreError> {
@@ -233,9 +252,22 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;
     tx.update_task_spec(&task, "{}")?;
-    tx.delete_task(&task)?;
+    tx.update_task(&task, &with_instance("n"))?;
+    let task = Task { life: with_instance("n"), ..task };
+    tx.update_task(&task, &with_instance("m"))?;
+    tx.gangs_of_node("m")?;
+    tx.delete_task(&Task { life: with_instance("m"), ..task })?;
     preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+/// The life of a task whose only instance is on a node.
+fn with_instance(node_id: &str) -> TaskLife {
+    let (node_id, address) = (node_id.to_owned(), String::new());
+    let node = ChosenNode { node_id, address, is_prepared: true };
+    let life = TaskLife::new(0, Timestamp(0));
+    let gang = Some(Gang::new(vec![node], Timestamp(0)));
+    TaskLife { state: TaskState::Running, gang, ..life }
 }
 
 fn preparations(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {

@@ -288,6 +288,7 @@ impl Tx<'_> {
             life.place.as_ref().map(|place| &place.node_id),
             Json(life),
         ])?;
+        self.keep_instances(task, Some(life))?;
         let added = Tally::between(&task.life, life);
         if !added.is_nothing() {
             let updated_at =
@@ -311,6 +312,7 @@ impl Tx<'_> {
 
     /// Removes a task.
     pub fn delete_task(&mut self, task: &Task) -> Result<(), StoreError> {
+        self.keep_instances(task, None)?;
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
         if task.ties.has_dependencies {

@@ -8,6 +8,7 @@
 pub mod application;
 pub mod autoscale;
 mod casing;
+pub mod certificate;
 mod changes;
 mod contract;
 mod defaults;
@@ -28,6 +29,7 @@ mod resource;
 mod secrets;
 mod shape;
 pub mod statistics;
+pub mod subtask;
 pub mod survey;
 pub mod task;
 

@@ -78,8 +78,8 @@ pub fn tree(
     tree.set_some("startTask", start_task.and_then(Result::ok));
     tree.set_some("startTaskInfo", life.start_task_run.as_ref().map(start_task_info));
     if life.booted_at.is_some() {
-        let certificates = pool.get("certificateReferences").cloned();
-        tree.set("certificateReferences", certificates.unwrap_or_else(|| json!([])));
+        let certificates: Vec<_> = life.certificates.iter().map(json_of).collect();
+        tree.set("certificateReferences", certificates);
     }
     tree.set_list("errors", life.errors.iter().map(node_error).collect());
     tree.set("isDedicated", life.is_dedicated);

@@ -15,6 +15,12 @@ pub fn directory(job_id: &str, task_id: &str) -> String {
     format!("{}/{task_id}", super::job::directory(job_id))
 }
 
+/// The directory of an instance of a task below the root of its node.
+pub fn instance_directory(job_id: &str, task_id: &str, number: u32) -> String {
+    let directory = directory(job_id, task_id);
+    if number == 0 { directory } else { format!("{directory}/{number}") }
+}
+
 /// A task as `GET` shows it.
 pub fn tree(task: &Task, job_id: &str, base_url: &str) -> Value {
     let life = &task.life;
@@ -29,19 +35,24 @@ pub fn tree(task: &Task, job_id: &str, base_url: &str) -> Value {
     }
     tree.set("executionInfo", execution(life));
     if let Some(place) = &life.place {
-        let node_url = super::node::url(base_url, &place.pool_id, &place.node_id);
         let directory = directory(job_id, &task.id);
-        let node = json!({
-            "affinityId": super::node::affinity_id(&place.node_id),
-            "poolId": place.pool_id,
-            "nodeId": place.node_id,
-            "taskRootDirectory": directory,
-            "taskRootDirectoryUrl": format!("{node_url}/files/{directory}"),
-            "nodeUrl": node_url,
-        });
+        let node = node_info(base_url, &place.pool_id, &place.node_id, &directory);
         tree.set("nodeInfo", node);
     }
     tree.into_value()
+}
+
+/// Where a task or an instance of one runs or ran, in this directory below the node's root.
+pub(super) fn node_info(base_url: &str, pool_id: &str, node_id: &str, directory: &str) -> Value {
+    let node_url = super::node::url(base_url, pool_id, node_id);
+    json!({
+        "affinityId": super::node::affinity_id(node_id),
+        "poolId": pool_id,
+        "nodeId": node_id,
+        "taskRootDirectory": directory,
+        "taskRootDirectoryUrl": format!("{node_url}/files/{directory}"),
+        "nodeUrl": node_url,
+    })
 }
 
 fn execution(life: &TaskLife) -> Value {

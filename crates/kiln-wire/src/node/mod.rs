@@ -8,6 +8,7 @@
 use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
+use kiln_domain::batch::certificate::{CertificateFormat, CertificateReference};
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile, StartTaskSpec};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
@@ -101,6 +102,22 @@ pub struct NodeConfig {
     pub ip_address: String,
     /// Seconds without a server after which the agent gives up and ends its node.
     pub orphan_timeout_seconds: u64,
+    /// What a task may take of the machine.
+    #[serde(default)]
+    pub slot_limits: SlotLimits,
+}
+
+/// What a task may take at once for each of its slots, where the machine can limit that; what
+/// is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SlotLimits {
+    /// Processes and threads.
+    pub processes: Option<u32>,
+    /// Memory, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processors, in thousandths.
+    pub milli_processors: Option<u32>,
 }
 
 /// From the server to an agent.
@@ -177,6 +194,9 @@ pub struct Prepare {
     /// The pool's packages, which all commands find.
     #[serde(default)]
     pub packages: Vec<Package>,
+    /// The pool's certificates.
+    #[serde(default)]
+    pub certificates: Vec<NodeCertificate>,
 }
 
 /// One attempt of a task.
@@ -205,6 +225,9 @@ pub struct Run {
     /// Whether a failed run is followed by another, to which output files are left.
     #[serde(default)]
     pub may_run_again: bool,
+    /// Task slots that it takes; those of the whole node if none.
+    #[serde(default)]
+    pub slots: u32,
 }
 
 impl Run {
@@ -245,6 +268,27 @@ pub struct PackageSource {
     pub directory: String,
     /// Opens its zip file.
     pub url: String,
+}
+
+/// A certificate that commands find on their node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeCertificate {
+    /// How a pool asks for it.
+    pub reference: CertificateReference,
+    /// What it is made of; `None` when it is not there any more.
+    #[serde(default)]
+    pub content: Option<CertificateContent>,
+}
+
+/// What a certificate is made of, which is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateContent {
+    /// What kind of file it is.
+    pub format: CertificateFormat,
+    /// The file, in base64.
+    pub data: String,
+    /// Opens the file.
+    pub password: Option<String>,
 }
 
 /// A question about files below the node's root.
@@ -472,6 +516,19 @@ pub enum Report {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+}
+
+impl std::fmt::Debug for CertificateContent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CertificateContent").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl NodeCertificate {
+    /// A certificate of which it is not known yet what it is made of.
+    pub fn wanted(reference: &CertificateReference) -> Self {
+        Self { reference: reference.clone(), content: None }
+    }
 }
 
 impl Package {

@@ -23,8 +23,8 @@ use kiln_domain::time::Timestamp;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeAnswer,
-    NodeConfig, NodeRefusal, NodeRequest, Outcome, Package, Prepare, Report, Run, StartTaskInfo,
-    ToAgent,
+    NodeConfig, NodeRefusal, NodeRequest, Outcome, Package, Prepare, Report, Run, SlotLimits,
+    StartTaskInfo, ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -47,6 +47,8 @@ pub(crate) struct Rig {
     pub(crate) acknowledges: bool,
     /// Users of the node, when it is next prepared.
     pub(crate) users: Vec<UserAccount>,
+    /// Task slots of runs.
+    pub(crate) slots: u32,
     /// What runs are told about later ones.
     pub(crate) may_run_again: bool,
     next_stream: u64,
@@ -57,6 +59,11 @@ pub(crate) struct Rig {
 impl Rig {
     /// Starts an agent and welcomes it.
     pub(crate) async fn start(isolation: &str) -> Self {
+        Self::limited(isolation, SlotLimits::default()).await
+    }
+
+    /// Starts an agent whose tasks are limited.
+    pub(crate) async fn limited(isolation: &str, slot_limits: SlotLimits) -> Self {
         // Not below `/tmp`, of which a node has its own.
         let base = tempfile::Builder::new().prefix("kiln-").tempdir_in("/var/tmp").expect("made");
         let open = |path: &Path| {
@@ -85,6 +92,7 @@ impl Rig {
             isolation: isolation.to_owned(),
             ip_address: "10.0.0.4".to_owned(),
             orphan_timeout_seconds: 60,
+            slot_limits,
         };
         let listener = UnixListener::bind(&socket).expect("bound");
         Self::start_with(base, config, listener).await
@@ -104,6 +112,7 @@ impl Rig {
             reports: Vec::new(),
             acknowledges: true,
             users: Vec::new(),
+            slots: 1,
             may_run_again: false,
             next_stream: 1,
             waiting: VecDeque::new(),
@@ -307,6 +316,7 @@ impl Rig {
             preparation_directory: None,
             instance: None,
             may_run_again: self.may_run_again,
+            slots: self.slots,
         }
     }
 
@@ -365,6 +375,24 @@ impl Rig {
         found
     }
 
+    /// The control groups of the node.
+    pub(crate) fn groups(&self) -> Vec<PathBuf> {
+        let name = format!("kiln-{}", self.config.node_id);
+        let mut found = Vec::new();
+        let mut rest = vec![PathBuf::from("/sys/fs/cgroup")];
+        while let Some(path) = rest.pop() {
+            for entry in fs::read_dir(&path).into_iter().flatten().flatten() {
+                let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if entry.file_name().to_str() == Some(&name) {
+                    found.push(entry.path());
+                } else if is_directory && entry.path().components().count() < 8 {
+                    rest.push(entry.path());
+                }
+            }
+        }
+        found
+    }
+
     /// Whether the node has a control group.
     pub(crate) fn has_group(&self) -> bool {
         let name = format!("kiln-{}", self.config.node_id);
@@ -385,11 +413,7 @@ impl Rig {
         assert_eq!(self.processes(), Vec::<String>::new());
         let mounts = fs::read_to_string("/proc/mounts").expect("mounted");
         assert!(!mounts.contains(&self.config.directory), "{mounts}");
-        let groups = Path::new("/sys/fs/cgroup");
-        for root in [groups.to_owned(), groups.join("unified")] {
-            let group = root.join(format!("kiln-{}", self.config.node_id));
-            assert!(!group.exists(), "{}", group.display());
-        }
+        assert_eq!(self.groups(), Vec::<PathBuf>::new());
     }
 
     pub(crate) async fn leave(mut self) {
@@ -407,8 +431,7 @@ impl Drop for Rig {
         let _ended = self.agent.kill();
         let _reaped = self.agent.wait();
         // An agent that was killed leaves its groups behind, once they are empty.
-        for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
-            let group = Path::new(root).join(format!("kiln-{}", self.config.node_id));
+        for group in self.groups() {
             for inner in fs::read_dir(&group).into_iter().flatten().flatten() {
                 let _kept = fs::remove_dir(inner.path());
             }
@@ -504,6 +527,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         is_dedicated: true,
         task_slots: 4,
         packages: Vec::new(),
+        certificates: Vec::new(),
         user_accounts: Vec::new(),
     }
 }
@@ -528,6 +552,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         user_identity: None,
         constraints: TaskConstraints::default(),
         authentication_token_settings: None,
+        multi_instance_settings: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::certificate::CertificateReference;
 use crate::batch::task::{FailureInfo, NameValue, Task};
 use crate::time::Timestamp;
 
@@ -150,6 +151,9 @@ pub struct NodeLife {
     /// The tasks that last came or left, the latest at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent_tasks: Vec<RecentTask>,
+    /// The certificates of its latest boot, as its pool referred to them then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateReference>,
     /// Why it is unusable.
     pub errors: Vec<NodeError>,
 }
@@ -245,6 +249,7 @@ impl NodeLife {
             tasks_run: 0,
             tasks_succeeded: 0,
             recent_tasks: Vec::new(),
+            certificates: Vec::new(),
             errors: Vec::new(),
         }
     }

@@ -209,6 +209,14 @@ impl PreparationLife {
         }
     }
 
+    /// Whether tasks of the job may run there, now or once it is prepared.
+    pub fn takes_tasks(&self) -> bool {
+        match self.state {
+            State::Due | State::Preparing | State::Prepared => true,
+            State::Failed | State::Releasing | State::Done => false,
+        }
+    }
+
     /// Whether a task of the job may run there, after [`Fact::Wanted`].
     pub fn admission(&self, rules: &Rules) -> Admission {
         match self.state {

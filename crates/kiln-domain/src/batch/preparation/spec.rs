@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::command::{ResourceFile, UserIdentity, check_resource_files};
 use crate::batch::job::JobSpec;
 use crate::batch::task::{self, TaskConstraints};
+use crate::batch::user::check_identity;
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::{id, limits};
@@ -14,6 +16,11 @@ use crate::{id, limits};
 pub struct PreparationSpec {
     /// Its name, which no task of the job may have.
     pub id: String,
+    /// Files fetched before its command.
+    #[serde(default)]
+    pub resource_files: Vec<ResourceFile>,
+    /// Who runs its command.
+    pub user_identity: Option<UserIdentity>,
     /// Limits on its runs.
     #[serde(default)]
     pub constraints: TaskConstraints,
@@ -31,6 +38,11 @@ pub struct PreparationSpec {
 pub struct ReleaseSpec {
     /// Its name, which no task of the job may have.
     pub id: String,
+    /// Files fetched before its command.
+    #[serde(default)]
+    pub resource_files: Vec<ResourceFile>,
+    /// Who runs its command.
+    pub user_identity: Option<UserIdentity>,
     /// Time after which it is killed.
     pub max_wall_clock_time: Option<Span>,
     /// Time its directory is kept.
@@ -68,10 +80,12 @@ pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
         }
         (Some(preparation), release) => (preparation, release),
     };
-    id::check("jobPreparationTask.id", &preparation.id)?;
+    let PreparationSpec { id, resource_files, user_identity, .. } = preparation;
+    check_parts("jobPreparationTask", id, resource_files, user_identity.as_ref())?;
     task::check_constraints("jobPreparationTask.constraints", &preparation.constraints)?;
     let Some(release) = release else { return Ok(()) };
-    id::check("jobReleaseTask.id", &release.id)?;
+    let ReleaseSpec { id, resource_files, user_identity, .. } = release;
+    check_parts("jobReleaseTask", id, resource_files, user_identity.as_ref())?;
     if id::folded(&release.id) == id::folded(&preparation.id) {
         let reason = "The preparation and the release task of a job need different ids";
         return Err(Rejection::property("jobReleaseTask.id", &release.id, reason));
@@ -86,6 +100,18 @@ pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
         }
     }
     Ok(())
+}
+
+/// What both tasks have; `name` is where the client wrote it.
+fn check_parts(
+    name: &str,
+    id: &str,
+    resource_files: &[ResourceFile],
+    user_identity: Option<&UserIdentity>,
+) -> Result<(), Rejection> {
+    id::check(&format!("{name}.id"), id)?;
+    check_resource_files(&format!("{name}.resourceFiles"), resource_files)?;
+    check_identity(&format!("{name}.userIdentity"), user_identity)
 }
 
 /// Whether a task of the job may have this id.

@@ -177,6 +177,10 @@ fn what_a_job_may_ask_for() {
         ),
         (r#""jobPreparationTask":{"id":"a b"}"#.to_owned(), "jobPreparationTask.id"),
         (
+            r#""jobPreparationTask":{"id":"a","resourceFiles":[{}]}"#.to_owned(),
+            "jobPreparationTask.resourceFiles.httpUrl",
+        ),
+        (
             r#""jobPreparationTask":{"id":"a","constraints":{"maxTaskRetryCount":-2}}"#.to_owned(),
             "jobPreparationTask.constraints.maxTaskRetryCount",
         ),

@@ -302,6 +302,16 @@ impl Code {
         code(409, "TaskFilesUnavailable", "The files of the specified task are unavailable.");
     pub(super) const TASK_FILES_CLEANED_UP: Self =
         code(409, "TaskFilesCleanedup", "The files of the specified task have been cleaned up.");
+    pub(super) const INVALID_CERTIFICATE_REFERENCES: Self = code(
+        409,
+        "InvalidCertificateReferences",
+        "One or more certificate references could not be satisfied.",
+    );
+    pub(super) const CERTIFICATE_QUOTA_REACHED: Self = code(
+        409,
+        "CertificateQuotaReached",
+        "The Batch account has reached its quota of certificates.",
+    );
     pub(super) const CERTIFICATE_EXISTS: Self =
         code(409, "CertificateExists", "The specified certificate already exists.");
     pub(super) const CERTIFICATE_BEING_DELETED: Self = code(

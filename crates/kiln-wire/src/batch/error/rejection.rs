@@ -131,6 +131,10 @@ impl From<Rejection> for Refusal {
             R::CertificateExists { .. } => C::CERTIFICATE_EXISTS.refusal(),
             R::CertificateNotFound { .. } => C::CERTIFICATE_NOT_FOUND.refusal(),
             R::CertificateBeingDeleted { .. } => C::CERTIFICATE_BEING_DELETED.refusal(),
+            R::CertificateReferenceInvalid { .. } => {
+                C::INVALID_CERTIFICATE_REFERENCES.refusal().because(rejection.to_string())
+            }
+            R::CertificateQuotaReached { .. } => C::CERTIFICATE_QUOTA_REACHED.refusal(),
             R::CertificateActive { .. } => C::CERTIFICATE_STATE_ACTIVE.refusal(),
             R::NotOffered { name } => {
                 Self::not_implemented(rejection.to_string()).with("PropertyName", name.clone())
