@@ -19,5 +19,5 @@ pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
 pub use nodes::{recover, run as nodes};
 pub use pool_size::run as pool_size;
-pub use spot::{run as spot, take_away};
+pub use spot::run as spot;
 pub use unheard::{Unheard, run as unheard};

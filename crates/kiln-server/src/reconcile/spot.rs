@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kiln_domain::batch::node::{self, Node, NodeFact, NodeOperation};
-use kiln_domain::batch::task::TaskFact;
+use kiln_domain::batch::node::{self, NodeFact, NodeOperation};
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
 use tracing::{error, info};
 
+use crate::batch::Outbox;
 use crate::link::reports;
 use crate::server::Server;
 use crate::{clock, secrets};
@@ -48,24 +48,23 @@ async fn look(server: &Arc<Server>, chance: f64, now: Timestamp) -> Result<(), S
             let may = node::admit(&node, NodeOperation::Preempt).is_ok();
             if may && secrets::fraction() < chance {
                 info!(node_id = node.id, "a Spot node is taken away");
-                server.store.write(move |tx| preempt(tx, &node.id, now)).await?;
+                let outbox = server.store.write(move |tx| take_away(tx, &node.id, now)).await?;
+                outbox.send(server);
             }
         }
     }
     Ok(())
 }
 
-fn preempt(tx: &mut Tx<'_>, node_id: &str, now: Timestamp) -> Result<(), StoreError> {
-    let Some(node) = tx.node(node_id)? else { return Ok(()) };
-    take_away(tx, &node, now)
-}
-
 /// The machine of a node is gone, and with it what ran there.
-pub fn take_away(tx: &mut Tx<'_>, node: &Node, now: Timestamp) -> Result<(), StoreError> {
+fn take_away(tx: &mut Tx<'_>, node_id: &str, now: Timestamp) -> Result<Outbox, StoreError> {
+    let mut outbox = Outbox::default();
+    let Some(node) = tx.node(node_id)? else { return Ok(outbox) };
     let mut life = node.life.clone();
-    reports::take_tasks_off(tx, &node.id, &mut life, &TaskFact::NodeLost, now)?;
+    reports::lose_tasks(tx, &node.id, &mut life, now, &mut outbox)?;
     life = node::step(&life, NodeFact::Preempted, now);
-    reports::keep_node(tx, node, &life)
+    reports::keep_node(tx, &node, &life)?;
+    Ok(outbox)
 }
 
 #[cfg(test)]

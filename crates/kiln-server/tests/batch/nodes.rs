@@ -173,6 +173,29 @@ async fn a_node_that_can_not_boot_is_unusable() {
 }
 
 #[tokio::test]
+async fn a_node_that_breaks_gives_its_tasks_back() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.job("j", "p").await;
+    rig.task("j", "t", json!({})).await;
+    let run = agents[0].run().await;
+    let (code, message) = (Some("DiskFull".to_owned()), "no room".to_owned());
+    let report = Report::BootFailed { boot: 1, message, code, details: Vec::new() };
+    agents[0].report(report).await;
+    assert_eq!(agents[0].stop().await, run.attempt);
+    let node = rig.get(&format!("/pools/p/nodes/{}", agents[0].node_id())).send().await.body;
+    assert_eq!(
+        (&node["state"], &node["errors"][0]["code"]),
+        (&json!("unusable"), &json!("DiskFull"))
+    );
+    let task = rig.get("/jobs/j/tasks/t").send().await.expect(200).body;
+    assert_eq!(
+        (&task["state"], &task["executionInfo"]["requeueCount"]),
+        (&json!("active"), &json!(0))
+    );
+}
+
+#[tokio::test]
 async fn tasks_wait_for_the_start_task() {
     let mut rig = Rig::start().await;
     let start_task = json!({ "commandLine": "setup", "waitForSuccess": true });

@@ -148,9 +148,7 @@ async fn collections_that_are_too_large() {
 }
 
 #[tokio::test]
-async fn what_kiln_does_not_offer() {
+async fn what_nobody_offers_is_no_address() {
     let rig = Rig::start().await;
-    let certificates = rig.get("/certificates").version("2019-08-01.10.0").send().await;
-    certificates.refuses(501, "NotImplemented");
     rig.get("/nonsense").send().await.refuses(400, "InvalidUri");
 }
