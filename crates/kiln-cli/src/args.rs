@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Application(cmd::application::ApplicationArgs),
     /// Check autoscale formulas
     Autoscale(cmd::autoscale::AutoscaleArgs),
+    /// Show nodes of a pool, and take Spot nodes away
+    Node(cmd::node::NodeArgs),
     /// Put and get single blobs by URL
     Blob(cmd::blob::BlobArgs),
 }

@@ -64,6 +64,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Account(args) => done(cmd::account::run(args, &data()?)),
         Command::Application(args) => done(cmd::application::run(&args, &data()?)),
         Command::Autoscale(args) => done(cmd::autoscale::run(&args, data)),
+        Command::Node(args) => done(cmd::node::run(&args, &data()?)),
         Command::Blob(args) => done(cmd::blob::run(&args)),
     }
 }

@@ -43,6 +43,9 @@ impl Service {
         config.slot_limits = settings.slot_limits;
         config.autoscale = settings.autoscale;
         config.quotas = settings.quotas;
+        config.spot = settings.spot;
+        config.heartbeat_deadline = settings.lost_after;
+        config.hello_deadline = settings.heard_within;
         config.surroundings = surroundings(environment);
         let running = kiln_server::start(config).await?;
         let endpoints = endpoints_of(&running);

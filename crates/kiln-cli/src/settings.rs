@@ -4,8 +4,9 @@ use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::Duration;
 
-use kiln_server::config::{AutoScaleConfig, Quotas};
+use kiln_server::config::{AGENT_HEARD_WITHIN, AutoScaleConfig, NODE_LOST_AFTER, Quotas, Spot};
 use serde::Deserialize;
 
 use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits};
@@ -40,8 +41,24 @@ impl Shared {
     }
 }
 
+/// What becomes of Spot nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct SpotLayer {
+    preemptions_per_hour: Option<f64>,
+    returns_after: Option<Length>,
+}
+
+/// When nodes are given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct NodesLayer {
+    lost_after: Option<Length>,
+    heard_within: Option<Length>,
+}
+
 /// What one source says about the service; each source leaves most of it open.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Layer {
     /// Only in a file that is named: the usual one lies in the data directory.
@@ -59,10 +76,14 @@ pub(crate) struct Layer {
     pub(crate) log: Option<String>,
     /// Only in a file.
     pub(crate) quotas: Option<Quotas>,
+    /// Only in a file.
+    pub(crate) spot: Option<SpotLayer>,
+    /// Only in a file.
+    pub(crate) nodes: Option<NodesLayer>,
 }
 
 /// Settings of the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) batch_listen: SocketAddr,
     pub(crate) blob_listen: SocketAddr,
@@ -72,6 +93,11 @@ pub(crate) struct Settings {
     pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
     pub(crate) quotas: Quotas,
+    pub(crate) spot: Spot,
+    /// Time without a word after which a node is lost.
+    pub(crate) lost_after: Duration,
+    /// Time in which an agent that was started must be heard.
+    pub(crate) heard_within: Duration,
 }
 
 impl Layer {
@@ -91,6 +117,8 @@ impl Layer {
             autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
             quotas: None,
+            spot: None,
+            nodes: None,
         })
     }
 
@@ -142,12 +170,16 @@ impl Layer {
             autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
             log: self.log.or(below.log),
             quotas: self.quotas.or(below.quotas),
+            spot: self.spot.or(below.spot),
+            nodes: self.nodes.or(below.nodes),
         }
     }
 
     /// This layer, with what it leaves open from the defaults.
     pub(crate) fn settle(self) -> Settings {
         let usual = AutoScaleConfig::default();
+        let (spot, usual_spot) = (self.spot.unwrap_or_default(), Spot::default());
+        let nodes = self.nodes.unwrap_or_default();
         let autoscale = AutoScaleConfig {
             interval: self.autoscale_interval.map_or(usual.interval, Interval::length),
             sample_period: self.autoscale_samples.map_or(usual.sample_period, |it| it.0),
@@ -166,6 +198,14 @@ impl Layer {
             autoscale,
             log: self.log,
             quotas: self.quotas.unwrap_or_default(),
+            spot: Spot {
+                preemptions_per_hour: spot
+                    .preemptions_per_hour
+                    .unwrap_or(usual_spot.preemptions_per_hour),
+                returns_after: spot.returns_after.map_or(usual_spot.returns_after, |it| it.0),
+            },
+            lost_after: nodes.lost_after.map_or(NODE_LOST_AFTER, |it| it.0),
+            heard_within: nodes.heard_within.map_or(AGENT_HEARD_WITHIN, |it| it.0),
         }
     }
 }
@@ -270,6 +310,16 @@ mod tests {
         let failure = Layer::from_environment(&bad).expect_err("too short");
         let (_, what) = failure.lines()[0];
         assert_eq!(what, "KILN_AUTOSCALE_SAMPLES is `1ms`: one second is the shortest length");
+    }
+
+    #[test]
+    fn a_file_says_how_nodes_fail() {
+        let text = "[spot]\npreemptions-per-hour = 0.5\n[nodes]\nlost-after = \"5s\"";
+        let settings = toml::from_str::<Layer>(text).expect("a file").settle();
+        assert!((settings.spot.preemptions_per_hour - 0.5).abs() < f64::EPSILON);
+        assert_eq!(settings.spot.returns_after.as_secs(), 10);
+        assert_eq!((settings.lost_after.as_secs(), settings.heard_within.as_secs()), (5, 120));
+        assert!(toml::from_str::<Layer>("[spot]\nrate = 1").is_err());
     }
 
     #[test]

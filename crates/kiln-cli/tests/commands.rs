@@ -247,6 +247,41 @@ fn formulas_are_checked_before_a_pool_has_them() {
 }
 
 #[test]
+fn a_spot_node_is_taken_away_and_comes_back() {
+    let world = World::new();
+    std::fs::create_dir_all(world.data()).expect("a directory");
+    let settings = world.data().join("kiln.toml");
+    std::fs::write(settings, "[spot]\nreturns-after = \"1s\"").expect("settings");
+    let up = world.up();
+    let url = up.ready["batchUrl"].as_str().expect("a URL");
+    let key = kiln_server::accounts::DEV_BATCH_KEY;
+    let batch = BatchClient::new(url, Credentials::new("kilndev", key)).expect("a client");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let node = || runtime.block_on(batch.nodes("p").all()).expect("nodes").pop();
+    let state = || node().map(|node| node.state).unwrap_or_default();
+    runtime.block_on(async {
+        let images = batch.supported_images().all().await.expect("images");
+        let pool = NewPool::new("p", &images[0], 0).with_spot_nodes(1);
+        batch.add_pool(&pool).await.expect("a pool");
+    });
+    wait_for(|| (state() == "idle").then_some(()));
+    let listed = text(&world.run(&["node", "list", "p"]).stdout);
+    let line = listed.lines().nth(1).expect("a node");
+    assert!(line.contains("_p  spot  idle"), "{listed}");
+    let id = node().expect("a node").id;
+    let taken = world.run(&["node", "preempt", "p", id.get(..20).expect("a long id")]);
+    assert_eq!(text(&taken.stdout), format!("preempted `{id}`\n"));
+    assert_eq!(state(), "preempted");
+    let none = world.run(&["node", "preempt", "p"]);
+    assert!(text(&none.stderr).contains("the pool has no Spot node to take"));
+    wait_for(|| (state() == "idle").then_some(()));
+    assert_eq!(node().map(|node| node.id), Some(id));
+    runtime.block_on(batch.delete_pool("p")).expect("to delete it");
+    wait_for(|| runtime.block_on(batch.has_pool("p")).is_ok_and(|there| !there).then_some(()));
+    drop(up);
+}
+
+#[test]
 fn published_keys_stay_on_loopback() {
     let world = World::new();
     let any = ["up", "--batch-listen", "0.0.0.0:0", "--blob-listen", "127.0.0.1:0"];

@@ -37,6 +37,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 pub struct Exit {
     /// Its node.
     pub node_id: String,
+    /// The process that ended.
+    pub pid: i32,
 }
 
 /// Why a node could not be obtained or returned.
@@ -141,12 +143,13 @@ impl LocalProvisioner {
             .stderr(Stdio::from(log));
         let mut child = command.spawn()?;
         // Before the agent knows what to do: one that acts can always be found.
-        writeln!(lock, "{}", child.id().unwrap_or(0))?;
+        let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap_or(0);
+        writeln!(lock, "{pid}")?;
         drop(lock);
         if let Some(mut stdin) = child.stdin.take() {
             tokio::io::AsyncWriteExt::write_all(&mut stdin, config).await?;
         }
-        self.watch(node_id, async move {
+        self.watch(node_id, pid, async move {
             if let Err(error) = child.wait().await {
                 warn!(%error, "an agent could not be waited for");
             }
@@ -161,7 +164,7 @@ impl LocalProvisioner {
             return false;
         };
         let Ok(pidfd) = owned_pidfd(pidfd) else { return false };
-        self.watch(node_id, async move {
+        self.watch(node_id, pid.as_raw_pid(), async move {
             if let Err(error) = pidfd.readable().await {
                 warn!(%error, "an agent could not be watched");
             }
@@ -172,6 +175,11 @@ impl LocalProvisioner {
     /// Whether the agent of a node lives.
     pub fn is_alive(&self, node_id: &str) -> bool {
         self.living_agent(node_id).is_some()
+    }
+
+    /// Whether another agent of the node than the process `pid` lives.
+    pub fn has_another(&self, node_id: &str, pid: i32) -> bool {
+        self.living_agent(node_id).is_some_and(|living| living.as_raw_pid() != pid)
     }
 
     /// Kills the agent of a node, if it still lives; its processes end with it.
@@ -230,13 +238,13 @@ impl LocalProvisioner {
         }
     }
 
-    fn watch(&self, node_id: &str, ended: impl Future<Output = ()> + Send + 'static) {
+    fn watch(&self, node_id: &str, pid: i32, ended: impl Future<Output = ()> + Send + 'static) {
         let (exits, node_id) = (self.exits.clone(), node_id.to_owned());
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         while watches.try_join_next().is_some() {}
         watches.spawn(async move {
             ended.await;
-            if exits.send(Exit { node_id }).await.is_err() {
+            if exits.send(Exit { node_id, pid }).await.is_err() {
                 debug!("nobody waits for the end of agents any more");
             }
         });

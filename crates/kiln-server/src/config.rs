@@ -9,6 +9,10 @@ use serde::Deserialize;
 
 use crate::intercept::Surroundings;
 
+/// Time without a word from an agent after which its node is lost, unless another is set.
+pub const NODE_LOST_AFTER: Duration = Duration::from_secs(60);
+/// Time that an agent has to make itself known after its start, unless another is set.
+pub const AGENT_HEARD_WITHIN: Duration = Duration::from_secs(120);
 /// Processes and threads of a task for each of its slots, unless another limit is set: enough for
 /// any program, and few enough that one which starts itself again and again stays among itself.
 pub const SLOT_PROCESSES_MAX: u32 = 4096;
@@ -121,9 +125,9 @@ impl Config {
             isolation: "auto".to_owned(),
             surroundings: Surroundings::default(),
             orphan_timeout: Duration::from_secs(600),
-            heartbeat_deadline: Duration::from_secs(60),
+            heartbeat_deadline: NODE_LOST_AFTER,
             autoscale: AutoScaleConfig::default(),
-            hello_deadline: Duration::from_secs(120),
+            hello_deadline: AGENT_HEARD_WITHIN,
             quotas: Quotas::default(),
             spot: Spot::default(),
         }

@@ -26,6 +26,12 @@ pub(crate) fn key() -> String {
     STANDARD.encode(random::<64>())
 }
 
+/// A random number from 0 to 1, which it does not reach.
+pub(crate) fn fraction() -> f64 {
+    let number = u32::from_le_bytes(random());
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
+}
+
 /// What a password is checked against, in the form of `crypt` with SHA-512.
 pub(crate) fn password_hash(password: &str) -> String {
     let salt: String = random::<SALT_LENGTH>()

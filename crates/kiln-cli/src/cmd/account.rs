@@ -1,11 +1,13 @@
 //! `kiln account`: accounts and their keys.
 
 use clap::{Args, Subcommand, ValueEnum};
+use kiln_client::{BatchClient, Credentials};
 use kiln_server::accounts::{DEV_BATCH_ACCOUNT, DEV_STORAGE_ACCOUNT, is_well_known};
 use kiln_server::admin::{Account, AccountKind, Admin, AdminError, WhichKey};
 
 use super::env::AccountChoice;
 use crate::data::DataDirectory;
+use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::output::{self, table};
 
@@ -153,6 +155,20 @@ impl std::fmt::Debug for Chosen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Chosen").finish_non_exhaustive()
     }
+}
+
+/// A client of the running Kiln for the chosen Batch account.
+pub(crate) fn batch_client(
+    data: &DataDirectory,
+    choice: &AccountChoice,
+) -> Result<BatchClient, Failure> {
+    let endpoints = Endpoints::require(data)?;
+    let chosen = choose(&Admin::open(data.path())?, choice)?;
+    let Some((name, key)) = chosen.batch else {
+        return Err(Failure::new("there is no Batch account")
+            .hint("make one with `kiln account create batch NAME`"));
+    };
+    Ok(BatchClient::new(&endpoints.batch_url, Credentials::new(name, key))?)
 }
 
 /// Picks the named accounts, or else the development ones, or else the oldest.

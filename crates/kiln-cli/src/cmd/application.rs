@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kiln_client::BatchClient;
 use kiln_client::batch::Application;
 use kiln_client::blob::{UploadError, upload_to_url};
-use kiln_client::{BatchClient, Credentials};
-use kiln_server::admin::Admin;
 
 use super::account;
 use super::env::AccountChoice;
 use crate::data::DataDirectory;
-use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::output::{self, table};
 
@@ -76,13 +74,7 @@ struct Named {
 }
 
 pub(crate) fn run(args: &ApplicationArgs, data: &DataDirectory) -> Result<(), Failure> {
-    let endpoints = Endpoints::require(data)?;
-    let chosen = account::choose(&Admin::open(data.path())?, &args.accounts)?;
-    let Some((name, key)) = chosen.batch else {
-        return Err(Failure::new("there is no Batch account")
-            .hint("make one with `kiln account create batch NAME`"));
-    };
-    let batch = BatchClient::new(&endpoints.batch_url, Credentials::new(name, key))?;
+    let batch = account::batch_client(data, &args.accounts)?;
     crate::runtime()?.block_on(run_on(&batch, &args.verb))
 }
 

@@ -9,4 +9,5 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod node;
 pub(crate) mod up;

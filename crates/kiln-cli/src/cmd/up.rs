@@ -116,6 +116,8 @@ fn settle(
         autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
         quotas: None,
+        spot: None,
+        nodes: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();

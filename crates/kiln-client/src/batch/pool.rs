@@ -22,6 +22,9 @@ pub struct NewPool {
     /// How many dedicated nodes it should have, unless a formula says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target_dedicated_nodes: Option<u32>,
+    /// How many Spot nodes it should have beside them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_low_priority_nodes: Option<u32>,
     /// Whether `auto_scale_formula` says how many nodes it should have.
     pub enable_auto_scale: bool,
     /// Says how many nodes it should have.
@@ -95,11 +98,18 @@ impl NewPool {
                 node_agent_sku_id: image.node_agent_sku_id.clone(),
             },
             target_dedicated_nodes: Some(nodes),
+            target_low_priority_nodes: None,
             enable_auto_scale: false,
             auto_scale_formula: None,
             task_slots_per_node: 1,
             start_task: None,
         }
+    }
+
+    /// The same with Spot nodes beside the others.
+    #[must_use]
+    pub fn with_spot_nodes(self, nodes: u32) -> Self {
+        Self { target_low_priority_nodes: Some(nodes), ..self }
     }
 
     /// The same with a formula that says how many nodes it should have.

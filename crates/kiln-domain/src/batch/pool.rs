@@ -303,6 +303,14 @@ fn check_slots(spec: &PoolSpec) -> Result<(), Rejection> {
     Err(Rejection::property("taskSlotsPerNode", spec.task_slots_per_node, reason))
 }
 
+/// Whether an account that has so many pools may have another.
+///
+/// # Errors
+/// When it has all that it may have.
+pub fn admit_one_more(present: u64, limit: u64) -> Result<(), Rejection> {
+    if present < limit { Ok(()) } else { Err(Rejection::PoolQuotaReached { limit }) }
+}
+
 /// Whether a resize may be given this time.
 ///
 /// # Errors

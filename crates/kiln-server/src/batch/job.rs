@@ -26,6 +26,7 @@ use super::spec::{self, Edit};
 use super::statistics;
 use super::task::{self, NewTask};
 use super::unoffered;
+use crate::config::Quotas;
 use crate::{clock, kept};
 
 /// A job that is about to be added.
@@ -119,18 +120,21 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     let new = NewJob::admit(call.lift(Shape::JobAdd)?, &unique)?;
     check_without_schedule(&new.spec.pool_info)?;
     let (account, job_id, now) = (call.account.clone(), new.spec.id.clone(), call.now);
-    let limit = call.server.config.quotas.active_jobs_and_schedules;
+    let quotas = call.server.config.quotas;
     let job = call
         .server
         .store
         .write(move |tx| {
             refuse_existing(tx, &account, &new.spec.id)?;
-            job::admit_one_more(tx.active_jobs_and_schedules(&account)?, limit)?;
+            job::admit_one_more(
+                tx.active_jobs_and_schedules(&account)?,
+                quotas.active_jobs_and_schedules,
+            )?;
             if let Some(manager) = &new.manager {
                 let within = |failed: OpError| failed.within("jobManagerTask");
                 manager.check_packages(tx, &account).map_err(within)?;
             }
-            Ok::<_, OpError>(insert(tx, &account, new, now)?)
+            Ok::<_, OpError>(insert(tx, &account, new, quotas, now)?)
         })
         .await?;
     Ok(Answer::created(url(&call.base_url, &job_id), job.life.modified_at))
@@ -298,6 +302,7 @@ pub(crate) fn insert(
     tx: &mut Tx<'_>,
     account: &str,
     new: NewJob,
+    quotas: Quotas,
     now: Timestamp,
 ) -> Result<Job, StoreError> {
     let NewJob { spec, document, pool_id, pool, manager, schedule_key, mut refused } = new;
@@ -310,7 +315,7 @@ pub(crate) fn insert(
         life: JobLife::new(pool_id, now),
     };
     if let (Some(pool), None) = (&pool, &refused)
-        && let Err(failed) = pool::insert(tx, account, pool, now)
+        && let Err(failed) = pool::insert(tx, account, pool, quotas, now)
     {
         refused = Some(failed.into_rejection()?);
     }

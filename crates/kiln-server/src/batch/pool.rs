@@ -24,6 +24,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::spec;
 use super::unoffered;
+use crate::config::Quotas;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
 /// one of the same name at once then succeed.
@@ -38,7 +39,8 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
     call.server
         .store
         .write(move |tx| {
-            let pool = insert(tx, &account, &new, now)?;
+            let quotas = server.config.quotas;
+            let pool = insert(tx, &account, &new, quotas, now)?;
             crate::scaling::begin(&server, tx, &pool, now).map_err(OpError::from)
         })
         .await?;
@@ -75,10 +77,12 @@ pub(super) fn insert(
     tx: &mut Tx<'_>,
     account: &str,
     new: &NewPool,
+    quotas: Quotas,
     now: Timestamp,
 ) -> Result<Pool, OpError> {
     let NewPool { spec, document } = new;
     refuse_existing(tx, account, &spec.id)?;
+    pool::admit_one_more(tx.n_pools(account)?, quotas.pools)?;
     let references = &spec.application_package_references;
     application::check_references(tx, account, references, ReferredBy::Pool)?;
     certificate::check_references(tx, account, &spec.certificate_references)?;

@@ -10,7 +10,7 @@ use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
-use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report};
+use kiln_wire::node::{AttemptId, AttemptKind, Outcome, Report, ToAgent};
 use tracing::warn;
 
 use crate::batch::{Here, Outbox, keep_task, leave_nodes};
@@ -40,6 +40,11 @@ pub(crate) fn take(
                 warn!(node_id, message, "a node could not be made ready");
                 let code = code.unwrap_or_else(|| "NodeBootFailed".to_owned());
                 let error = NodeError { code, message, details };
+                // What still runs there is not waited for.
+                let lost = TaskFact::NodeLost;
+                for attempt in take_tasks_off(tx, node_id, &mut life, &lost, now, &mut outbox)? {
+                    outbox.add(node_id, ToAgent::Stop { attempt });
+                }
                 life = node::step(&life, NodeFact::Failed(error), now);
             }
             Report::StartTask { boot, info } if boot == life.boot => {

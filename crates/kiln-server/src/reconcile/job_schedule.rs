@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::deadlines::Deadlines;
 use crate::batch::{NewJob, insert_job, release_with_schedule, step_job};
+use crate::config::Quotas;
 use crate::server::Server;
 use crate::{clock, kept};
 
@@ -63,8 +64,8 @@ async fn settle(server: &Server, key: i64) -> Result<Option<Timestamp>, StoreErr
         return Ok(at);
     }
     if looked.is_some() {
-        let unique = clock::new_id();
-        server.store.write(move |tx| act(tx, key, clock::now(), unique)).await?;
+        let (unique, quotas) = (clock::new_id(), server.config.quotas);
+        server.store.write(move |tx| act(tx, key, clock::now(), unique, quotas)).await?;
         server.signals.schedules().mark(key);
     }
     Ok(None)
@@ -96,11 +97,17 @@ fn waits_for_jobs(view: &View<'_>, schedule: &JobSchedule) -> Result<bool, Store
 }
 
 /// Does what a job schedule is to do, as it stands in this operation.
-fn act(tx: &mut Tx<'_>, key: i64, now: Timestamp, unique: Uuid) -> Result<(), StoreError> {
+fn act(
+    tx: &mut Tx<'_>,
+    key: i64,
+    now: Timestamp,
+    unique: Uuid,
+    quotas: Quotas,
+) -> Result<(), StoreError> {
     let Some((schedule, next)) = look(tx, key, now)? else { return Ok(()) };
     match next {
         Next::Wait(_) => Ok(()),
-        Next::Make(due_at) => make_job(tx, &schedule, due_at, now, unique),
+        Next::Make(due_at) => make_job(tx, &schedule, due_at, now, unique, quotas),
         Next::Rewind(at) => {
             warn!(schedule = schedule.id, "the clock was set back behind the last job");
             keep(tx, &schedule, JobScheduleFact::Rewound(at), now)
@@ -120,6 +127,7 @@ fn make_job(
     due_at: Timestamp,
     now: Timestamp,
     unique: Uuid,
+    quotas: Quotas,
 ) -> Result<(), StoreError> {
     let auto = kept::auto_pool_of_schedule(schedule)?;
     let shares_pool = auto.is_some_and(|it| it.pool_lifetime_option == PoolLifetime::JobSchedule);
@@ -128,7 +136,7 @@ fn make_job(
     let of_schedule = kept::document(&schedule.document, "job schedule specification")?;
     let document = kept::document_of_job(&of_schedule, &id);
     let new = NewJob::of_schedule(document, schedule.key, shared_pool, &unique.to_string())?;
-    let job = insert_job(tx, &schedule.account, new, now)?;
+    let job = insert_job(tx, &schedule.account, new, quotas, now)?;
     info!(schedule = schedule.id, job = job.id, "job made");
     let auto_pool_id = if shares_pool && job.life.scheduling_error.is_none() {
         Some(job.life.pool_id)
@@ -187,6 +195,7 @@ mod tests {
 
     use super::{act, look};
     use crate::batch::step_job;
+    use crate::config::Quotas;
 
     /// A store with one schedule, on a clock that the test sets.
     struct World {
@@ -237,8 +246,11 @@ mod tests {
                     Some(_) => {
                         let key = self.key;
                         let unique = Uuid::from_u128(minute.unsigned_abs().into());
-                        let acted =
-                            self.store.write(move |tx| act(tx, key, at(minute), unique)).await;
+                        let quotas = Quotas::default();
+                        let acted = self
+                            .store
+                            .write(move |tx| act(tx, key, at(minute), unique, quotas))
+                            .await;
                         acted.expect("a store that works");
                     }
                 }

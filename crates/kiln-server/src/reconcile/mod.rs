@@ -10,6 +10,7 @@ mod job_end;
 mod job_schedule;
 mod nodes;
 mod pool_size;
+mod spot;
 mod unheard;
 
 pub use autoscale::run as autoscale;
@@ -18,4 +19,5 @@ pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
 pub use nodes::{recover, run as nodes};
 pub use pool_size::run as pool_size;
+pub use spot::run as spot;
 pub use unheard::{Unheard, run as unheard};

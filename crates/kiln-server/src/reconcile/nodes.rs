@@ -23,8 +23,8 @@ const LIFE_MIN_TICKS: i64 = 3 * TICKS_PER_SECOND;
 
 /// Takes in the ends of agents until it is dropped.
 pub async fn run(server: Arc<Server>, mut exits: mpsc::Receiver<Exit>) {
-    while let Some(Exit { node_id }) = exits.recv().await {
-        while let Err(cause) = check(&server, &node_id, End::Seen).await {
+    while let Some(Exit { node_id, pid }) = exits.recv().await {
+        while let Err(cause) = check(&server, &node_id, End::Seen { pid }).await {
             error!(error = %crate::chain(&cause), node_id, "a node could not be looked after");
             clock::pause(clock::AFTER_FAILURE).await;
         }
@@ -148,15 +148,19 @@ async fn boot_again(server: &Arc<Server>, node_id: &str) -> Result<(), StoreErro
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// It was seen to end.
-    Seen,
+    Seen {
+        /// Its process.
+        pid: i32,
+    },
     /// It was not there when looked for: it may never have been started.
     Found,
 }
 
 /// The agent of a node does not live: what follows depends on where the node stands.
 pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Result<(), StoreError> {
-    if server.provisioner.is_alive(node_id) {
-        // The end of an earlier one; another lives already.
+    if let End::Seen { pid } = end
+        && server.provisioner.has_another(node_id, pid)
+    {
         return Ok(());
     }
     let is_reimaged = |node: &Node| node.life.state == NodeState::Reimaging;
@@ -243,7 +247,7 @@ fn lose(
 /// a moment only.
 fn ends_at_once(life: &NodeLife, end: End, now: Timestamp) -> bool {
     let is_young = now.0.saturating_sub(life.state_at.0) < LIFE_MIN_TICKS;
-    let was_there = end == End::Seen || life.incarnation.is_some();
+    let was_there = matches!(end, End::Seen { .. }) || life.incarnation.is_some();
     let is_booting = matches!(
         life.state,
         NodeState::Creating

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use kiln_extents::Extents;
-use kiln_provision::LocalProvisioner;
+use kiln_provision::{Exit, LocalProvisioner};
 use kiln_store::{Account, AccountKind, Store};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
@@ -104,16 +104,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     listeners.spawn(bound.blob.serve(blob_handler, stop.clone()));
     listeners.spawn(interception.run());
     listeners.spawn(link::serve(Arc::clone(&server), bound.link, stop.clone()));
-    let mut loops = JoinSet::new();
-    loops.spawn(dispatch::run(Arc::clone(&server)));
-    loops.spawn(reconcile::pool_size(Arc::clone(&server)));
-    loops.spawn(reconcile::job_end(Arc::clone(&server)));
-    loops.spawn(reconcile::unheard(Arc::clone(&server)));
-    loops.spawn(reconcile::job_schedule(Arc::clone(&server)));
-    loops.spawn(reconcile::certificate(Arc::clone(&server)));
-    loops.spawn(reconcile::nodes(Arc::clone(&server), exited));
-    loops.spawn(reconcile::autoscale(Arc::clone(&server)));
-    loops.spawn(samples::run(Arc::clone(&server)));
+    let mut loops = start_loops(&server, exited);
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
     reconcile::recover(&server).await?;
@@ -130,6 +121,22 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         listeners,
         loops,
     })
+}
+
+/// Starts what looks after the state as long as the server runs.
+fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()> {
+    let mut loops = JoinSet::new();
+    loops.spawn(dispatch::run(Arc::clone(server)));
+    loops.spawn(reconcile::pool_size(Arc::clone(server)));
+    loops.spawn(reconcile::job_end(Arc::clone(server)));
+    loops.spawn(reconcile::spot(Arc::clone(server)));
+    loops.spawn(reconcile::unheard(Arc::clone(server)));
+    loops.spawn(reconcile::job_schedule(Arc::clone(server)));
+    loops.spawn(reconcile::certificate(Arc::clone(server)));
+    loops.spawn(reconcile::nodes(Arc::clone(server), exited));
+    loops.spawn(reconcile::autoscale(Arc::clone(server)));
+    loops.spawn(samples::run(Arc::clone(server)));
+    loops
 }
 
 async fn open_state(config: &Config) -> Result<State, StartError> {

@@ -280,3 +280,22 @@ async fn only_spot_nodes_are_preempted() {
     let refused = rig.post(&format!("/kiln{path}/preempt"), &json!({})).send().await;
     refused.refuses(409, "OperationNotValidOnNode");
 }
+
+#[tokio::test]
+async fn spot_nodes_are_taken_away_as_often_as_the_settings_say() {
+    let returns_after = Duration::from_millis(50);
+    let mut rig = Rig::configured(move |config| {
+        // So often that each look takes them all.
+        config.spot = Spot { preemptions_per_hour: 1e9, returns_after };
+    })
+    .await;
+    let mut body = pool_body("p", 1);
+    body["targetLowPriorityNodes"] = json!(1);
+    rig.post("/pools", &body).send().await.expect(201);
+    let agents = rig.ready(2).await;
+    let (dedicated, spot): (Vec<_>, Vec<_>) =
+        agents.into_iter().partition(|agent| agent.node_id().ends_with("_d"));
+    // Another agent comes for the same node; the dedicated one is left alone.
+    assert_eq!(rig.agent().await.node_id(), spot[0].node_id());
+    assert!(dedicated[0].lives());
+}

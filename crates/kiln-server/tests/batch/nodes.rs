@@ -88,6 +88,28 @@ async fn an_agent_that_does_not_link_again_is_lost() {
 }
 
 #[tokio::test]
+async fn an_agent_that_does_not_link_after_a_restart_is_ended() {
+    let mut rig = Rig::start_with(Duration::from_millis(400)).await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.stop_server().await;
+    agents[0].unlink();
+    rig.start_server().await;
+    assert_eq!(rig.agent().await.prepare().await.boot, 2);
+}
+
+#[tokio::test]
+async fn an_agent_that_never_makes_itself_known_is_ended() {
+    // Longer than an agent must live for its node to be worth another one.
+    let within = Duration::from_millis(3200);
+    let mut rig = Rig::configured(move |config| config.hello_deadline = within).await;
+    rig.post("/pools", &crate::rig::pool_body("p", 1)).send().await.expect(201);
+    rig.started().await;
+    let mut agent = rig.agent().await;
+    assert_eq!(agent.boot().await.boot, 1);
+    rig.until_state(&format!("/pools/p/nodes/{}", agent.node_id()), "idle").await;
+}
+
+#[tokio::test]
 async fn nobody_speaks_for_a_node_without_its_secret() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;
@@ -148,6 +170,29 @@ async fn a_node_that_can_not_boot_is_unusable() {
     let node = rig.get(&format!("/pools/p/nodes/{}", agent.node_id())).send().await.expect(200);
     assert_eq!(node.body["state"], "unusable");
     assert_eq!(node.body["errors"][0]["message"], "no room");
+}
+
+#[tokio::test]
+async fn a_node_that_breaks_gives_its_tasks_back() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    rig.job("j", "p").await;
+    rig.task("j", "t", json!({})).await;
+    let run = agents[0].run().await;
+    let (code, message) = (Some("DiskFull".to_owned()), "no room".to_owned());
+    let report = Report::BootFailed { boot: 1, message, code, details: Vec::new() };
+    agents[0].report(report).await;
+    assert_eq!(agents[0].stop().await, run.attempt);
+    let node = rig.get(&format!("/pools/p/nodes/{}", agents[0].node_id())).send().await.body;
+    assert_eq!(
+        (&node["state"], &node["errors"][0]["code"]),
+        (&json!("unusable"), &json!("DiskFull"))
+    );
+    let task = rig.get("/jobs/j/tasks/t").send().await.expect(200).body;
+    assert_eq!(
+        (&task["state"], &task["executionInfo"]["requeueCount"]),
+        (&json!("active"), &json!(0))
+    );
 }
 
 #[tokio::test]

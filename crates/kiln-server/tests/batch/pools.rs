@@ -1,5 +1,6 @@
 //! Pools: add, list, get, resize, delete.
 
+use kiln_server::config::Quotas;
 use kiln_wire::node::Outcome;
 use serde_json::json;
 
@@ -130,4 +131,16 @@ async fn a_deleted_pool_lets_its_tasks_wait_again() {
     // A pool of the same name takes the tasks over.
     let run = rig.pool("P", 1, json!({})).await[0].run().await;
     assert_eq!((run.attempt.task_id.as_str(), run.attempt.attempt), ("t", 2));
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_pools_at_most() {
+    let quotas = Quotas { pools: 1, ..Quotas::default() };
+    let rig = Rig::configured(move |config| config.quotas = quotas).await;
+    rig.post("/pools", &pool_body("p", 0)).send().await.expect(201);
+    rig.post("/pools", &pool_body("q", 0)).send().await.refuses(409, "PoolQuotaReached");
+    rig.post("/pools", &pool_body("P", 0)).send().await.refuses(409, "PoolExists");
+    rig.delete("/pools/p").send().await.expect(202);
+    rig.until("/pools/p", |it| it.status == 404).await;
+    rig.post("/pools", &pool_body("q", 0)).send().await.expect(201);
 }

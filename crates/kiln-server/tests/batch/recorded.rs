@@ -1,7 +1,7 @@
 //! Forms of answers: which headers and members the real service was seen to give to clients of
 //! two of its api-versions.
 
-use kiln_wire::node::Outcome;
+use kiln_wire::node::{NodeAnswer, Outcome};
 use serde_json::{Value, json};
 
 use crate::rig::{Reply, Rig, pool_body};
@@ -130,6 +130,73 @@ async fn a_schedule_is_shown_as_each_version_recorded_it() {
     assert_eq!(newest, expected);
     // The newest clients send back all that they read.
     rig.put("/jobschedules/s", &newest).send().await.expect(200);
+}
+
+#[tokio::test]
+async fn each_change_of_a_pool_has_its_status_and_headers() {
+    let mut rig = Rig::start().await;
+    let agents = rig.pool("p", 1, json!({})).await;
+    let acted = "dataserviceid etag last-modified";
+    let metadata = json!([{ "name": "foo2", "value": "bar2" }]);
+    let lists = json!({
+        "metadata": metadata,
+        "applicationPackageReferences": [],
+        "certificateReferences": [],
+    });
+    let settled = |it: &Reply| it.body["allocationState"] == "steady";
+    rig.until("/pools/p", settled).await;
+    for (ask, status) in [
+        (rig.post("/pools/p/updateproperties", &lists), 204),
+        (rig.patch("/pools/p", &json!({ "metadata": metadata })), 200),
+        (rig.post("/pools/p/resize", &json!({ "targetDedicatedNodes": 1 })), 202),
+        (rig.post("/pools/p/stopresize", &json!({})), 202),
+        (rig.post("/pools/p/removenodes", &json!({ "nodeList": [agents[0].node_id()] })), 202),
+    ] {
+        rig.until("/pools/p", settled).await;
+        let reply = ask.version(LATER).send().await.expect(status);
+        assert_eq!(headers(&reply), acted, "{}", reply.asked);
+        assert!(reply.bytes.is_empty(), "{}", reply.asked);
+    }
+    let pool = rig.get("/pools/p").version(LATER).send().await.expect(200).body;
+    assert_eq!((&pool["metadata"], &pool["certificateReferences"]), (&metadata, &json!([])));
+}
+
+#[tokio::test]
+async fn each_action_on_a_node_has_its_status_and_headers() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 3, json!({})).await;
+    let path = |index: usize| format!("/pools/p/nodes/{}", agents[index].node_id());
+    let (used, rebooted, reimaged) = (path(0), path(1), path(2));
+    let user =
+        json!({ "name": "NodeSDKTestUser", "isAdmin": false, "password": "kt#_gahr!@aGERDXA" });
+    let change = json!({ "password": "liilef#$DdRGSa_ewkjh" });
+    let logs = json!({ "containerUrl": "https://h/c?sig=x", "startTime": "2018-02-25T00:00:00Z" });
+    let nothing = json!({});
+    let of_user = format!("{used}/users/NodeSDKTestUser");
+    for (ask, status, expected, answer) in [
+        (rig.post(&format!("{used}/users"), &user), 201, "dataserviceid location", 1),
+        (rig.put(&of_user, &change), 200, "dataserviceid", 1),
+        (rig.delete(&of_user), 200, "", 1),
+        (rig.post(&format!("{used}/uploadbatchservicelogs"), &logs), 200, "content-type", 1),
+        (rig.post(&format!("{used}/disablescheduling"), &nothing), 200, "dataserviceid", 0),
+        (rig.post(&format!("{used}/enablescheduling"), &nothing), 200, "dataserviceid", 0),
+        (rig.post(&format!("{rebooted}/reboot"), &nothing), 202, "dataserviceid", 0),
+        (rig.post(&format!("{reimaged}/reimage"), &nothing), 202, "dataserviceid", 0),
+        (rig.get(&used), 200, "content-type", 0),
+        (rig.get("/pools/p/nodes"), 200, "content-type", 0),
+        (rig.get("/nodecounts"), 200, "content-type", 0),
+        (rig.get(&format!("{used}/remoteloginsettings")), 200, "content-type", 0),
+    ] {
+        let answered = async {
+            if answer == 1 {
+                let (number, _) = agents[0].requested().await;
+                agents[0].answer(number, Ok(NodeAnswer::Done)).await;
+            }
+        };
+        let (reply, ()) = tokio::join!(ask.version(LATER).send(), answered);
+        let reply = reply.expect(status);
+        assert_eq!(headers(&reply), expected, "{}", reply.asked);
+    }
 }
 
 #[tokio::test]

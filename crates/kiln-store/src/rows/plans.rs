@@ -184,6 +184,7 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.pool("a", "P")?;
     tx.pool_by_key(key)?;
     tx.pools_after("a", "", 9)?;
+    tx.n_pools("a")?;
     tx.all_pools()?;
     tx.update_pool(key, &life)?;
     tx.update_pool_spec(key, "{}")?;

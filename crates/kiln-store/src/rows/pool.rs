@@ -49,6 +49,13 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
+    /// How many pools an account has.
+    pub fn n_pools(&self, account: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM pool WHERE account = ?1";
+        let count: i64 = self.statement(sql)?.query_row(params![account], |row| row.get(0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// The pools of all accounts, by key.
     pub fn all_pools(&self) -> Result<Vec<Pool>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM pool ORDER BY key");
