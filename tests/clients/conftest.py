@@ -40,6 +40,13 @@ def suffix(suffixes):
 
 
 @pytest.fixture(scope="session")
+def application(kiln, tmp_path_factory):
+    """An application of which a package lies ready."""
+    kiln.add_application("every-client", "1.0", tmp_path_factory.mktemp("package"))
+    return "every-client"
+
+
+@pytest.fixture(scope="session")
 def tasks_elevated():
     """Whether tasks must run as administrators to reach the clients' interpreters."""
     interpreter = (CLIENTS / "batch-14.2.0/bin/python").resolve()

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import time
+import zipfile
 
 BINARY = os.path.abspath(os.environ.get("KILN_BINARY", "target/debug/kiln"))
 START_MAX_SECONDS = 30
@@ -131,6 +132,14 @@ class Kiln:
         pairs = (part.partition("=") for part in told["AZURE_STORAGE_CONNECTION_STRING"].split(";"))
         parts = {name: value for name, _, value in pairs}
         return Account(parts["AccountName"], parts["AccountKey"], parts["BlobEndpoint"].rstrip("/"))
+
+    def add_application(self, name, version, folder):
+        """Uploads a package that holds one small file."""
+        package = pathlib.Path(folder) / "package.zip"
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("hello.txt", "hello from {} {}".format(name, version))
+        answer = run_kiln("application", "add", "--data", self.data, name, version, package, "--default")
+        assert answer.returncode == 0, answer.stderr
 
     def exec_arguments(self, *command):
         """The command line that runs `command` with Azure's names ending at this Kiln."""
