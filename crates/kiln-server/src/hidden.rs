@@ -19,12 +19,26 @@ const SECRETS_OF_HOMES: &[&str] = &[
     ".pgpass",
 ];
 
-/// The state of this Kiln, and the secrets in the home directories of this machine: an elevated
-/// task is root in its node and could read them all.
+/// Where a machine keeps keys and passwords. Of its lists of passwords, nodes get copies without
+/// any.
+const SECRETS_OF_MACHINE: &[&str] = &[
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/ssl/private",
+    "/etc/ssh/ssh_host_ecdsa_key",
+    "/etc/ssh/ssh_host_ed25519_key",
+    "/etc/ssh/ssh_host_rsa_key",
+    "/etc/krb5.keytab",
+];
+
+/// The state of this Kiln, and the secrets of this machine and of its home directories: an
+/// elevated task is root in its node and could read them all.
 pub(crate) fn paths(data: &Path) -> Vec<PathBuf> {
     let people = std::fs::read_dir("/home").into_iter().flatten().flatten();
     let homes = people.map(|entry| entry.path()).chain([PathBuf::from("/root")]);
     let mut hidden = vec![data.to_owned()];
+    let secrets = SECRETS_OF_MACHINE.iter().map(PathBuf::from);
+    hidden.extend(secrets.filter(|path| path.exists()));
     hidden.extend(homes.flat_map(|home| secrets_of(&home)));
     hidden
 }

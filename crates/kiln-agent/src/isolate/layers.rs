@@ -122,14 +122,15 @@ impl Layers {
             return Ok(());
         }
         let hosts = format!("{}\n127.0.1.1 {host_name}\n", machines("/etc/hosts"));
-        self.write_setting("etc/hosts", &hosts).map_err(failed)?;
-        self.write_setting("etc/hostname", &format!("{host_name}\n")).map_err(failed)?;
+        self.write_setting("etc/hosts", &hosts, 0o644).map_err(failed)?;
+        self.write_setting("etc/hostname", &format!("{host_name}\n"), 0o644).map_err(failed)?;
         if fs::symlink_metadata("/etc/resolv.conf").is_ok_and(|found| found.is_symlink()) {
             let names = machines("/etc/resolv.conf");
-            self.write_setting("etc/resolv.conf", &names).map_err(failed)?;
+            self.write_setting("etc/resolv.conf", &names, 0o644).map_err(failed)?;
         }
         self.list("etc/passwd", &accounts.passwd_lines()).map_err(failed)?;
         self.list("etc/group", &accounts.group_lines()).map_err(failed)?;
+        self.write_passwords().map_err(failed)?;
         self.write_sudoers(&accounts.sudoers()).map_err(failed)?;
         self.make_homes(accounts).map_err(failed)
     }
@@ -227,12 +228,53 @@ impl Layers {
 
     /// Writes a file of the view, if an earlier start of the node did not: its users may have
     /// changed it.
-    fn write_setting(&self, path: &str, text: &str) -> io::Result<()> {
+    fn write_setting(&self, path: &str, text: &str, mode: u32) -> io::Result<()> {
         match self.open_upper()?.open(path, OFlags::PATH, Links::Refused) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.replace(path, text, 0o644)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.replace(path, text, mode),
             _ => Ok(()),
         }
+    }
+
+    /// Gives the node the machine's users without their passwords: its root could read them.
+    fn write_passwords(&self) -> io::Result<()> {
+        for path in ["etc/shadow", "etc/gshadow"] {
+            // What can not be read here can not be read on the node either.
+            if let Ok(machines) = fs::read_to_string(Path::new("/").join(path)) {
+                self.write_setting(path, &without_passwords(&machines), 0o640)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of users or groups in which each password is one that nothing fits.
+fn without_passwords(list: &str) -> String {
+    let mut text = String::with_capacity(list.len());
+    for line in list.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (name, password) = (fields.next().unwrap_or_default(), fields.next());
+        text.push_str(name);
+        if password.is_some() {
+            text.push_str(":*");
+        }
+        if let Some(rest) = fields.next() {
+            text.push(':');
+            text.push_str(rest);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_passwords;
+
+    #[test]
+    fn passwords_stay_on_the_machine() {
+        let machines = "root:$6$salt$hash:19000:0:99999:7:::\nada:!:19000::::::\n";
+        let expected = "root:*:19000:0:99999:7:::\nada:*:19000::::::\n";
+        assert_eq!(without_passwords(machines), expected);
+        assert_eq!(without_passwords("adm:secret::ada\nodd"), "adm:*::ada\nodd\n");
     }
 }
