@@ -4,6 +4,7 @@ mod bodies;
 mod recorded;
 mod sample;
 mod table;
+mod words;
 
 use serde_json::Value;
 
