@@ -164,14 +164,13 @@ def test_bodies_are_checked_by_name(batch, job):
 
 
 def test_what_is_not_offered_is_refused_by_name(batch, job):
-    for path in ("/jobschedules", "/applications"):
-        answer = batch.request("GET", path)
-        assert (answer.status, answer.code) == (501, "NotImplemented"), (path, answer)
-    task = {"id": "depends", "commandLine": "true", "dependsOn": {"taskIds": ["other"]}}
+    answer = batch.request("GET", "/poolusagemetrics")
+    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    task = {"id": "contained", "commandLine": "true", "containerSettings": {"imageName": "busybox"}}
     answer = batch.request("POST", "/jobs/{}/tasks".format(job), task)
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer
-    assert "dependsOn" in answer.body.decode()
-    assert batch.request("GET", "/jobs/{}/tasks/depends".format(job)).status == 404
+    assert "containerSettings" in answer.body.decode()
+    assert batch.request("GET", "/jobs/{}/tasks/contained".format(job)).status == 404
 
 
 def test_old_versions_have_their_own_shapes(batch, job):
