@@ -37,6 +37,8 @@ class Answer:
     status: int
     headers: dict
     body: bytes
+    names: list
+    """Names of the headers as they were sent; those in `headers` are in lower case."""
 
     @property
     def json(self):
@@ -64,7 +66,8 @@ def send(url, method, headers, body):
         connection.request(method, target, body=body, headers=headers)
         response = connection.getresponse()
         told = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, told, response.read())
+        names = [name for name, _ in response.getheaders()]
+        return Answer(response.status, told, response.read(), names)
     finally:
         connection.close()
 

@@ -203,6 +203,23 @@ def test_blob_ranges_and_conditions(blob, suffix):
     assert blob.request("DELETE", container, query=query).status == 202
 
 
+def test_names_of_metadata_keep_their_case(blob, suffix):
+    container = "/cased-" + suffix
+    query = {"restype": "container"}
+    metadata = {"x-ms-meta-AbC": "1", "X-MS-META-d_E": "2"}
+    assert blob.request("PUT", container, query=query, headers=metadata).status == 201
+    headers = {**metadata, "x-ms-blob-type": "BlockBlob"}
+    assert blob.request("PUT", container + "/b", b"x", headers=headers).status == 201
+    for path, query in [(container, query), (container + "/b", None)]:
+        answer = blob.request("HEAD", path, query=query)
+        kept = [name for name in answer.names if name.lower().startswith("x-ms-meta-")]
+        assert kept == ["x-ms-meta-AbC", "x-ms-meta-d_E"], answer
+        assert "ETag" in answer.names and "Last-Modified" in answer.names, answer
+    listed = blob.request("GET", container, query={"restype": "container", "comp": "list", "include": "metadata"})
+    assert b"<AbC>1</AbC><d_E>2</d_E>" in listed.body, listed
+    assert blob.request("DELETE", container, query={"restype": "container"}).status == 202
+
+
 def test_blob_lists_are_paged(blob, suffix):
     container = "/paged-" + suffix
     assert blob.request("PUT", container, query={"restype": "container"}).status == 201

@@ -43,6 +43,17 @@ impl Extents {
     }
 }
 
+impl Extents {
+    /// Opens an extent, for the kernel to send parts of it. The caller holds a pin.
+    ///
+    /// # Errors
+    /// When the file is gone or can not be opened.
+    pub fn open_file(&self, id: FileId) -> Result<File, ExtentFailure> {
+        let path = self.path(id);
+        File::open(&path).map_err(|cause| ExtentFailure::new("open", &path, cause))
+    }
+}
+
 impl ReadStream {
     /// The next bytes, or `None` at the end.
     pub async fn next(&mut self) -> Option<Result<Bytes, ExtentFailure>> {

@@ -3,9 +3,10 @@
 use super::tree::{Finding, Tree};
 
 /// Each crate and the crates of ours it may depend on.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("kiln-domain", &[]),
     ("kiln-extents", &[]),
+    ("kiln-http", &[]),
     ("kiln-scheduler", &["kiln-domain"]),
     ("kiln-wire", &["kiln-domain"]),
     ("kiln-store", &["kiln-domain"]),
@@ -15,6 +16,7 @@ const EDGES: [(&str, &[&str]); 11] = [
         "kiln-server",
         &[
             "kiln-domain",
+            "kiln-http",
             "kiln-scheduler",
             "kiln-wire",
             "kiln-store",

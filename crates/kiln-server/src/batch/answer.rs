@@ -39,6 +39,17 @@ impl Frame {
         }
     }
 
+    /// Of a request that was not read.
+    pub(super) fn unread(base_url: &str) -> Self {
+        Self {
+            request_id: clock::new_id().to_string(),
+            method: http::Method::GET,
+            path: String::new(),
+            base_url: base_url.to_owned(),
+            client_request_id: None,
+        }
+    }
+
     fn headers(&self) -> Vec<(Cow<'static, str>, String)> {
         let mut headers: Vec<(Cow<'static, str>, String)> = vec![
             ("Server".into(), concat!("Kiln/", env!("CARGO_PKG_VERSION")).to_owned()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::Method;
 use kiln_domain::limits;
 use kiln_domain::time::Timestamp;
 use kiln_wire::api_version::ApiVersion;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use tracing::warn;
 
 use super::{authenticate, spec};
-use crate::http::{BodyError, Request};
+use crate::http::{BodyError, Headers, Request};
 use crate::server::Server;
 
 /// One request, authenticated and taken apart.
@@ -33,7 +33,7 @@ pub(super) struct Call {
     /// The path as on the wire.
     pub(super) raw_path: String,
     pub(super) query: Vec<(String, String)>,
-    pub(super) headers: HeaderMap,
+    pub(super) headers: Headers,
     /// Scheme and host that links in answers begin with.
     pub(super) base_url: String,
     pub(super) request_id: String,
@@ -108,7 +108,7 @@ impl Call {
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        self.headers.get(name)
     }
 
     /// The URL of this request without its query.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 use kiln_wire::batch::error::Refusal;
 
-use crate::http::{Request, Response};
+use crate::http::{Request, Response, code_of};
 use crate::server::Server;
 use answer::{Answer, Frame};
 pub(crate) use auto_pool::{release as release_auto_pool, release_with_schedule};
@@ -84,6 +84,21 @@ impl BatchService {
             Ok(answer) => answer.into_response(&frame),
             Err(refusal) => answer::refuse(&refusal, &frame),
         }
+    }
+
+    /// Words what the HTTP engine refused.
+    pub fn refuse(&self, refusal: crate::http::Refusal) -> Response {
+        let refusal = if refusal == crate::http::Refusal::Busy {
+            Refusal::server_busy()
+        } else {
+            Refusal {
+                status: refusal.status(),
+                code: code_of(refusal),
+                message: format!("{refusal}."),
+                values: Vec::new(),
+            }
+        };
+        answer::refuse(&refusal, &Frame::unread(&self.server.batch_url))
     }
 
     async fn answer(&self, request: Request) -> Result<Answer, Refusal> {

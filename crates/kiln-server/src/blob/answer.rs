@@ -7,7 +7,8 @@ use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::version::ServiceVersion;
 
 use super::failure::Failure;
-use crate::http::Response;
+use crate::clock;
+use crate::http::{BUSY_RETRY_AFTER_SECONDS, Refusal, Response, code_of};
 
 /// What an operation comes to.
 pub(super) type Answer = Result<Response, Failure>;
@@ -53,6 +54,26 @@ impl Head {
             .with_header("Content-Type", "application/xml")
             .with_body(error.body(&self.request_id, self.received_at))
     }
+}
+
+/// The answer to what the HTTP engine refused.
+pub(super) fn refused(refusal: Refusal) -> Response {
+    let head = Head {
+        request_id: clock::new_id().to_string(),
+        client_request_id: None,
+        version: ServiceVersion::NEWEST,
+        received_at: clock::now(),
+        is_head: false,
+    };
+    let error = if refusal == Refusal::Busy {
+        let message = "The server is currently unable to receive requests. Please retry your \
+                       request.";
+        BlobError::new(refusal.status(), code_of(refusal), message)
+            .with_header("Retry-After", BUSY_RETRY_AFTER_SECONDS.to_string())
+    } else {
+        BlobError::new(refusal.status(), code_of(refusal), format!("{refusal}."))
+    };
+    head.complete(Err(error.into()))
 }
 
 /// The entity tag and time of what was written or read.

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -21,7 +22,7 @@ use super::BlobService;
 use super::answer::{self, Answer, with_face, with_metadata};
 use super::call::{Call, Spot};
 use super::failure::Failure;
-use crate::http::{Response, ResponseBody};
+use crate::http::{self, FileRange, Response, ResponseBody};
 
 /// Times a read is begun anew because its blob was replaced meanwhile.
 const ATTEMPTS_MAX: usize = 16;
@@ -305,11 +306,53 @@ impl Content {
                 Some(Piece::File(..)) | None => ResponseBody::Bytes(Bytes::new()),
             };
         }
-        let stream = stream::unfold(self, |mut content| async move {
-            let bytes = content.next().await?;
-            Some((bytes, content))
+        let sending = Sending { content: self, last: None };
+        let stream = stream::unfold(sending, |mut sending| async move {
+            let piece = sending.next()?;
+            Some((piece, sending))
         });
-        ResponseBody::Stream { length: Some(length), stream: Box::pin(stream) }
+        ResponseBody::Pieces { length, stream: Box::pin(stream) }
+    }
+}
+
+/// The content of an answer as the engine sends it: files are handed over open, one at a time.
+struct Sending {
+    content: Content,
+    last: Option<(FileId, Arc<File>)>,
+}
+
+impl Sending {
+    fn next(&mut self) -> Option<io::Result<http::Piece>> {
+        let (id, offset, length) = match self.content.pieces.pop_front()? {
+            Piece::Memory(bytes) => return Some(Ok(http::Piece::Bytes(bytes))),
+            Piece::File(id, offset, length) => (id, offset, length),
+        };
+        match self.open(id) {
+            Ok(file) => Some(Ok(http::Piece::File(FileRange { file, offset, length }))),
+            Err(failure) => {
+                tracing::error!(
+                    cause = &failure as &dyn std::error::Error,
+                    "an answer was cut short"
+                );
+                self.content.pieces.clear();
+                Some(Err(failure))
+            }
+        }
+    }
+
+    /// The file of an extent; slices that follow each other are often of the same.
+    fn open(&mut self, id: FileId) -> io::Result<Arc<File>> {
+        if let Some((last, file)) = &self.last
+            && *last == id
+        {
+            return Ok(Arc::clone(file));
+        }
+        let Some((service, _pin)) = &self.content.files else {
+            return Err(io::Error::other("bug: a file that is not pinned"));
+        };
+        let file = Arc::new(service.extents.open_file(id)?);
+        self.last = Some((id, Arc::clone(&file)));
+        Ok(file)
     }
 }
 

@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 
 use crate::accounts::Accounts;
 use crate::clock;
-use crate::http::{Request, Response};
+use crate::http::{Refusal, Request, Response};
 
 /// The Blob service of one Kiln; clones share all.
 #[derive(Clone, Debug)]
@@ -52,6 +52,11 @@ impl BlobService {
     /// Answers one request.
     pub async fn call(&self, request: Request) -> Response {
         router::answer(self, request).await
+    }
+
+    /// Words what the HTTP engine refused.
+    pub fn refuse(&self, refusal: Refusal) -> Response {
+        answer::refused(refusal)
     }
 }
 

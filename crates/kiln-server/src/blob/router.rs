@@ -9,9 +9,6 @@ use super::call::Call;
 use super::{BlobService, access, account, change, container, copy, get, list, put};
 use crate::http::{Body, Request, Response};
 
-/// Bytes of a refused body that are still taken in: a client that is busy sending does not
-/// listen, and one whose connection is cut waits long before it tries again.
-const DRAINED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Characters of a client's request id that are echoed.
 const CLIENT_REQUEST_ID_LENGTH_MAX: usize = 1024;
 
@@ -35,9 +32,6 @@ pub(super) async fn answer(service: &BlobService, mut request: Request) -> Respo
         }
         Err(failure) => Err(failure),
     };
-    if result.is_err() && !request.headers.contains_key("expect") {
-        drain(body).await;
-    }
     head.complete(result)
 }
 
@@ -85,14 +79,4 @@ fn check_lease(call: &Call) -> Result<(), BlobError> {
         ("LeaseNotPresentWithContainerOperation", "There is currently no lease on the container.")
     };
     Err(BlobError::new(412, code, message))
-}
-
-async fn drain(mut body: Body) {
-    let mut n_bytes = 0;
-    while let Some(Ok(piece)) = body.next().await {
-        n_bytes += piece.len();
-        if n_bytes > DRAINED_BYTES_MAX {
-            return;
-        }
-    }
 }

@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use http::{HeaderMap, Method};
+use http::Method;
 use kiln_domain::time::Timestamp;
 use uuid::Uuid;
 
-use super::Body;
+use super::{Body, Headers};
+use crate::clock;
 
 /// A request as the services see it.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub struct Request {
     pub raw_query: String,
     /// Query parameters in order, names and values decoded.
     pub query: Vec<(String, String)>,
-    /// Headers; names in lower case.
-    pub headers: HeaderMap,
+    /// Headers in order, names as they were sent.
+    pub headers: Headers,
     /// The host asked for, with its port if the client named one.
     pub host: String,
     /// Whether the request came over TLS.
@@ -36,9 +37,28 @@ pub struct Request {
 }
 
 impl Request {
-    /// The value of a header, if it is there and is text.
+    /// What the engine read, received now.
+    pub fn receive(request: kiln_http::Request) -> Self {
+        // A `+` is a space, as both Azure services read it.
+        let query = form_urlencoded::parse(request.query.as_bytes()).into_owned().collect();
+        Self {
+            method: request.method,
+            raw_path: request.path,
+            raw_query: request.query,
+            query,
+            headers: request.headers,
+            host: request.host,
+            is_tls: request.is_tls,
+            peer: request.peer,
+            body: request.body,
+            received_at: clock::now(),
+            request_id: clock::new_id(),
+        }
+    }
+
+    /// The value of a header; names compare without case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).and_then(|value| value.to_str().ok())
+        self.headers.get(name)
     }
 
     /// The first value of a query parameter; names compare without case, as Azure's do.
@@ -60,13 +80,9 @@ impl Request {
         format!("{}://{}", self.scheme(), self.host)
     }
 
-    /// Headers as pairs of lower-case name and value, as signatures need them.
+    /// Headers as pairs of name and value, names as they were sent, as signatures need them.
     pub fn header_pairs(&self) -> Vec<(String, String)> {
-        self.headers
-            .iter()
-            .map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            })
-            .collect()
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.headers.iter().map(owned).collect()
     }
 }

@@ -23,7 +23,7 @@ use crate::accounts::{Accounts, ensure_any, is_well_known};
 use crate::batch::BatchService;
 use crate::blob::BlobService;
 use crate::config::Config;
-use crate::http::{Handler, Listener, serve_connection};
+use crate::http::{Handler, Listener, handler_of, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
@@ -63,14 +63,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let stop = CancellationToken::new();
     let blob_url = format!("http://{}", bound.blob.address());
     let blob = BlobService::new(Arc::clone(&state.store), state.extents, state.accounts.clone());
-    let blob_handler = handler_of(&blob, |blob, request| async move { blob.call(request).await });
-    let late_batch = Arc::new(OnceLock::new());
-    let handlers = intercepted(
-        &state.accounts,
-        Arc::clone(&late_batch),
-        Arc::clone(&blob_handler),
-        stop.clone(),
+    let blob_handler = handler_of(
+        &blob,
+        |blob, request| async move { blob.call(request).await },
+        BlobService::refuse,
     );
+    let late_batch = Arc::new(OnceLock::new());
+    let handlers =
+        intercepted(&state.accounts, Arc::clone(&late_batch), blob_handler.clone(), stop.clone());
     let interception =
         Interception::bind(&config.data, &config.surroundings, handlers, stop.clone()).await?;
     let published = interception.published().clone();
@@ -94,10 +94,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         config,
     });
     let batch = BatchService::new(Arc::clone(&server));
-    let batch_handler =
-        handler_of(&batch, |batch, request| async move { batch.call(request).await });
+    let batch_handler = handler_of(
+        &batch,
+        |batch, request| async move { batch.call(request).await },
+        BatchService::refuse,
+    );
     // Set once, here; the proxy is not served before.
-    drop(late_batch.set(Arc::clone(&batch_handler)));
+    drop(late_batch.set(batch_handler.clone()));
 
     let mut listeners = JoinSet::new();
     listeners.spawn(bound.batch.serve(batch_handler, stop.clone()));
@@ -191,19 +194,6 @@ async fn listen(endpoint: &'static str, address: SocketAddr) -> Result<Listener,
     bound.map_err(|cause| StartError::Listen { endpoint, address, cause })
 }
 
-/// A handler that calls a service, of which each request holds a clone.
-fn handler_of<S, F>(
-    service: &S,
-    call: impl Fn(S, crate::http::Request) -> F + Send + Sync + 'static,
-) -> Handler
-where
-    S: Clone + Send + Sync + 'static,
-    F: Future<Output = crate::http::Response> + Send + 'static,
-{
-    let service = service.clone();
-    Arc::new(move |request| Box::pin(call(service.clone(), request)))
-}
-
 /// What the proxy asks of the server: which names end here, and who serves them.
 fn intercepted(
     accounts: &Accounts,
@@ -222,7 +212,7 @@ fn intercepted(
     let serve = move |caught: Caught| {
         let handler = match AzureHost::parse(&caught.host) {
             Some(AzureHost::Batch { .. }) => batch.get().cloned(),
-            Some(AzureHost::Blob { .. }) => Some(Arc::clone(&blob)),
+            Some(AzureHost::Blob { .. }) => Some(blob.clone()),
             None => None,
         };
         let stop = stop.clone();

@@ -31,14 +31,15 @@ pub struct SignedRequest<'a> {
     pub raw_path: &'a str,
     /// Names and values of the query, decoded, in the order sent.
     pub query: &'a [(String, String)],
-    /// Lower-case names and raw values of the headers, in the order sent.
+    /// Names and raw values of the headers, in the order sent; names compare without case.
     pub headers: &'a [(String, String)],
 }
 
 impl<'a> SignedRequest<'a> {
-    /// The first value of the header with this lower-case name.
+    /// The first value of a header; names compare without case.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        let mut named = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        named.next().map(|(_, value)| value.as_str())
     }
 }
 

@@ -113,10 +113,11 @@ fn string_to_sign(request: &SignedRequest<'_>, account: &str, reading: &Reading)
         text.push_str(value);
         text.push('\n');
     }
-    let mut ocp: Vec<&(String, String)> =
-        request.headers.iter().filter(|(name, _)| name.starts_with("ocp-")).collect();
+    let named = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value));
+    let mut ocp: Vec<(String, &String)> =
+        named.filter(|(name, _)| name.starts_with("ocp-")).collect();
     ocp.sort_by(|a, b| a.0.cmp(&b.0));
-    for (name, value) in ocp {
+    for (name, value) in &ocp {
         text.extend([name, ":", value, "\n"]);
     }
     text.extend(["/", account]);

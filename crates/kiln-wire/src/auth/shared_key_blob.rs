@@ -140,13 +140,14 @@ fn content_length<'a>(request: &SignedRequest<'a>, value: &'a str, spelling: Spe
 }
 
 fn push_headers(text: &mut String, request: &SignedRequest<'_>, spelling: Spelling) {
-    let mut headers: Vec<(&str, String)> = Vec::new();
+    let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in request.headers {
+        let name = name.to_ascii_lowercase();
         if !name.starts_with("x-ms-") {
             continue;
         }
         let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
-        match headers.iter_mut().find(|(known, _)| known == name) {
+        match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
                 known.push(',');
                 known.push_str(&value);
@@ -158,12 +159,12 @@ fn push_headers(text: &mut String, request: &SignedRequest<'_>, spelling: Spelli
         headers.retain(|(_, value)| !value.is_empty());
     }
     if spelling.sorts_by_word {
-        headers.sort_by_cached_key(|(name, _)| (name.replace('-', ""), (*name).to_owned()));
+        headers.sort_by_cached_key(|(name, _)| (name.replace('-', ""), name.clone()));
     } else {
         headers.sort_unstable();
     }
     for (name, value) in headers {
-        text.push_str(name);
+        text.push_str(&name);
         text.push(':');
         text.push_str(&value);
         text.push('\n');

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use kiln_domain::time::Timestamp;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use kiln_http::Duplex;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -32,10 +33,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections may finish for this long when the proxy stops.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Both directions of a connection.
-pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// A connection that ends here, after TLS.
 pub struct Caught {

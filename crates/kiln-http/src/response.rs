@@ -1,13 +1,15 @@
-//! An answer as the services give it.
+//! An answer as a handler gives it.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::Stream;
 
-/// An answer as the services give it.
+/// An answer as a handler gives it.
 #[derive(Debug)]
 pub struct Response {
     /// The status code.
@@ -38,6 +40,34 @@ pub enum ResponseBody {
         /// The bytes.
         stream: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>,
     },
+    /// Bytes and parts of files, one after another.
+    Pieces {
+        /// How many bytes together.
+        length: u64,
+        /// The pieces; each is made when the one before it is sent, so that few files are
+        /// open at once.
+        stream: Pin<Box<dyn Stream<Item = io::Result<Piece>> + Send>>,
+    },
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Bytes in a file.
+    File(FileRange),
+}
+
+/// A part of a file, which does not change while it is sent.
+#[derive(Clone, Debug)]
+pub struct FileRange {
+    /// The open file.
+    pub file: Arc<File>,
+    /// Where the part begins.
+    pub offset: u64,
+    /// How many bytes it has.
+    pub length: u64,
 }
 
 impl Response {
@@ -80,6 +110,7 @@ impl std::fmt::Debug for ResponseBody {
             Self::HeadOnly { length } => write!(f, "HeadOnly({length} bytes)"),
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Self::Stream { length, .. } => write!(f, "Stream({length:?} bytes)"),
+            Self::Pieces { length, .. } => write!(f, "Pieces({length} bytes)"),
         }
     }
 }
