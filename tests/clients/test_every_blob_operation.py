@@ -1,0 +1,85 @@
+"""Every operation for blobs that each generation of the storage SDKs has, called through it."""
+
+import json
+
+import pytest
+from conftest import CLIENTS, PROGRAMS, Client, run_program
+
+# Versions of the package, and the steps that fit them.
+GENERATIONS = {
+    "0.20.3": "blob_steps_oldest",
+    "0.30.0": "blob_steps_legacy",
+    "0.34.3": "blob_steps_legacy",
+    "0.36.0": "blob_steps_legacy",
+    "0.37.1": "blob_steps_legacy",
+    "2.1.0": "blob_steps_legacy",
+    "12.0.0": "blob_steps_current",
+    "12.31.1": "blob_steps_current",
+}
+JAVASCRIPT = ["azure-storage", "@azure/storage-blob"]
+
+# Steps that the service does not serve yet.
+UNSERVED = {
+    *("service_properties", "serviceProperties", "service_stats", "serviceStatistics"),
+    *("container_leases", "blob_leases", "leases", "container_undelete", "undeletedContainers"),
+    *("snapshots", "copies", "blocks_from_url", "blob_from_url", "uploadsFromUrls", "blocks"),
+    *("tiers", "tags", "undelete", "immutability", "query", "batch", "batches", "batch_page_tiers"),
+    *("page_blobs", "pages", "page_differences", "page_incremental_copy", "page_tiers"),
+    *("pages_from_url", "pageBlobs", "incrementalCopies"),
+    *("append_blobs", "append_from_url", "appendBlobs"),
+}
+
+
+def settings_file(kiln, family, suffix, folder):
+    settings = {
+        "family": family,
+        "storage": vars(kiln.storage()),
+        "suffix": suffix,
+        "folder": str(folder),
+        "has_append_blobs": "append_blobs" not in UNSERVED,
+    }
+    path = folder / "settings.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def check(said):
+    """Every step passed or is known as unserved, and no operation was forgotten."""
+    report = json.loads(said)
+    failed = {step: why for step, why in report["failed"].items() if step not in UNSERVED}
+    assert not failed, "\n".join("{}: {}".format(step, why) for step, why in failed.items())
+    unserved = {step: why for step, why in report["unserved"].items() if step not in UNSERVED}
+    assert not unserved, unserved
+    if not report["unserved"] and not report["failed"]:
+        assert not report["never_called"], report["never_called"]
+    assert len(report["called"]) > 30
+
+
+def storage_python(version):
+    folder = CLIENTS / "storage-{}".format(version)
+    assert folder.is_dir(), "run `cargo xtask test clients` to make {}".format(folder)
+    return [str(folder / "bin/python"), "-W", "ignore"]
+
+
+@pytest.mark.parametrize("version", GENERATIONS)
+def test_every_blob_operation_of_the_python_sdk_is_served(kiln, version, suffix, tmp_path):
+    settings = settings_file(kiln, GENERATIONS[version], suffix, tmp_path)
+    command = [*storage_python(version), PROGRAMS / "every_blob_operation.py", settings]
+    if version == "0.20.3":
+        # This one knows the hosts of Azure only.
+        command = kiln.exec_arguments(*command)
+    check(run_program(command, kiln))
+
+
+@pytest.mark.parametrize("package", JAVASCRIPT)
+def test_every_blob_operation_of_the_javascript_sdk_is_served(kiln, package, suffix, tmp_path):
+    client = Client("javascript")
+    client.require()
+    settings = settings_file(kiln, package, suffix, tmp_path)
+    check(run_program([*client.interpreter, PROGRAMS / "every_blob_operation.cjs", settings], kiln))
+
+
+def test_adlfs_has_a_file_system(kiln, suffix, tmp_path):
+    settings = settings_file(kiln, "adlfs", suffix, tmp_path)
+    said = run_program([*storage_python("adlfs"), PROGRAMS / "adlfs_files.py", settings], kiln)
+    assert said.splitlines()[-1] == "phase: done", said
