@@ -5,16 +5,19 @@ use rusqlite::Connection;
 use crate::StoreError;
 
 /// Step `n` brings schema `n` to schema `n + 1`.
-const STEPS: &[&str] = &[concat!(
-    include_str!("migrations/0001_batch.sql"),
-    include_str!("migrations/0001_instance.sql"),
-    include_str!("migrations/0001_dependency.sql"),
-    include_str!("migrations/0001_preparation.sql"),
-    include_str!("migrations/0001_blob.sql"),
-    include_str!("migrations/0001_statistics.sql"),
-    include_str!("migrations/0001_application.sql"),
-    include_str!("migrations/0001_certificate.sql"),
-)];
+const STEPS: &[&str] = &[
+    concat!(
+        include_str!("migrations/0001_batch.sql"),
+        include_str!("migrations/0001_instance.sql"),
+        include_str!("migrations/0001_dependency.sql"),
+        include_str!("migrations/0001_preparation.sql"),
+        include_str!("migrations/0001_blob.sql"),
+        include_str!("migrations/0001_statistics.sql"),
+        include_str!("migrations/0001_application.sql"),
+        include_str!("migrations/0001_certificate.sql"),
+    ),
+    include_str!("migrations/0002_blob_editions.sql"),
+];
 
 /// Brings the database to the newest schema.
 pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
@@ -32,4 +35,43 @@ pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
         tx.commit()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use kiln_domain::blob::content::CopyStatus;
+    use kiln_domain::blob::edition::Edition;
+    use kiln_domain::blob::tier::Tier;
+    use rusqlite::Connection;
+
+    use super::STEPS;
+    use crate::{ContainerKey, View};
+
+    #[test]
+    fn blobs_of_the_first_schema_are_kept() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        connection.pragma_update(None, "foreign_keys", "ON").expect("set");
+        connection.execute_batch(STEPS.first().expect("a first step")).expect("the first schema");
+        connection.pragma_update(None, "user_version", 1).expect("set");
+        let rows = r#"
+            INSERT INTO container (key, account, name, modified_at, public_access, metadata,
+                policies) VALUES (1, 'a', 'c', 5, '"private"', '[]', '[]');
+            INSERT INTO blob VALUES (1, CAST('plain' AS BLOB), 6, 7, 8,
+                '{"content_type":"x","md5":"m"}', '[["K","v"]]', x'');
+            INSERT INTO blob VALUES (1, CAST('copied' AS BLOB), 6, 7, 8,
+                '{"content_type":"x","tier":"Cool","copy":{"id":"i","source":"s","size_bytes":8,
+                "completed_at":9}}', '[]', x'');"#;
+        connection.execute_batch(rows).expect("rows");
+        super::apply(&mut connection).expect("the newest schema");
+        let view = View::new(&connection);
+        let key = ContainerKey(1);
+        let plain = view.blob(key, "plain").expect("read").expect("there");
+        assert_eq!((plain.edition, plain.size_bytes), (Edition::Current, 8));
+        assert_eq!(plain.properties.md5.as_deref(), Some("m"));
+        assert_eq!(plain.metadata.iter().collect::<Vec<_>>(), [("K", "v")]);
+        let copied = view.blob(key, "copied").expect("read").expect("there").details;
+        assert_eq!(copied.tier.map(|state| state.tier), Some(Tier::Cool));
+        let copy = copied.copy.expect("the copy");
+        assert_eq!((copy.id.as_str(), copy.status), ("i", CopyStatus::Success));
+    }
 }

@@ -5,8 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kiln_domain::blob::block::Staged;
 use kiln_domain::blob::container::{Container, PublicAccess, StoredPolicy};
-use kiln_domain::blob::content::{Blob, Block, ContentProperties, ExtentId};
+use kiln_domain::blob::content::{
+    Blob, BlobDetails, Block, ContentProperties, ExtentId, Piece, Slice,
+};
+use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::blob::tags::Tags;
 use kiln_domain::time::Timestamp;
 use kiln_store::{ContainerKey, ExtentPlace, ExtentUses, Store, StoreError, Tx};
 
@@ -50,17 +55,26 @@ fn container(name: &str) -> Container {
         metadata: Metadata::admit([pair]).expect("allowed"),
         public_access: PublicAccess::Blob,
         policies: vec![StoredPolicy { id: "p".to_owned(), ..StoredPolicy::default() }],
+        lease: None,
+        deleted: None,
     }
 }
 
 fn blob(name: &str) -> Blob {
     Blob {
         name: name.to_owned(),
+        edition: Edition::Current,
+        kind: BlobKind::Block,
         created_at: Timestamp(1),
         modified_at: Timestamp(2),
         size_bytes: 3,
         properties: ContentProperties { encoding: Some("x".to_owned()), ..Default::default() },
         metadata: Metadata::default(),
+        tags: Tags::default(),
+        lease: None,
+        details: BlobDetails::default(),
+        pieces: None,
+        deleted: None,
     }
 }
 
@@ -105,8 +119,9 @@ fn a_deleted_name_is_free_at_once() {
         assert_ne!(first, second);
         assert_eq!(tx.blob(second, "b")?, None);
         assert_eq!(tx.deleted_containers()?, [first]);
-        assert_eq!(tx.take_blobs(first, 9)?.0, 1);
-        assert_eq!(tx.take_blobs(first, 9)?.0, 0);
+        let mut uses = ExtentUses::default();
+        assert_eq!(tx.take_blobs(first, 9, &mut uses)?, 1);
+        assert_eq!(tx.take_blobs(first, 9, &mut uses)?, 0);
         tx.delete_container(first)?;
         assert_eq!(tx.deleted_containers()?, []);
         Ok(())
@@ -141,8 +156,8 @@ fn content_is_replaced_and_counted() {
         let blocks = [block("AAAA", inline), block("BBBB", file), block("AAAA", inline)];
         tx.put_blob(key, &blob("b"), &blocks)?;
         assert_eq!(tx.blob(key, "b")?, Some(blob("b")));
-        assert_eq!(tx.blob_blocks(key, "b")?, blocks);
-        assert_eq!(tx.blob_blocks(key, "none")?, []);
+        assert_eq!(tx.blob_blocks(key, "b", None)?, blocks);
+        assert_eq!(tx.blob_blocks(key, "none", None)?, []);
         let mut uses = ExtentUses::default();
         for block in &blocks {
             uses.add(block.extent);
@@ -175,15 +190,113 @@ fn staged_blocks_are_replaced_listed_and_taken() {
         assert_eq!(tx.staged(key, "b")?, Some(Staged { n_blocks: 2, id_length: 4 }));
         assert_eq!(tx.staged_blocks(key, "b")?, [block("AAAA", two), block("BBBB", three)]);
         let names: Vec<String> =
-            tx.uncommitted_blobs(key, b"", 9)?.into_iter().map(|blob| blob.name).collect();
+            tx.uncommitted_names(key, b"", 9)?.into_iter().map(|found| found.0).collect();
         assert_eq!(names, ["b"]);
         assert_eq!(tx.stale_uploads(Timestamp(7), 9)?, []);
         assert_eq!(tx.stale_uploads(Timestamp(8), 9)?, [(key, "b".to_owned())]);
         tx.put_blob(key, &blob("b"), &[])?;
-        assert_eq!(tx.uncommitted_blobs(key, b"", 9)?, []);
+        assert_eq!(tx.uncommitted_names(key, b"", 9)?, []);
         assert_eq!(tx.take_staged_blocks(key, "b")?.len(), 2);
         assert_eq!(tx.take_staged_blocks(key, "b")?.len(), 0);
         assert_eq!(tx.staged(key, "b")?, None);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_past_lies_beside_the_present() {
+    let scratch = Scratch::new();
+    scratch.write(|tx| {
+        let key = make(tx, "a")?;
+        let at = |name: &str, edition| Blob { edition, ..blob(name) };
+        for (name, edition) in [
+            ("b", Edition::Snapshot(Timestamp(20))),
+            ("b", Edition::Current),
+            ("b", Edition::Version(Timestamp(10))),
+            ("a", Edition::Deleted(Timestamp(30))),
+            ("c", Edition::Snapshot(Timestamp(5))),
+        ] {
+            tx.put_blob(key, &at(name, edition), &[])?;
+        }
+        assert_eq!(tx.blobs(key, b"", 9)?, [blob("b")]);
+        let past = |from, moment| -> Result<Vec<Edition>, StoreError> {
+            let found = tx.past_blobs(key, (from, Timestamp(moment)), 9)?;
+            Ok(found.into_iter().map(|blob| blob.edition).collect())
+        };
+        let (ten, twenty) = (Edition::Version(Timestamp(10)), Edition::Snapshot(Timestamp(20)));
+        let five = Edition::Snapshot(Timestamp(5));
+        assert_eq!(past(b"", 0)?, [Edition::Deleted(Timestamp(30)), ten, twenty, five]);
+        assert_eq!(past(b"b", 11)?, [twenty, five]);
+        assert_eq!(tx.past_of_blob(key, "b")?, [at("b", ten), at("b", twenty)]);
+        assert_eq!(tx.blob_at(key, "b", Some(Timestamp(20)))?, Some(at("b", twenty)));
+        assert_eq!(tx.blob_at(key, "b", Some(Timestamp(21)))?, None);
+        tx.delete_blob(key, "b", Some(Timestamp(20)))?;
+        assert_eq!(tx.blob(key, "b")?, Some(blob("b")));
+        assert_eq!(tx.past_of_blob(key, "b")?, [at("b", ten)]);
+        Ok(())
+    });
+}
+
+#[test]
+fn pieces_are_found_copied_and_released() {
+    let scratch = Scratch::new();
+    scratch.write(|tx| {
+        let key = make(tx, "a")?;
+        let extent = tx.insert_extent(&ExtentPlace::File(77))?;
+        let list = tx.insert_piece_list()?;
+        let piece = |start| Piece { start, slice: Slice { extent, offset: 0, length: 10 } };
+        let mut uses = ExtentUses::default();
+        for start in [0, 10, 30] {
+            tx.put_piece(list, &piece(start))?;
+            uses.add(extent);
+        }
+        tx.apply_extent_uses(uses)?;
+        let starts = |list, start, end, limit| -> Result<Vec<u64>, StoreError> {
+            Ok(tx.pieces(list, start, end, limit)?.into_iter().map(|it| it.start).collect())
+        };
+        assert_eq!(starts(list, 0, 40, 9)?, [0, 10, 30]);
+        assert_eq!(starts(list, 9, 11, 9)?, [0, 10]);
+        assert_eq!(starts(list, 10, 30, 9)?, [10]);
+        assert_eq!(starts(list, 20, 30, 9)?, Vec::<u64>::new());
+        assert_eq!(starts(list, 0, 40, 2)?, [0, 10]);
+        let copy = tx.copy_piece_list(list)?;
+        let first = Blob { pieces: Some(list), kind: BlobKind::Page, ..blob("b") };
+        tx.put_blob(key, &first, &[])?;
+        let mut uses = ExtentUses::default();
+        tx.release_content(key, &first, &mut uses)?;
+        assert!(tx.apply_extent_uses(uses)?.is_empty());
+        assert_eq!(tx.pieces(list, 0, 40, 9)?, []);
+        assert_eq!(tx.pieces(copy, 0, 40, 9)?.len(), 3);
+        let second = Blob { pieces: Some(copy), ..first };
+        let mut uses = ExtentUses::default();
+        tx.release_content(key, &second, &mut uses)?;
+        assert_eq!(tx.apply_extent_uses(uses)?, [77]);
+        Ok(())
+    });
+}
+
+#[test]
+fn blobs_are_found_by_their_tags() {
+    let scratch = Scratch::new();
+    scratch.write(|tx| {
+        let key = make(tx, "a")?;
+        let tagged = |name: &str, value: &str| {
+            let pair = ("k".to_owned(), value.to_owned());
+            Blob { tags: Tags::admit([pair]).expect("allowed"), ..blob(name) }
+        };
+        for (name, value) in [("x", "1"), ("y", "2"), ("z", "1")] {
+            tx.put_blob(key, &tagged(name, value), &[])?;
+        }
+        assert_eq!(tx.names_tagged(key, ("k", "1"), b"", 9)?, ["x", "z"]);
+        assert_eq!(tx.names_tagged(key, ("k", "1"), b"y", 9)?, ["z"]);
+        assert_eq!(tx.next_tag_value(key, "k", "1", true)?.as_deref(), Some("2"));
+        assert_eq!(tx.next_tag_value(key, "k", "1", false)?.as_deref(), Some("1"));
+        assert_eq!(tx.next_tag_value(key, "j", "", false)?, None);
+        tx.update_blob(key, &tagged("x", "2"))?;
+        tx.delete_blob(key, "z", None)?;
+        assert_eq!(tx.names_tagged(key, ("k", "1"), b"", 9)?, Vec::<String>::new());
+        assert_eq!(tx.names_tagged(key, ("k", "2"), b"", 9)?, ["x", "y"]);
+        assert_eq!(tx.blob(key, "x")?, Some(tagged("x", "2")));
         Ok(())
     });
 }

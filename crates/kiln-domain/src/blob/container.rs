@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::Face;
+use super::content::Deletion;
+use super::lease::Lease;
 use super::limits::{POLICIES_MAX, POLICY_ID_LENGTH_MAX};
 use super::metadata::Metadata;
 use super::rejection::BlobRejection;
@@ -21,6 +23,10 @@ pub struct Container {
     pub public_access: PublicAccess,
     /// Policies that shared access signatures may name.
     pub policies: Vec<StoredPolicy>,
+    /// Who alone may delete it.
+    pub lease: Option<Lease>,
+    /// Set when it was deleted and can still be brought back.
+    pub deleted: Option<Deletion>,
 }
 
 impl Container {

@@ -3,7 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::condition::Face;
+use super::edition::Edition;
+use super::kind::BlobKind;
+use super::lease::Lease;
 use super::metadata::Metadata;
+use super::rejection::BlobRejection;
+use super::tags::Tags;
+use super::tier::{Tier, TierState};
 use crate::time::Timestamp;
 
 /// A run of bytes somebody keeps: a row's id, not a file's.
@@ -21,11 +27,28 @@ pub struct Block {
     pub size_bytes: u64,
 }
 
-/// A block blob.
+/// The number of the list of pieces that an append or page blob is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PieceListId(pub i64);
+
+/// A run of bytes of an append or page blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Its first byte in the blob.
+    pub start: u64,
+    /// Where its bytes are.
+    pub slice: Slice,
+}
+
+/// One edition of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     /// Its name within the container.
     pub name: String,
+    /// Which state of the blob this is.
+    pub edition: Edition,
+    /// What it is made of.
+    pub kind: BlobKind,
     /// When a blob of this name came to be; overwriting keeps it.
     pub created_at: Timestamp,
     /// Time of the last change; the entity tag is made of it.
@@ -36,13 +59,102 @@ pub struct Blob {
     pub properties: ContentProperties,
     /// What users attached.
     pub metadata: Metadata,
+    /// What it can be found by.
+    pub tags: Tags,
+    /// Who alone may change it.
+    pub lease: Option<Lease>,
+    /// What few blobs have.
+    pub details: BlobDetails,
+    /// Of an append or page blob: its pieces.
+    pub pieces: Option<PieceListId>,
+    /// Set when it was deleted and can still be brought back.
+    pub deleted: Option<Deletion>,
 }
 
 impl Blob {
+    /// An empty blob that comes to be at `now`.
+    pub fn new(name: String, kind: BlobKind, now: Timestamp) -> Self {
+        Self {
+            name,
+            edition: Edition::Current,
+            kind,
+            created_at: now,
+            modified_at: now,
+            size_bytes: 0,
+            properties: ContentProperties::default(),
+            metadata: Metadata::default(),
+            tags: Tags::default(),
+            lease: None,
+            details: BlobDetails::default(),
+            pieces: None,
+            deleted: None,
+        }
+    }
+
+    /// The tier it is in; that of the account when nobody chose one.
+    pub fn tier(&self) -> Tier {
+        self.details.tier.map_or(Tier::Hot, |state| state.tier)
+    }
+
+    /// Decides whether its content may be read or changed.
+    pub fn expect_online(&self) -> Result<(), BlobRejection> {
+        if self.tier() == Tier::Archive {
+            Err(BlobRejection::Archived { name: self.name.clone() })
+        } else {
+            Ok(())
+        }
+    }
+
     /// What conditions look at.
     pub fn face(&self) -> Face {
         Face { modified_at: self.modified_at }
     }
+}
+
+/// That something was deleted and is kept for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// When.
+    pub deleted_at: Timestamp,
+    /// When it is gone for good.
+    pub purge_at: Timestamp,
+}
+
+/// What few blobs have; what is absent is not kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlobDetails {
+    /// Where somebody put it, when not the account's usual tier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierState>,
+    /// The copy that the content came from, or is to come from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyRecord>,
+    /// Of a page blob: a number that clients count with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sequence_number: u64,
+    /// Of an append blob: blocks appended.
+    #[serde(skip_serializing_if = "is_none_appended")]
+    pub n_appended: u32,
+    /// Of an append blob: that it takes no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_sealed: bool,
+    /// In an account that keeps versions: the id of this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_at: Option<Timestamp>,
+    /// When it goes by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none_appended(n_appended: &u32) -> bool {
+    *n_appended == 0
 }
 
 /// Headers kept with the content and repeated when it is read.
@@ -67,25 +179,54 @@ pub struct ContentProperties {
     /// `Content-MD5`, base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub md5: Option<String>,
-    /// The access tier the client asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tier: Option<String>,
-    /// The copy that the content came from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub copy: Option<CopyRecord>,
 }
 
-/// A copy that brought a blob its content.
+/// A copy that brought a blob its content, or is to bring it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CopyRecord {
     /// Name of the copy.
     pub id: String,
     /// The address it was copied from, as the client gave it.
     pub source: String,
-    /// Bytes copied.
+    /// Bytes of the source.
     pub size_bytes: u64,
-    /// When it was done.
+    /// Bytes copied so far.
+    #[serde(default)]
+    pub copied_bytes: Option<u64>,
+    /// How it stands.
+    #[serde(default)]
+    pub status: CopyStatus,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When it was done; while it is pending, when it began.
     pub completed_at: Timestamp,
+}
+
+/// How a copy stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CopyStatus {
+    /// Under way.
+    Pending,
+    /// Done.
+    #[default]
+    Success,
+    /// Given up on a client's word.
+    Aborted,
+    /// Given up because the source could not be read.
+    Failed,
+}
+
+impl CopyStatus {
+    /// Azure's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Success => "success",
+            Self::Aborted => "aborted",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A part of one extent.

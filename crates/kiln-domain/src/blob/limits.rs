@@ -24,3 +24,23 @@ pub const BLOCKS_STAGED_MAX: usize = 100_000;
 pub const STAGED_BLOCKS_KEPT_DAYS: i64 = 7;
 /// Bytes of a range for which a checksum of its own may be asked.
 pub const RANGE_CHECKSUM_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Index tags of one blob.
+pub const TAGS_MAX: usize = 10;
+/// Characters in the key of an index tag, least and most.
+pub const TAG_KEY_LENGTH: std::ops::RangeInclusive<usize> = 1..=128;
+/// Characters in the value of an index tag.
+pub const TAG_VALUE_LENGTH_MAX: usize = 256;
+/// Seconds that a lease with an end lasts, least and most.
+pub const LEASE_SECONDS: std::ops::RangeInclusive<i64> = 15..=60;
+/// Seconds that a lease may take to break.
+pub const LEASE_BREAK_SECONDS_MAX: i64 = 60;
+/// Blocks that may be appended to one blob.
+pub const BLOCKS_APPENDED_MAX: u32 = 50_000;
+/// Bytes of a page; page blobs and ranges of them are whole numbers of pages.
+pub const PAGE_BYTES: u64 = 512;
+/// Bytes of a page blob.
+pub const PAGE_BLOB_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024 * 1024;
+/// Bytes of pages written in one request.
+pub const PAGE_WRITE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Days for which deleted blobs and containers may be kept, least and most.
+pub const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=365;

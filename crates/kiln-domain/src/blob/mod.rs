@@ -1,16 +1,24 @@
 //! Containers and blobs: their names, conditions and rules.
 //!
-//! In reading order: what a name may be ([`name`]), what a user attaches ([`metadata`]), the
-//! nouns themselves ([`container`], [`content`]), when a write or a read goes ahead
-//! ([`condition`]), how blocks become a blob ([`block`]), how a list is cut into pages
-//! ([`listing`]), and why a request is refused ([`rejection`]).
+//! In reading order: what a name may be ([`name`]), what a user attaches ([`metadata`],
+//! [`tags`]), the nouns themselves ([`container`], [`content`], of which [`kind`] and
+//! [`edition`]; [`settings`] of an account), when a write or a read goes ahead ([`condition`], [`lease`], [`tier`]), what
+//! is kept of what was ([`history`]), how blocks become a blob ([`block`]), how a list is cut into pages ([`listing`]), and why a
+//! request is refused ([`rejection`]).
 
 pub mod block;
 pub mod condition;
 pub mod container;
 pub mod content;
+pub mod edition;
+pub mod history;
+pub mod kind;
+pub mod lease;
 pub mod limits;
 pub mod listing;
 pub mod metadata;
 pub mod name;
 pub mod rejection;
+pub mod settings;
+pub mod tags;
+pub mod tier;

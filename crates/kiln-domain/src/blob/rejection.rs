@@ -3,6 +3,10 @@
 //! One variant per rule, with the values that rule looked at. Their codes, statuses and
 //! wording are given on the wire, one per variant.
 
+use super::kind::BlobKind;
+use super::lease::Leased;
+use super::tier::Tier;
+
 /// Why a Blob request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlobRejection {
@@ -123,6 +127,96 @@ pub enum BlobRejection {
     #[error("`{id}` cannot be the id of a stored access policy")]
     InvalidPolicyId {
         /// The id.
+        id: String,
+    },
+    /// More index tags than a blob may have.
+    #[error("{n_tags} tags are more than a blob may have")]
+    TooManyTags {
+        /// Tags sent.
+        n_tags: usize,
+    },
+    /// An index tag that is empty, too long, repeated or has characters that are not allowed.
+    #[error("`{key}` = `{value}` cannot be a tag")]
+    InvalidTag {
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// The operation is for blobs of another kind.
+    #[error("the blob is {found:?}, the operation is for {wanted:?}")]
+    WrongKind {
+        /// What the blob is.
+        found: BlobKind,
+        /// What it would have to be.
+        wanted: BlobKind,
+    },
+    /// The tier is none that a blob of this kind can be in.
+    #[error("tier `{}` is not for {kind:?} blobs", .tier.as_str())]
+    TierNotForKind {
+        /// The tier.
+        tier: Tier,
+        /// What the blob is.
+        kind: BlobKind,
+    },
+    /// The request changes what somebody has a lease of, and shows no lease id.
+    #[error("there is a lease on the {of:?} and no lease id in the request")]
+    LeaseIdMissing {
+        /// What is leased.
+        of: Leased,
+    },
+    /// The request shows another lease id than the lease has.
+    #[error("the lease id does not match the lease on the {of:?}")]
+    LeaseIdMismatch {
+        /// What is leased.
+        of: Leased,
+    },
+    /// The request shows a lease id and there is no lease.
+    #[error("there is no lease on the {of:?}")]
+    LeaseNotPresent {
+        /// What is not leased.
+        of: Leased,
+    },
+    /// Somebody else has the lease.
+    #[error("there is a lease already")]
+    LeaseAlreadyPresent,
+    /// The lease is about to end and cannot be had before.
+    #[error("the lease is breaking and cannot be acquired until it is broken")]
+    LeaseIsBreakingAndCannotBeAcquired,
+    /// The lease is about to end and keeps its id until then.
+    #[error("the lease is breaking and cannot be changed")]
+    LeaseIsBreakingAndCannotBeChanged,
+    /// The lease was ended by somebody.
+    #[error("the lease was broken and cannot be renewed")]
+    LeaseIsBrokenAndCannotBeRenewed,
+    /// The lease has another id.
+    #[error("the lease id does not match the lease")]
+    LeaseIdMismatchWithLeaseOperation,
+    /// There is no lease to do this with.
+    #[error("there is no lease")]
+    LeaseNotPresentWithLeaseOperation,
+    /// The blob's tier does not let its content be read or changed.
+    #[error("blob `{name}` is in the tier Archive")]
+    Archived {
+        /// Its name.
+        name: String,
+    },
+    /// The blob has snapshots, and the request does not say what becomes of them.
+    #[error("blob `{name}` has snapshots")]
+    SnapshotsPresent {
+        /// Its name.
+        name: String,
+    },
+    /// The blob is the target of a copy under way.
+    #[error("a copy to blob `{name}` is under way")]
+    CopyPending {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such copy under way.
+    #[error("copy `{id}` is not under way")]
+    NoCopyPending {
+        /// The id sent.
         id: String,
     },
 }

@@ -244,6 +244,8 @@ fn ensure_container(tx: &mut Tx<'_>, blob: &PackageBlob, now: Timestamp) -> Resu
         metadata: Metadata::default(),
         public_access: PublicAccess::Private,
         policies: Vec::new(),
+        lease: None,
+        deleted: None,
     };
     tx.insert_container(&blob.account, &container)
 }
@@ -261,13 +263,13 @@ fn remove_file(tx: &mut Tx<'_>, blob: &PackageBlob) -> Result<Vec<u64>, StoreErr
         return Ok(Vec::new());
     };
     let mut uses = ExtentUses::default();
-    for block in tx.blob_blocks(container.key, &blob.name)? {
-        uses.remove(block.extent);
+    if let Some(present) = tx.blob(container.key, &blob.name)? {
+        tx.release_content(container.key, &present, &mut uses)?;
     }
     for block in tx.take_staged_blocks(container.key, &blob.name)? {
         uses.remove(block.extent);
     }
-    tx.delete_blob(container.key, &blob.name)?;
+    tx.delete_blob(container.key, &blob.name, None)?;
     tx.apply_extent_uses(uses)
 }
 

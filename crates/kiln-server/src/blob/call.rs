@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use kiln_domain::blob::condition::Conditions;
+use kiln_domain::blob::edition::parse_moment;
 use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::time::Timestamp;
 use kiln_store::{KeyedContainer, StoreError, View};
@@ -33,6 +34,7 @@ pub(super) struct Call {
     pub(super) peer: Option<IpAddr>,
     pub(super) received_at: Timestamp,
     pub(super) target: Target,
+    pub(super) at: At,
     pub(super) operation: Operation,
     pub(super) gates: Gates,
     pub(super) token: Option<Token>,
@@ -74,6 +76,7 @@ impl Call {
             peer: request.peer.map(|peer| peer.ip()),
             received_at: request.received_at,
             target,
+            at: At::of_query(&request.query)?,
             operation,
             gates,
             token,
@@ -106,6 +109,7 @@ impl Call {
             account: self.target.account.clone(),
             container: self.target.container.clone().unwrap_or_default(),
             blob: self.target.blob.clone().unwrap_or_default(),
+            at: self.at,
         }
     }
 
@@ -125,6 +129,43 @@ pub(super) struct Spot {
     pub(super) account: String,
     pub(super) container: String,
     pub(super) blob: String,
+    pub(super) at: At,
+}
+
+/// Which edition of a blob is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum At {
+    Now,
+    Snapshot(Timestamp),
+    Version(Timestamp),
+}
+
+impl At {
+    /// The edition that the parameters of an address name.
+    pub(super) fn of_query(query: &[(String, String)]) -> Result<Self, BlobError> {
+        let moment = |name: &str| -> Result<Option<Timestamp>, BlobError> {
+            let found = query.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            let Some((_, text)) = found.filter(|(_, text)| !text.is_empty()) else {
+                return Ok(None);
+            };
+            match parse_moment(text) {
+                Some(at) => Ok(Some(at)),
+                None => {
+                    let reason = "a time like 2026-01-02T03:04:05.1234567Z is expected";
+                    Err(BlobError::invalid_parameter(name, text, reason))
+                }
+            }
+        };
+        match (moment("snapshot")?, moment("versionid")?) {
+            (None, None) => Ok(Self::Now),
+            (Some(at), None) => Ok(Self::Snapshot(at)),
+            (None, Some(at)) => Ok(Self::Version(at)),
+            (Some(_), Some(_)) => {
+                let message = "A snapshot and a version cannot be asked for together.";
+                Err(BlobError::new(400, "MutuallyExclusiveQueryParameters", message))
+            }
+        }
+    }
 }
 
 impl Spot {
@@ -205,6 +246,10 @@ fn no_operation(none: NoOperation, signs: Signs<'_>) -> Failure {
             "UnsupportedHttpVerb",
             "The resource doesn't support specified Http Verb.",
         ),
+        NoOperation::OfPast => {
+            let reason = "the operation is not for snapshots and versions";
+            BlobError::invalid_parameter("snapshot", "", reason)
+        }
         NoOperation::Parameter => {
             let reason = "no operation of this resource has these values of `restype` and `comp`";
             BlobError::invalid_parameter("comp", signs.comp, reason)

@@ -1,18 +1,29 @@
 //! Operations that change a blob and leave its content.
 
 use kiln_domain::blob::content::{Blob, ContentProperties};
-use kiln_domain::time::Timestamp;
-use kiln_store::{ExtentUses, Tx};
+use kiln_domain::blob::history::{Cause, keep};
+use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::blob::tier::{Tier, TierState};
+use kiln_store::Tx;
+use kiln_wire::blob::error::BlobError;
 
-use super::answer::{Answer, with_encryption, with_face};
+use super::answer::{Answer, with_encryption};
 use super::call::Call;
 use super::failure::Failure;
+use super::guard::Guard;
+use super::put::{Written, with_written};
+use super::{history, read};
 use crate::http::Response;
 
 /// `PUT /CONTAINER/BLOB?comp=metadata`: replaces all of it.
 pub(super) async fn set_metadata(call: &Call) -> Answer {
     let metadata = call.headers().metadata()?;
-    let response = change(call, move |blob| blob.metadata = metadata).await?;
+    let apply = move |blob: &mut Blob| {
+        blob.metadata = metadata;
+        Ok(())
+    };
+    let written = change(call, Keeps::Version, apply).await?;
+    let response = with_written(Response::new(200), &written, &call.gates);
     Ok(with_encryption(response, &call.gates))
 }
 
@@ -20,59 +31,77 @@ pub(super) async fn set_metadata(call: &Call) -> Answer {
 pub(super) async fn set_properties(call: &Call) -> Answer {
     let sent = call.headers().properties();
     call.headers().md5("x-ms-blob-content-md5")?;
-    change(call, move |blob| {
-        let kept = std::mem::take(&mut blob.properties);
-        let of_content = ContentProperties { tier: None, copy: None, ..sent };
-        blob.properties = if of_content == ContentProperties::default() {
-            kept
-        } else {
-            ContentProperties { tier: kept.tier, copy: kept.copy, ..of_content }
-        };
-    })
-    .await
+    let apply = move |blob: &mut Blob| {
+        if sent != ContentProperties::default() {
+            blob.properties = sent;
+        }
+        Ok(())
+    };
+    let written = change(call, Keeps::Nothing, apply).await?;
+    Ok(with_written(Response::new(200), &written, &call.gates))
+}
+
+/// Whether a change of what is attached leaves a version behind, where versions are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    Version,
+    Nothing,
 }
 
 /// Changes a blob, if the request's conditions let it.
-async fn change(call: &Call, apply: impl FnOnce(&mut Blob) + Send + 'static) -> Answer {
-    let spot = call.spot();
-    let conditions = call.conditions()?;
+pub(super) async fn change(
+    call: &Call,
+    keeps: Keeps,
+    apply: impl FnOnce(&mut Blob) -> Result<(), BlobRejection> + Send + 'static,
+) -> Result<Written, Failure> {
+    let (spot, guard) = (call.spot(), Guard::of(call)?);
     let stamps = call.service.stamps.clone();
-    let op = move |tx: &mut Tx<'_>| -> Result<Timestamp, Failure> {
-        let container = spot.container(tx)?;
-        let Some(mut blob) = tx.blob(container.key, &spot.blob)? else {
-            return Err(spot.no_blob());
-        };
-        conditions.decide_change(blob.face())?;
-        apply(&mut blob);
-        blob.modified_at = stamps.next();
-        tx.update_blob(container.key, &blob)?;
-        Ok(blob.modified_at)
+    let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
+        let (key, mut blob) = read::find(tx, &spot)?;
+        guard.admit_change(&blob)?;
+        blob.expect_online()?;
+        let now = stamps.next();
+        if keeps == Keeps::Version {
+            let settings = tx.storage_settings(&spot.account)?;
+            if let Some(kept) = keep(&blob, &settings, Cause::Changed, now) {
+                history::share(tx, key, blob.clone(), kept)?;
+            }
+            blob.details.version_at = settings.keeps_versions.then_some(now);
+        }
+        apply(&mut blob)?;
+        blob.modified_at = now;
+        blob.lease = guard.lease_left(blob.lease.take());
+        tx.update_blob(key, &blob)?;
+        Ok(Written::of(&blob))
     };
-    let modified_at = call.service.store.write(op).await?;
-    Ok(with_face(Response::new(200), modified_at, &call.gates))
+    call.service.store.write(op).await
 }
 
-/// `DELETE /CONTAINER/BLOB`.
-pub(super) async fn delete(call: &Call) -> Answer {
-    let spot = call.spot();
-    let conditions = call.conditions()?;
-    let op = move |tx: &mut Tx<'_>| -> Result<Vec<u64>, Failure> {
-        let container = spot.container(tx)?;
-        let Some(blob) = tx.blob(container.key, &spot.blob)? else {
-            return Err(spot.no_blob());
-        };
-        conditions.decide_change(blob.face())?;
-        let mut uses = ExtentUses::default();
-        for block in tx.blob_blocks(container.key, &spot.blob)? {
-            uses.remove(block.extent);
-        }
-        for block in tx.take_staged_blocks(container.key, &spot.blob)? {
-            uses.remove(block.extent);
-        }
-        tx.delete_blob(container.key, &spot.blob)?;
-        Ok(tx.apply_extent_uses(uses)?)
+/// `PUT /CONTAINER/BLOB?comp=tier`: content that was archived can be read at once.
+pub(super) async fn set_tier(call: &Call) -> Answer {
+    let Some(tier) = call.headers().tier()? else {
+        return Err(BlobError::missing_header("x-ms-access-tier").into());
     };
-    let freed = call.service.store.write(op).await?;
-    call.service.remove_files(freed).await;
-    Ok(Response::new(202).with_header("x-ms-delete-type-permanent", "true"))
+    let priority = "x-ms-rehydrate-priority";
+    match call.headers().get(priority) {
+        None | Some("High" | "Standard") => {}
+        Some(other) => return Err(BlobError::invalid_header(priority, other).into()),
+    }
+    let (spot, guard) = (call.spot(), Guard::of(call)?);
+    let changed_at = call.service.stamps.next();
+    let op = move |tx: &mut Tx<'_>| -> Result<Tier, Failure> {
+        let (key, mut blob) = read::find(tx, &spot)?;
+        guard.conditions.decide_change(blob.face())?;
+        if guard.lease_id.is_some() {
+            guard.admit_lease(blob.lease.as_ref())?;
+        }
+        tier.check(blob.kind)?;
+        let was = blob.tier();
+        blob.details.tier = Some(TierState { tier, changed_at });
+        tx.update_blob(key, &blob)?;
+        Ok(was)
+    };
+    let was = call.service.store.write(op).await?;
+    let is_rehydrated = was == Tier::Archive && tier != Tier::Archive;
+    Ok(Response::new(if is_rehydrated { 202 } else { 200 }))
 }

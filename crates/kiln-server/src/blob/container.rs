@@ -1,6 +1,7 @@
 //! Operations on containers.
 
 use kiln_domain::blob::container::{Container, check_policies};
+use kiln_domain::blob::lease::{Leased, admit_change, admit_read};
 use kiln_domain::blob::name::check_container;
 use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::time::Timestamp;
@@ -10,7 +11,9 @@ use kiln_wire::blob::xml;
 
 use super::answer::{self, Answer, with_face, with_metadata};
 use super::call::Call;
+use super::describe::with_lease;
 use super::failure::Failure;
+use super::guard::Guard;
 use super::receive;
 use crate::http::{Body, Response};
 
@@ -30,8 +33,15 @@ pub(super) async fn create(call: &Call) -> Answer {
             return Err(BlobRejection::ContainerExists { name }.into());
         }
         let modified_at = stamps.next();
-        let policies = Vec::new();
-        let container = Container { name, modified_at, metadata, public_access, policies };
+        let container = Container {
+            name,
+            modified_at,
+            metadata,
+            public_access,
+            policies: Vec::new(),
+            lease: None,
+            deleted: None,
+        };
         tx.insert_container(&spot.account, &container)?;
         Ok(modified_at)
     };
@@ -42,9 +52,8 @@ pub(super) async fn create(call: &Call) -> Answer {
 /// `GET` or `HEAD /CONTAINER?restype=container`, also with `comp=metadata`.
 pub(super) fn properties(call: &Call) -> Answer {
     let KeyedContainer { container, .. } = load(call)?;
-    let mut response = with_face(Response::new(200), container.modified_at, &call.gates)
-        .with_header("x-ms-lease-status", "unlocked")
-        .with_header("x-ms-lease-state", "available")
+    let response = with_face(Response::new(200), container.modified_at, &call.gates);
+    let mut response = with_lease(response, container.lease.as_ref(), call.received_at)
         .with_header("x-ms-has-immutability-policy", "false")
         .with_header("x-ms-has-legal-hold", "false");
     if call.gates.has_public_access_header() {
@@ -83,11 +92,19 @@ pub(super) async fn set_acl(call: &Call, body: &mut Body) -> Answer {
 /// `DELETE /CONTAINER?restype=container`: the name is free at once.
 pub(super) async fn delete(call: &Call) -> Answer {
     let spot = call.spot();
-    let conditions = call.conditions()?;
+    let guard = Guard::of(call)?;
+    let deleted_at = call.service.stamps.next();
     let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<(), Failure> {
         let KeyedContainer { key, container } = spot.container(tx)?;
-        conditions.decide_change(container.face())?;
-        Ok(tx.mark_container_deleted(key)?)
+        guard.conditions.decide_change(container.face())?;
+        let lease_id = guard.lease_id.as_deref();
+        admit_change(Leased::Container, container.lease.as_ref(), lease_id, guard.now)?;
+        let settings = tx.storage_settings(&spot.account)?;
+        match settings.container_deletion(deleted_at) {
+            Some(deletion) => tx.mark_container_kept(key, deletion)?,
+            None => tx.mark_container_deleted(key)?,
+        }
+        Ok(())
     };
     call.service.store.write(op).await?;
     call.service.reclaim.notify_one();
@@ -95,18 +112,25 @@ pub(super) async fn delete(call: &Call) -> Answer {
 }
 
 fn load(call: &Call) -> Result<KeyedContainer, Failure> {
-    let spot = call.spot();
-    call.service.store.read(|view| spot.container(view))
+    let (spot, guard) = (call.spot(), Guard::of(call)?);
+    call.service.store.read(|view| {
+        let found = spot.container(view)?;
+        let lease_id = guard.lease_id.as_deref();
+        admit_read(Leased::Container, found.container.lease.as_ref(), lease_id, guard.now)?;
+        Ok(found)
+    })
 }
 
 /// Changes a container, if the request's conditions let it.
 async fn change(call: &Call, apply: impl FnOnce(&mut Container) + Send + 'static) -> Answer {
     let spot = call.spot();
-    let conditions = call.conditions()?;
+    let guard = Guard::of(call)?;
     let stamps = call.service.stamps.clone();
     let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<Timestamp, Failure> {
         let KeyedContainer { key, mut container } = spot.container(tx)?;
-        conditions.decide_change(container.face())?;
+        guard.conditions.decide_change(container.face())?;
+        let lease_id = guard.lease_id.as_deref();
+        admit_read(Leased::Container, container.lease.as_ref(), lease_id, guard.now)?;
         apply(&mut container);
         container.modified_at = stamps.next();
         tx.update_container(key, &container)?;

@@ -9,19 +9,23 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use kiln_domain::blob::content::{Blob, ExtentId, Slice, slices};
+use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::limits::RANGE_CHECKSUM_BYTES_MAX;
 use kiln_extents::{FileId, Pin, ReadStream};
-use kiln_store::{ContainerKey, ExtentPlace, View};
+use kiln_store::{ExtentPlace, View};
 use kiln_wire::blob::error::BlobError;
-use kiln_wire::blob::headers::{DEFAULT_CONTENT_TYPE, md5_text};
+use kiln_wire::blob::headers::md5_text;
 use kiln_wire::blob::range::{Part, Range};
 use kiln_wire::blob::xml::Writer;
 use md5::{Digest, Md5};
 
 use super::BlobService;
 use super::answer::{self, Answer, with_face, with_metadata};
-use super::call::{Call, Spot};
+use super::call::{At, Call};
+use super::describe::describe;
 use super::failure::Failure;
+use super::guard::Guard;
+use super::read;
 use crate::http::{self, FileRange, Response, ResponseBody};
 
 /// Times a read is begun anew because its blob was replaced meanwhile.
@@ -29,7 +33,7 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// `HEAD /CONTAINER/BLOB`.
 pub(super) fn properties(call: &Call) -> Answer {
-    let (_, blob) = load(call)?;
+    let (_, blob) = read::load(call)?;
     let mut response = describe(call, &blob, Response::new(200));
     if let Some(md5) = &blob.properties.md5 {
         response = response.with_header("Content-MD5", md5.as_str());
@@ -40,7 +44,7 @@ pub(super) fn properties(call: &Call) -> Answer {
 
 /// `GET` or `HEAD /CONTAINER/BLOB?comp=metadata`.
 pub(super) fn metadata(call: &Call) -> Answer {
-    let (_, blob) = load(call)?;
+    let (_, blob) = read::load(call)?;
     let response = with_face(Response::new(200), blob.modified_at, &call.gates);
     Ok(with_metadata(response, &blob.metadata))
 }
@@ -58,17 +62,25 @@ pub(super) fn block_list(call: &Call) -> Answer {
         }
     };
     let spot = call.spot();
-    let conditions = call.conditions()?;
+    let guard = Guard::of(call)?;
     let (blob, committed, staged) = call.service.store.read(|view| {
         let key = spot.container(view)?.key;
-        let blob = view.blob(key, &spot.blob)?;
-        let staged = view.staged_blocks(key, &spot.blob)?;
-        match &blob {
-            Some(blob) => conditions.decide_read(blob.face())?,
-            None if staged.is_empty() => return Err(spot.no_blob()),
-            None => {}
-        }
-        Ok::<_, Failure>((blob, view.blob_blocks(key, &spot.blob)?, staged))
+        let blob = read::edition(view, key, &spot)?;
+        let staged = match spot.at {
+            At::Now => view.staged_blocks(key, &spot.blob)?,
+            At::Snapshot(_) | At::Version(_) => Vec::new(),
+        };
+        let Some(blob) = blob else {
+            return if staged.is_empty() {
+                Err(spot.no_blob())
+            } else {
+                Ok((None, Vec::new(), staged))
+            };
+        };
+        guard.admit_read(&blob)?;
+        blob.kind.expect(BlobKind::Block)?;
+        let committed = view.blob_blocks(key, &spot.blob, blob.edition.moment())?;
+        Ok::<_, Failure>((Some(blob), committed, staged))
     })?;
     let mut xml = Writer::new();
     xml.open("BlockList", &[]);
@@ -144,12 +156,13 @@ struct Opened {
 /// files to this reader.
 fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
     let spot = call.spot();
-    let conditions = call.conditions()?;
+    let guard = Guard::of(call)?;
     let service = &call.service;
     for _ in 0..ATTEMPTS_MAX {
         let (key, blob, part, pieces) = service.store.read(|view| {
-            let (key, blob) = find(view, &spot)?;
-            conditions.decide_read(blob.face())?;
+            let (key, blob) = read::find(view, &spot)?;
+            guard.admit_read(&blob)?;
+            blob.expect_online()?;
             let (start, length) = match range.map(|range| range.of(blob.size_bytes)) {
                 None => (0, blob.size_bytes),
                 Some(Part::Bytes { start, length }) => (start, length),
@@ -157,7 +170,8 @@ fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
                     return Err(BlobError::invalid_range(blob.size_bytes).into());
                 }
             };
-            let wanted = slices(&view.blob_blocks(key, &spot.blob)?, start, length);
+            let wanted =
+                slices(&view.blob_blocks(key, &spot.blob, blob.edition.moment())?, start, length);
             let pieces = locate(view, &wanted)?;
             Ok::<_, Failure>((key, blob, (start, length), pieces))
         })?;
@@ -168,7 +182,7 @@ fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
             return Ok(Opened { blob, start, length, content });
         }
         let pin = Arc::new(service.extents.pin(files));
-        let now = service.store.read(|view| view.blob(key, &spot.blob))?;
+        let now = service.store.read(|view| read::edition(view, key, &spot))?;
         if now.is_some_and(|now| now.modified_at == blob.modified_at) {
             let files = Some((service.clone(), pin));
             let content = Content { pieces: pieces.into(), reading: None, files };
@@ -177,24 +191,6 @@ fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
     }
     let message = "The blob is being replaced all the time. Please retry the request.";
     Err(BlobError::new(503, "ServerBusy", message).into())
-}
-
-fn find(view: &View<'_>, spot: &Spot) -> Result<(ContainerKey, Blob), Failure> {
-    let key = spot.container(view)?.key;
-    match view.blob(key, &spot.blob)? {
-        Some(blob) => Ok((key, blob)),
-        None => Err(spot.no_blob()),
-    }
-}
-
-fn load(call: &Call) -> Result<(ContainerKey, Blob), Failure> {
-    let spot = call.spot();
-    let conditions = call.conditions()?;
-    call.service.store.read(|view| {
-        let (key, blob) = find(view, &spot)?;
-        conditions.decide_read(blob.face())?;
-        Ok((key, blob))
-    })
 }
 
 /// A run of bytes of an answer.
@@ -354,53 +350,4 @@ impl Sending {
         self.last = Some((id, Arc::clone(&file)));
         Ok(file)
     }
-}
-
-/// The headers that tell of a blob, apart from checksums.
-fn describe(call: &Call, blob: &Blob, response: Response) -> Response {
-    let properties = &blob.properties;
-    let mut response = with_face(response, blob.modified_at, &call.gates)
-        .with_header("Accept-Ranges", "bytes")
-        .with_header("x-ms-blob-type", "BlockBlob")
-        .with_header("x-ms-lease-status", "unlocked")
-        .with_header("x-ms-lease-state", "available");
-    if call.gates.has_creation_time() {
-        response = response.with_header("x-ms-creation-time", blob.created_at.to_rfc1123());
-    }
-    if call.gates.has_encryption_headers() {
-        response = response.with_header("x-ms-server-encrypted", "true");
-    }
-    if call.gates.has_tier() && call.method == "HEAD" {
-        let tier = properties.tier.as_deref();
-        response = response.with_header("x-ms-access-tier", tier.unwrap_or("Hot"));
-        if tier.is_none() {
-            response = response.with_header("x-ms-access-tier-inferred", "true");
-        }
-    }
-    if let Some(copy) = &properties.copy {
-        let progress = format!("{0}/{0}", copy.size_bytes);
-        response = response
-            .with_header("x-ms-copy-id", copy.id.as_str())
-            .with_header("x-ms-copy-source", copy.source.as_str())
-            .with_header("x-ms-copy-status", "success")
-            .with_header("x-ms-copy-progress", progress)
-            .with_header("x-ms-copy-completion-time", copy.completed_at.to_rfc1123());
-    }
-    let content_type = properties.content_type.as_deref().unwrap_or(DEFAULT_CONTENT_TYPE);
-    let kept = [
-        ("Content-Type", Some(content_type)),
-        ("Content-Encoding", properties.encoding.as_deref()),
-        ("Content-Language", properties.language.as_deref()),
-        ("Content-Disposition", properties.disposition.as_deref()),
-        ("Cache-Control", properties.cache_control.as_deref()),
-    ];
-    for (name, value) in kept {
-        let from_token = call.token.as_ref().and_then(|token| {
-            token.response_headers().find(|(header, _)| *header == name).map(|(_, value)| value)
-        });
-        if let Some(value) = from_token.or(value) {
-            response = response.with_header(name, value);
-        }
-    }
-    with_metadata(response, &blob.metadata)
 }

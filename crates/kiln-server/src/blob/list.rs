@@ -2,6 +2,7 @@
 
 use kiln_domain::blob::container::Container;
 use kiln_domain::blob::content::Blob;
+use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::limits::PAGE_ITEMS_MAX;
 use kiln_domain::blob::listing::{Query, page};
 use kiln_store::{ContainerKey, StoreError, View};
@@ -52,8 +53,9 @@ fn fetch(
 ) -> Result<Vec<Blob>, StoreError> {
     let mut found = view.blobs(key, from, limit)?;
     if with_uncommitted {
-        let mut uncommitted = view.uncommitted_blobs(key, from, limit)?;
-        found.append(&mut uncommitted);
+        let uncommitted = view.uncommitted_names(key, from, limit)?;
+        let empty = |(name, at)| Blob::new(name, BlobKind::Block, at);
+        found.extend(uncommitted.into_iter().map(empty));
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found.truncate(limit);
     }
@@ -70,6 +72,7 @@ fn asked(call: &Call) -> Result<(Asked, String), Failure> {
         max_results: max_results(call)?,
         delimiter: text("delimiter"),
         includes_metadata: includes(call, "metadata"),
+        now: call.received_at,
     };
     let start_from = text("startfrom");
     if asked.marker.is_empty() {

@@ -1,14 +1,20 @@
 //! Operations that give a blob its content.
 
 use kiln_domain::blob::block::{self, Staged};
-use kiln_domain::blob::condition::Conditions;
-use kiln_domain::blob::content::{Blob, Block, ContentProperties};
+use kiln_domain::blob::content::{
+    Blob, BlobDetails, Block, ContentProperties, CopyRecord, PieceListId,
+};
+use kiln_domain::blob::history::Cause;
+use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::blob::name::check_blob;
 use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::blob::tags::Tags;
+use kiln_domain::blob::tier::{Tier, TierState};
 use kiln_domain::time::Timestamp;
 use kiln_store::{ContainerKey, ExtentUses, Tx, View};
 use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::{DEFAULT_CONTENT_TYPE, check_block_id, md5_text};
 use kiln_wire::blob::xml;
 use md5::{Digest, Md5};
@@ -16,8 +22,9 @@ use md5::{Digest, Md5};
 use super::answer::{Answer, with_encryption, with_face};
 use super::call::{Call, Spot};
 use super::failure::Failure;
+use super::guard::Guard;
 use super::receive::{self, INLINE_BYTES_MAX};
-use super::{BlobService, Stamps};
+use super::{BlobService, Stamps, history};
 use crate::http::{Body, Response};
 use kiln_extents::FileId;
 
@@ -31,11 +38,60 @@ const INLINE_BLOCKS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub(super) struct Replacement {
     pub(super) spot: Spot,
-    pub(super) conditions: Conditions,
+    pub(super) guard: Guard,
     pub(super) allows_overwrite: bool,
     pub(super) properties: ContentProperties,
     pub(super) metadata: Metadata,
+    pub(super) tags: Tags,
+    pub(super) tier: Option<Tier>,
+    pub(super) copy: Option<CopyRecord>,
     pub(super) stamps: Stamps,
+}
+
+/// The content that a blob is to have.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Content {
+    pub(super) kind: BlobKind,
+    pub(super) size_bytes: u64,
+    /// Of a block blob.
+    pub(super) blocks: Vec<Block>,
+    /// Of another blob; their extents are counted as used already.
+    pub(super) pieces: Option<PieceListId>,
+    pub(super) sequence_number: u64,
+    pub(super) n_appended: u32,
+    pub(super) is_sealed: bool,
+}
+
+impl Content {
+    pub(super) fn of_blocks(blocks: Vec<Block>) -> Self {
+        let size_bytes = blocks.iter().map(|block| block.size_bytes).sum();
+        Self { size_bytes, blocks, ..Self::default() }
+    }
+}
+
+/// What a write came to.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) modified_at: Timestamp,
+    pub(super) version_at: Option<Timestamp>,
+    /// Files that nothing uses any longer.
+    pub(super) freed: Vec<u64>,
+}
+
+impl Written {
+    pub(super) fn of(blob: &Blob) -> Self {
+        let version_at = blob.details.version_at;
+        Self { modified_at: blob.modified_at, version_at, freed: Vec::new() }
+    }
+}
+
+/// The entity tag, time and version of what was written.
+pub(super) fn with_written(response: Response, written: &Written, gates: &Gates) -> Response {
+    let response = with_face(response, written.modified_at, gates);
+    match written.version_at {
+        Some(at) => response.with_header("x-ms-version-id", at.to_iso_seven()),
+        None => response,
+    }
 }
 
 impl Replacement {
@@ -44,10 +100,13 @@ impl Replacement {
         check_blob(&spot.blob)?;
         Ok(Self {
             spot,
-            conditions: call.conditions()?,
+            guard: Guard::of(call)?,
             allows_overwrite: call.access.allows_overwrite(),
             properties,
             metadata: call.headers().metadata()?,
+            tags: call.headers().tags()?,
+            tier: call.headers().tier()?,
+            copy: None,
             stamps: call.service.stamps.clone(),
         })
     }
@@ -61,40 +120,63 @@ impl Replacement {
         {
             return Err(BlobRejection::OverwriteNotPermitted { name: blob.name.clone() }.into());
         }
-        self.conditions.decide_put(&self.spot.blob, present.as_ref().map(Blob::face))?;
+        self.guard.admit_put(&self.spot.blob, present.as_ref())?;
+        if let Some(blob) = &present {
+            blob.expect_online()?;
+        }
         Ok((container.key, present))
     }
 
-    /// Puts `blocks` in place of what `present` was made of, and drops staged blocks. Answers
-    /// with the time of it and the files that nothing uses any longer.
+    /// Puts `content` in place of that of `present`, and drops staged blocks.
     pub(super) fn commit(
         self,
         tx: &mut Tx<'_>,
         key: ContainerKey,
         present: Option<Blob>,
-        blocks: &[Block],
-    ) -> Result<(Timestamp, Vec<u64>), Failure> {
-        let mut uses = ExtentUses::default();
-        for block in blocks {
-            uses.add(block.extent);
+        content: Content,
+    ) -> Result<Written, Failure> {
+        let now = self.stamps.next();
+        if let Some(tier) = self.tier {
+            tier.check(content.kind)?;
         }
-        for block in tx.blob_blocks(key, &self.spot.blob)? {
-            uses.remove(block.extent);
+        let mut uses = ExtentUses::default();
+        for block in &content.blocks {
+            uses.add(block.extent);
         }
         for block in tx.take_staged_blocks(key, &self.spot.blob)? {
             uses.remove(block.extent);
         }
-        let modified_at = self.stamps.next();
+        let settings = tx.storage_settings(&self.spot.account)?;
+        let (mut created_at, mut lease) = (now, None);
+        match present {
+            Some(blob) => {
+                created_at = blob.created_at;
+                lease = self.guard.lease_left(blob.lease.clone());
+                history::retire(tx, key, blob, &settings, (Cause::Overwritten, now), &mut uses)?;
+            }
+            None => history::bury(tx, key, &self.spot.blob)?,
+        }
         let blob = Blob {
-            name: self.spot.blob,
-            created_at: present.map_or(modified_at, |blob| blob.created_at),
-            modified_at,
-            size_bytes: blocks.iter().map(|block| block.size_bytes).sum(),
+            created_at,
+            size_bytes: content.size_bytes,
             properties: self.properties,
             metadata: self.metadata,
+            tags: self.tags,
+            lease,
+            details: BlobDetails {
+                tier: self.tier.map(|tier| TierState { tier, changed_at: now }),
+                copy: self.copy,
+                sequence_number: content.sequence_number,
+                n_appended: content.n_appended,
+                is_sealed: content.is_sealed,
+                version_at: settings.keeps_versions.then_some(now),
+                expires_at: None,
+            },
+            pieces: content.pieces,
+            ..Blob::new(self.spot.blob, content.kind, now)
         };
-        tx.put_blob(key, &blob, blocks)?;
-        Ok((modified_at, tx.apply_extent_uses(uses)?))
+        tx.put_blob(key, &blob, &content.blocks)?;
+        Ok(Written { freed: tx.apply_extent_uses(uses)?, ..Written::of(&blob) })
     }
 }
 
@@ -117,15 +199,14 @@ pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
     let md5 = md5_text(received.md5);
     replacement.properties.md5 = Some(md5.clone());
     let size_bytes = received.size_bytes;
-    let op = move |tx: &mut Tx<'_>| -> Result<(Timestamp, Vec<u64>), Failure> {
+    let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, present) = replacement.decide(tx)?;
         let extent = received.keep(tx)?;
         let block = Block { id: String::new(), extent, size_bytes };
-        replacement.commit(tx, key, present, &[block])
+        replacement.commit(tx, key, present, Content::of_blocks(vec![block]))
     };
-    let (modified_at, freed) = call.service.store.write(op).await?;
-    call.service.remove_files(freed).await;
-    let response = with_face(Response::new(201), modified_at, &call.gates);
+    let written = call.service.commit(op).await?;
+    let response = with_written(Response::new(201), &written, &call.gates);
     Ok(with_encryption(response.with_header("Content-MD5", md5), &call.gates))
 }
 
@@ -138,7 +219,8 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     let spot = call.spot();
     check_blob(&spot.blob)?;
     let sent_md5 = call.headers().md5("Content-MD5")?;
-    let staged = call.service.store.read(|view| admit(view, &spot, &id))?;
+    let guard = Guard::of(call)?;
+    let staged = call.service.store.read(|view| admit(view, &spot, &guard, &id))?;
     let is_inline = staged.is_none_or(|staged| staged.n_blocks < INLINE_BLOCKS_MAX);
     let inline_bytes_max = if is_inline { INLINE_BYTES_MAX } else { 0 };
     let limit_bytes = call.gates.put_block_bytes_max;
@@ -151,7 +233,7 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     let md5 = md5_text(received.md5);
     let (size_bytes, stamps) = (received.size_bytes, call.service.stamps.clone());
     let op = move |tx: &mut Tx<'_>| -> Result<Vec<u64>, Failure> {
-        admit(tx, &spot, &id)?;
+        admit(tx, &spot, &guard, &id)?;
         let container = spot.container(tx)?;
         let extent = received.keep(tx)?;
         let mut uses = ExtentUses::default();
@@ -170,8 +252,14 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     Ok(with_encryption(response, &call.gates))
 }
 
-fn admit(view: &View<'_>, spot: &Spot, id: &str) -> Result<Option<Staged>, Failure> {
+/// Decides whether the block `id` may be staged; a lease counts, conditions wait for the list.
+fn admit(view: &View<'_>, spot: &Spot, guard: &Guard, id: &str) -> Result<Option<Staged>, Failure> {
     let container = spot.container(view)?;
+    if let Some(blob) = view.blob(container.key, &spot.blob)? {
+        guard.admit_lease(blob.lease.as_ref())?;
+        blob.kind.expect(BlobKind::Block)?;
+        blob.expect_online()?;
+    }
     let staged = view.staged(container.key, &spot.blob)?;
     block::admit(id, staged)?;
     Ok(staged)
@@ -195,20 +283,32 @@ pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
     for (_, id) in &list {
         check_block_id(id)?;
     }
-    let op = move |tx: &mut Tx<'_>| -> Result<(Timestamp, Vec<u64>), Failure> {
+    let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, present) = replacement.decide(tx)?;
-        let committed = tx.blob_blocks(key, &replacement.spot.blob)?;
+        if let Some(blob) = &present {
+            blob.kind.expect(BlobKind::Block)?;
+        }
+        let committed = tx.blob_blocks(key, &replacement.spot.blob, None)?;
         let staged = tx.staged_blocks(key, &replacement.spot.blob)?;
         let blocks = block::commit(&list, &committed, &staged)?;
-        replacement.commit(tx, key, present, &blocks)
+        replacement.commit(tx, key, present, Content::of_blocks(blocks))
     };
-    let (modified_at, freed) = call.service.store.write(op).await?;
-    call.service.remove_files(freed).await;
-    let response = with_face(Response::new(201), modified_at, &call.gates);
+    let written = call.service.commit(op).await?;
+    let response = with_written(Response::new(201), &written, &call.gates);
     Ok(with_encryption(response.with_header("Content-MD5", md5_text(md5)), &call.gates))
 }
 
 impl BlobService {
+    /// Commits a write and removes the files that it freed.
+    pub(super) async fn commit(
+        &self,
+        op: impl FnOnce(&mut Tx<'_>) -> Result<Written, Failure> + Send + 'static,
+    ) -> Result<Written, Failure> {
+        let mut written = self.store.write(op).await?;
+        self.remove_files(std::mem::take(&mut written.freed)).await;
+        Ok(written)
+    }
+
     /// Removes files that a commit freed.
     pub(crate) async fn remove_files(&self, files: Vec<u64>) {
         self.extents.remove(files.into_iter().map(FileId).collect()).await;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kiln_domain::blob::content::Block;
 use kiln_domain::blob::limits::STAGED_BLOCKS_KEPT_DAYS;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
@@ -56,12 +55,20 @@ impl BlobService {
         })
     }
 
-    /// Takes away the blobs of deleted containers and stale staged blocks, a few per commit.
+    /// Takes away the blobs of deleted containers, stale staged blocks and what was deleted and
+    /// kept for its time, a few per commit.
     pub(super) async fn reclaim(
         &self,
         now: Timestamp,
         stop: &CancellationToken,
     ) -> Result<(), Failure> {
+        loop {
+            let op = move |tx: &mut Tx<'_>| tx.expire_containers(now, BLOBS_PER_COMMIT);
+            let n_expired = self.store.write(op).await?;
+            if n_expired == 0 || stop.is_cancelled() {
+                break;
+            }
+        }
         for key in self.store.read(|view| view.deleted_containers())? {
             let mut is_empty = false;
             while !is_empty && !stop.is_cancelled() {
@@ -76,6 +83,13 @@ impl BlobService {
             let (n_uploads, freed) = self.store.write(op).await?;
             self.remove_files(freed).await;
             if n_uploads == 0 || stop.is_cancelled() {
+                break;
+            }
+        }
+        loop {
+            let (n_expired, freed) = self.store.write(move |tx| take_expired(tx, now)).await?;
+            self.remove_files(freed).await;
+            if n_expired == 0 || stop.is_cancelled() {
                 return Ok(());
             }
         }
@@ -84,31 +98,37 @@ impl BlobService {
 
 /// Takes some blobs of a deleted container; whether it was empty, and files set free.
 fn take_some(tx: &mut Tx<'_>, key: ContainerKey) -> Result<(bool, Vec<u64>), Failure> {
-    let (n_blobs, blocks) = tx.take_blobs(key, BLOBS_PER_COMMIT)?;
+    let mut uses = ExtentUses::default();
+    let n_blobs = tx.take_blobs(key, BLOBS_PER_COMMIT, &mut uses)?;
     let (n_uploads, staged) = tx.take_uploads(key, BLOBS_PER_COMMIT)?;
+    for block in &staged {
+        uses.remove(block.extent);
+    }
     let is_empty = n_blobs == 0 && n_uploads == 0;
     if is_empty {
         tx.delete_container(key)?;
     }
-    Ok((is_empty, forget(tx, blocks.iter().chain(&staged))?))
+    Ok((is_empty, tx.apply_extent_uses(uses)?))
 }
 
 fn take_stale(tx: &mut Tx<'_>, before: Timestamp) -> Result<(usize, Vec<u64>), Failure> {
     let uploads = tx.stale_uploads(before, BLOBS_PER_COMMIT)?;
-    let mut blocks = Vec::new();
+    let mut uses = ExtentUses::default();
     for (key, name) in &uploads {
-        blocks.append(&mut tx.take_staged_blocks(*key, name)?);
+        for block in tx.take_staged_blocks(*key, name)? {
+            uses.remove(block.extent);
+        }
     }
-    Ok((uploads.len(), forget(tx, blocks.iter())?))
+    Ok((uploads.len(), tx.apply_extent_uses(uses)?))
 }
 
-fn forget<'a>(
-    tx: &mut Tx<'_>,
-    blocks: impl Iterator<Item = &'a Block>,
-) -> Result<Vec<u64>, Failure> {
+/// Takes away editions of blobs whose time is over; how many, and files set free.
+fn take_expired(tx: &mut Tx<'_>, now: Timestamp) -> Result<(usize, Vec<u64>), Failure> {
+    let expired = tx.purgeable_blobs(now, BLOBS_PER_COMMIT)?;
     let mut uses = ExtentUses::default();
-    for block in blocks {
-        uses.remove(block.extent);
+    for (key, blob) in &expired {
+        tx.release_content(*key, blob, &mut uses)?;
+        tx.delete_blob(*key, &blob.name, blob.edition.moment())?;
     }
-    Ok(tx.apply_extent_uses(uses)?)
+    Ok((expired.len(), tx.apply_extent_uses(uses)?))
 }

@@ -6,7 +6,10 @@ use kiln_wire::blob::version::ServiceVersion;
 
 use super::answer::{Answer, Head};
 use super::call::Call;
-use super::{BlobService, access, account, change, container, copy, get, list, put};
+use super::{
+    BlobService, access, account, change, container, copy, delete, get, lease, list, put, snapshot,
+    tags,
+};
 use crate::http::{Body, Request, Response};
 
 /// Characters of a client's request id that are echoed.
@@ -40,7 +43,6 @@ async fn serve(mut call: Call, body: &mut Body) -> Answer {
         return Err(BlobError::not_served(name).into());
     }
     call.access = access::authorize(&call)?;
-    check_lease(&call)?;
     let call = &call;
     match call.operation {
         Operation::ListContainers => list::containers(call),
@@ -62,21 +64,16 @@ async fn serve(mut call: Call, body: &mut Body) -> Answer {
         Operation::GetBlobMetadata => get::metadata(call),
         Operation::SetBlobMetadata => change::set_metadata(call).await,
         Operation::SetBlobProperties => change::set_properties(call).await,
-        Operation::DeleteBlob => change::delete(call).await,
+        Operation::DeleteBlob => delete::delete(call).await,
+        Operation::UndeleteBlob => delete::undelete(call).await,
+        Operation::SnapshotBlob => snapshot::take(call).await,
+        Operation::LeaseBlob => lease::of_blob(call).await,
+        Operation::LeaseContainer => lease::of_container(call).await,
+        Operation::SetBlobTier => change::set_tier(call).await,
+        Operation::GetBlobTags => tags::get(call),
+        Operation::SetBlobTags => tags::set(call, body).await,
         Operation::CopyBlob => copy::start(call).await,
+        Operation::AbortCopyBlob => copy::abort(call).await,
         Operation::Unserved(name) => Err(BlobError::not_served(name).into()),
     }
-}
-
-/// Nothing is leased here, so no lease id is right.
-fn check_lease(call: &Call) -> Result<(), BlobError> {
-    if call.headers().get("x-ms-lease-id").is_none() {
-        return Ok(());
-    }
-    let (code, message) = if call.target.blob.is_some() {
-        ("LeaseNotPresentWithBlobOperation", "There is currently no lease on the blob.")
-    } else {
-        ("LeaseNotPresentWithContainerOperation", "There is currently no lease on the container.")
-    };
-    Err(BlobError::new(412, code, message))
 }

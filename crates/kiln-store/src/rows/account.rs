@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use kiln_domain::blob::settings::StorageSettings;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 /// What an account is for.
@@ -69,6 +71,14 @@ impl View<'_> {
         Ok(self.statement(sql)?.query_row(params![kind.as_str(), name], from_row).optional()?)
     }
 
+    /// What is set for a storage account; the defaults when there is none.
+    pub fn storage_settings(&self, account: &str) -> Result<StorageSettings, StoreError> {
+        let sql = "SELECT settings FROM account WHERE kind = 'storage' AND name = ?1";
+        let found: Option<Json<StorageSettings>> =
+            self.statement(sql)?.query_row(params![account], |row| row.get(0)).optional()?;
+        Ok(found.map(|Json(settings)| settings).unwrap_or_default())
+    }
+
     /// All accounts, by kind and name.
     pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let sql = "SELECT kind, name, key1, key2, created_at, linked_storage FROM account
@@ -112,6 +122,16 @@ impl Tx<'_> {
     pub fn link_account(&mut self, batch: &str, storage: &str) -> Result<bool, StoreError> {
         let sql = "UPDATE account SET linked_storage = ?2 WHERE kind = 'batch' AND name = ?1";
         Ok(self.statement(sql)?.execute(params![batch, storage])? == 1)
+    }
+
+    /// Changes what is set for a storage account; false when there is none.
+    pub fn update_storage_settings(
+        &mut self,
+        account: &str,
+        settings: &StorageSettings,
+    ) -> Result<bool, StoreError> {
+        let sql = "UPDATE account SET settings = ?2 WHERE kind = 'storage' AND name = ?1";
+        Ok(self.statement(sql)?.execute(params![account, Json(settings)])? == 1)
     }
 
     /// Removes an account; false when there is none.

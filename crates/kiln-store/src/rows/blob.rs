@@ -1,52 +1,143 @@
-//! Blobs and the blocks staged for them.
+//! Blobs: what their names mean now, and what they meant before.
 
-use kiln_domain::blob::block::Staged;
-use kiln_domain::blob::content::{Blob, Block, ContentProperties, ExtentId};
-use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::blob::content::{Blob, Block, Deletion, ExtentId, PieceListId};
+use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::kind::BlobKind;
+use kiln_domain::blob::lease::Lease;
+use kiln_domain::blob::tags::Tags;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::container::ContainerKey;
+use super::extent::ExtentUses;
 use super::life::Json;
 use crate::{StoreError, Tx, View};
 
-const COLUMNS: &str = "name, created_at, modified_at, size_bytes, properties, metadata";
+const COLUMNS: &str = "name, moment, edition, kind, created_at, modified_at, size_bytes, \
+                       properties, metadata, tags, lease, details, pieces, deleted_at, purge_at";
 
 fn from_row(row: &Row<'_>) -> Result<Blob, rusqlite::Error> {
-    let (Json(properties), Json(metadata)) = (row.get(4)?, row.get(5)?);
-    let size_bytes: i64 = row.get(3)?;
+    let (Json(properties), Json(metadata), Json(details)) =
+        (row.get(7)?, row.get(8)?, row.get(11)?);
+    let tags: Option<Json<Tags>> = row.get(9)?;
+    let lease: Option<Json<Lease>> = row.get(10)?;
+    let pieces: Option<i64> = row.get(12)?;
+    let deleted = match (row.get(13)?, row.get(14)?) {
+        (Some(deleted_at), Some(purge_at)) => {
+            Some(Deletion { deleted_at: Timestamp(deleted_at), purge_at: Timestamp(purge_at) })
+        }
+        _ => None,
+    };
     Ok(Blob {
         name: text(row.get(0)?),
-        created_at: Timestamp(row.get(1)?),
-        modified_at: Timestamp(row.get(2)?),
-        size_bytes: size_bytes.cast_unsigned(),
+        edition: edition_of(row.get(2)?, Timestamp(row.get(1)?)),
+        kind: kind_of(row.get(3)?),
+        created_at: Timestamp(row.get(4)?),
+        modified_at: Timestamp(row.get(5)?),
+        size_bytes: row.get::<_, i64>(6)?.cast_unsigned(),
         properties,
         metadata,
+        tags: tags.map(|Json(tags)| tags).unwrap_or_default(),
+        lease: lease.map(|Json(lease)| lease),
+        details,
+        pieces: pieces.map(PieceListId),
+        deleted,
     })
 }
 
+const fn edition_number(edition: Edition) -> i64 {
+    match edition {
+        Edition::Current => 0,
+        Edition::Snapshot(_) => 1,
+        Edition::Version(_) => 2,
+        Edition::Deleted(_) => 3,
+    }
+}
+
+const fn edition_of(number: i64, moment: Timestamp) -> Edition {
+    match number {
+        1 => Edition::Snapshot(moment),
+        2 => Edition::Version(moment),
+        3 => Edition::Deleted(moment),
+        _ => Edition::Current,
+    }
+}
+
+const fn kind_number(kind: BlobKind) -> i64 {
+    match kind {
+        BlobKind::Block => 0,
+        BlobKind::Append => 1,
+        BlobKind::Page => 2,
+    }
+}
+
+const fn kind_of(number: i64) -> BlobKind {
+    match number {
+        1 => BlobKind::Append,
+        2 => BlobKind::Page,
+        _ => BlobKind::Block,
+    }
+}
+
 /// A name as text; it was text when it was kept.
-fn text(name: Vec<u8>) -> String {
+pub(super) fn text(name: Vec<u8>) -> String {
     String::from_utf8(name)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
+/// The part of the key behind the name: whether it is of the past, and its moment.
+fn place(moment: Option<Timestamp>) -> (bool, i64) {
+    (moment.is_some(), moment.map_or(0, |moment| moment.0))
+}
+
 impl View<'_> {
-    /// A blob by name.
+    /// What a name means now.
     pub fn blob(&self, container: ContainerKey, name: &str) -> Result<Option<Blob>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM blob WHERE container_key = ?1 AND name = ?2");
-        let key = params![container.0, name.as_bytes()];
+        self.blob_at(container, name, None)
+    }
+
+    /// What a name means now, or meant at a moment of its past.
+    pub fn blob_at(
+        &self,
+        container: ContainerKey,
+        name: &str,
+        moment: Option<Timestamp>,
+    ) -> Result<Option<Blob>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM blob
+             WHERE container_key = ?1 AND is_past = ?2 AND name = ?3 AND moment = ?4"
+        );
+        let (is_past, moment) = place(moment);
+        let key = params![container.0, is_past, name.as_bytes(), moment];
         Ok(self.statement(&sql)?.query_row(key, from_row).optional()?)
     }
 
-    /// The blocks a blob is made of; none when there is no such blob.
+    /// The past of a name, the oldest first.
+    pub fn past_of_blob(
+        &self,
+        container: ContainerKey,
+        name: &str,
+    ) -> Result<Vec<Blob>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM blob
+             WHERE container_key = ?1 AND is_past = 1 AND name = ?2 ORDER BY moment"
+        );
+        let mut statement = self.statement(&sql)?;
+        let rows = statement.query_map(params![container.0, name.as_bytes()], from_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The blocks that an edition of a block blob is made of; none when there is none.
     pub fn blob_blocks(
         &self,
         container: ContainerKey,
         name: &str,
+        moment: Option<Timestamp>,
     ) -> Result<Vec<Block>, StoreError> {
-        let sql = "SELECT blocks FROM blob WHERE container_key = ?1 AND name = ?2";
-        let key = params![container.0, name.as_bytes()];
+        let sql = "SELECT blocks FROM blob
+                   WHERE container_key = ?1 AND is_past = ?2 AND name = ?3 AND moment = ?4";
+        let (is_past, moment) = place(moment);
+        let key = params![container.0, is_past, name.as_bytes(), moment];
         let bytes: Option<Vec<u8>> =
             self.statement(sql)?.query_row(key, |row| row.get(0)).optional()?;
         bytes.map_or(Ok(Vec::new()), |bytes| decode_blocks(&bytes))
@@ -60,8 +151,8 @@ impl View<'_> {
         limit: usize,
     ) -> Result<Vec<Blob>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM blob WHERE container_key = ?1 AND name >= ?2
-             ORDER BY name LIMIT ?3"
+            "SELECT {COLUMNS} FROM blob
+             WHERE container_key = ?1 AND is_past = 0 AND name >= ?2 ORDER BY name LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.statement(&sql)?;
@@ -69,224 +160,162 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Up to `limit` names, `from` or later and in order, of blobs that have staged blocks and
-    /// are not there otherwise; as empty blobs.
-    pub fn uncommitted_blobs(
+    /// Up to `limit` editions of the past from `from` on, in the order of names and moments.
+    pub fn past_blobs(
         &self,
         container: ContainerKey,
-        from: &[u8],
+        from: (&[u8], Timestamp),
         limit: usize,
     ) -> Result<Vec<Blob>, StoreError> {
-        let sql = "SELECT name, changed_at FROM upload AS u
-                   WHERE container_key = ?1 AND name >= ?2 AND NOT EXISTS
-                   (SELECT 1 FROM blob AS b WHERE b.container_key = ?1 AND b.name = u.name)
-                   ORDER BY name LIMIT ?3";
+        let sql = format!(
+            "SELECT {COLUMNS} FROM blob
+             WHERE container_key = ?1 AND is_past = 1 AND (name, moment) >= (?2, ?3)
+             ORDER BY name, moment LIMIT ?4"
+        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.statement(sql)?;
-        let rows = statement.query_map(params![container.0, from, limit], |row| {
-            let changed_at = Timestamp(row.get(1)?);
-            Ok(Blob {
-                name: text(row.get(0)?),
-                created_at: changed_at,
-                modified_at: changed_at,
-                size_bytes: 0,
-                properties: ContentProperties::default(),
-                metadata: Metadata::default(),
-            })
-        })?;
+        let mut statement = self.statement(&sql)?;
+        let rows = statement.query_map(params![container.0, from.0, from.1.0, limit], from_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How many blocks are staged for a name, if any.
-    pub fn staged(
+    /// Up to `limit` editions whose time is over.
+    pub fn purgeable_blobs(
         &self,
-        container: ContainerKey,
-        name: &str,
-    ) -> Result<Option<Staged>, StoreError> {
-        let sql = "SELECT n_blocks, id_length FROM upload
-                   WHERE container_key = ?1 AND name = ?2";
-        let key = params![container.0, name.as_bytes()];
-        let found = self
-            .statement(sql)?
-            .query_row(key, |row| Ok(Staged { n_blocks: row.get(0)?, id_length: row.get(1)? }));
-        Ok(found.optional()?)
-    }
-
-    /// The blocks staged for a name, by id.
-    pub fn staged_blocks(
-        &self,
-        container: ContainerKey,
-        name: &str,
-    ) -> Result<Vec<Block>, StoreError> {
-        let sql = "SELECT id, extent_key, size_bytes FROM staged_block
-                   WHERE container_key = ?1 AND name = ?2 ORDER BY id";
-        let mut statement = self.statement(sql)?;
-        let rows = statement.query_map(params![container.0, name.as_bytes()], staged_block)?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Up to `limit` names that have had no block staged since `before`.
-    pub fn stale_uploads(
-        &self,
-        before: Timestamp,
+        now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<(ContainerKey, String)>, StoreError> {
-        let sql = "SELECT container_key, name FROM upload WHERE changed_at < ?1
-                   ORDER BY changed_at LIMIT ?2";
+    ) -> Result<Vec<(ContainerKey, Blob)>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, container_key FROM blob
+             WHERE purge_at <= ?1 ORDER BY purge_at LIMIT ?2"
+        );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.statement(sql)?;
-        let rows = statement.query_map(params![before.0, limit], |row| {
-            Ok((ContainerKey(row.get(0)?), text(row.get(1)?)))
+        let mut statement = self.statement(&sql)?;
+        let rows = statement.query_map(params![now.0, limit], |row| {
+            Ok((ContainerKey(row.get(15)?), from_row(row)?))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 
 impl Tx<'_> {
-    /// Keeps a blob, new or in place of the one of its name.
+    /// Keeps an edition of a blob, new or in place of the one there is. Of a block blob,
+    /// `blocks` are what it is made of.
     pub fn put_blob(
         &mut self,
         container: ContainerKey,
         blob: &Blob,
         blocks: &[Block],
     ) -> Result<(), StoreError> {
-        let sql = "INSERT OR REPLACE INTO blob (container_key, name, created_at, modified_at,
-                   size_bytes, properties, metadata, blocks)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let sql = "INSERT OR REPLACE INTO blob (container_key, is_past, name, moment, edition,
+                   kind, created_at, modified_at, size_bytes, properties, metadata, tags, lease,
+                   details, pieces, deleted_at, purge_at, blocks)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,
+                   ?16, ?17, ?18)";
+        let (is_past, moment) = place(blob.edition.moment());
         self.statement(sql)?.execute(params![
             container.0,
+            is_past,
             blob.name.as_bytes(),
+            moment,
+            edition_number(blob.edition),
+            kind_number(blob.kind),
             blob.created_at.0,
             blob.modified_at.0,
             blob.size_bytes.cast_signed(),
             Json(&blob.properties),
             Json(&blob.metadata),
+            tags_value(blob),
+            blob.lease.as_ref().map(Json),
+            Json(&blob.details),
+            blob.pieces.map(|pieces| pieces.0),
+            blob.deleted.map(|deleted| deleted.deleted_at.0),
+            blob.deleted.map(|deleted| deleted.purge_at.0),
             encode_blocks(blocks),
         ])?;
-        Ok(())
+        self.index_tags(container, blob)
     }
 
-    /// Changes all of a blob but its name and content.
+    /// Changes all of an edition but its name, its moment and the blocks it is made of.
     pub fn update_blob(&mut self, container: ContainerKey, blob: &Blob) -> Result<(), StoreError> {
-        let sql = "UPDATE blob SET modified_at = ?3, properties = ?4, metadata = ?5
-                   WHERE container_key = ?1 AND name = ?2";
+        let sql = "UPDATE blob SET modified_at = ?5, size_bytes = ?6, properties = ?7,
+                   metadata = ?8, tags = ?9, lease = ?10, details = ?11, pieces = ?12,
+                   deleted_at = ?13, purge_at = ?14, edition = ?15
+                   WHERE container_key = ?1 AND is_past = ?2 AND name = ?3 AND moment = ?4";
+        let (is_past, moment) = place(blob.edition.moment());
         self.statement(sql)?.execute(params![
             container.0,
+            is_past,
             blob.name.as_bytes(),
+            moment,
             blob.modified_at.0,
+            blob.size_bytes.cast_signed(),
             Json(&blob.properties),
             Json(&blob.metadata),
+            tags_value(blob),
+            blob.lease.as_ref().map(Json),
+            Json(&blob.details),
+            blob.pieces.map(|pieces| pieces.0),
+            blob.deleted.map(|deleted| deleted.deleted_at.0),
+            blob.deleted.map(|deleted| deleted.purge_at.0),
+            edition_number(blob.edition),
         ])?;
+        self.index_tags(container, blob)
+    }
+
+    /// Forgets an edition of a blob; its content stays in use until [`Tx::release_content`].
+    pub fn delete_blob(
+        &mut self,
+        container: ContainerKey,
+        name: &str,
+        moment: Option<Timestamp>,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM blob
+                   WHERE container_key = ?1 AND is_past = ?2 AND name = ?3 AND moment = ?4";
+        let (is_past, moment) = place(moment);
+        self.statement(sql)?.execute(params![container.0, is_past, name.as_bytes(), moment])?;
+        if is_past { Ok(()) } else { self.forget_tags(container, name) }
+    }
+
+    /// Notes that an edition uses its content no longer, and forgets its list of pieces.
+    pub fn release_content(
+        &mut self,
+        container: ContainerKey,
+        blob: &Blob,
+        uses: &mut ExtentUses,
+    ) -> Result<(), StoreError> {
+        if let Some(list) = blob.pieces {
+            return self.forget_pieces(list, uses);
+        }
+        for block in self.blob_blocks(container, &blob.name, blob.edition.moment())? {
+            uses.remove(block.extent);
+        }
         Ok(())
     }
 
-    /// Forgets a blob.
-    pub fn delete_blob(&mut self, container: ContainerKey, name: &str) -> Result<(), StoreError> {
-        let sql = "DELETE FROM blob WHERE container_key = ?1 AND name = ?2";
-        self.statement(sql)?.execute(params![container.0, name.as_bytes()])?;
-        Ok(())
-    }
-
-    /// Forgets up to `limit` blobs of a container and answers with all their blocks and how
-    /// many blobs they were.
+    /// Forgets up to `limit` editions of blobs of a container, notes that their content is not
+    /// used, and answers with how many they were.
     pub fn take_blobs(
         &mut self,
         container: ContainerKey,
         limit: usize,
-    ) -> Result<(usize, Vec<Block>), StoreError> {
-        let select = "SELECT name, blocks FROM blob WHERE container_key = ?1 LIMIT ?2";
-        let delete = "DELETE FROM blob WHERE container_key = ?1 AND name = ?2";
+        uses: &mut ExtentUses,
+    ) -> Result<usize, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM blob WHERE container_key = ?1 LIMIT ?2");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let found: Vec<(Vec<u8>, Vec<u8>)> = self
-            .statement(select)?
-            .query_map(params![container.0, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        let found: Vec<Blob> = self
+            .statement(&sql)?
+            .query_map(params![container.0, limit], from_row)?
             .collect::<Result<_, _>>()?;
-        let mut blocks = Vec::new();
-        for (name, bytes) in &found {
-            blocks.append(&mut decode_blocks(bytes)?);
-            self.statement(delete)?.execute(params![container.0, name])?;
+        for blob in &found {
+            self.release_content(container, blob, uses)?;
+            self.delete_blob(container, &blob.name, blob.edition.moment())?;
         }
-        Ok((found.len(), blocks))
-    }
-
-    /// Stages a block, new or in place of the one of its id, which is given back.
-    pub fn put_staged_block(
-        &mut self,
-        container: ContainerKey,
-        name: &str,
-        block: &Block,
-        now: Timestamp,
-    ) -> Result<Option<ExtentId>, StoreError> {
-        let select = "SELECT extent_key FROM staged_block
-                      WHERE container_key = ?1 AND name = ?2 AND id = ?3";
-        let insert = "INSERT OR REPLACE INTO staged_block
-                      (container_key, name, id, extent_key, size_bytes)
-                      VALUES (?1, ?2, ?3, ?4, ?5)";
-        let count = "INSERT INTO upload (container_key, name, n_blocks, id_length, changed_at)
-                     VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO UPDATE
-                     SET n_blocks = n_blocks + ?5, changed_at = ?4";
-        let name = name.as_bytes();
-        let replaced: Option<i64> = self
-            .statement(select)?
-            .query_row(params![container.0, name, block.id], |row| row.get(0))
-            .optional()?;
-        let size_bytes = block.size_bytes.cast_signed();
-        self.statement(insert)?.execute(params![
-            container.0,
-            name,
-            block.id,
-            block.extent.0,
-            size_bytes
-        ])?;
-        let n_more = i64::from(replaced.is_none());
-        let id_length = i64::try_from(block.id.len()).unwrap_or(i64::MAX);
-        self.statement(count)?.execute(params![container.0, name, id_length, now.0, n_more])?;
-        Ok(replaced.map(ExtentId))
-    }
-
-    /// Forgets the blocks staged for a name and answers with them.
-    pub fn take_staged_blocks(
-        &mut self,
-        container: ContainerKey,
-        name: &str,
-    ) -> Result<Vec<Block>, StoreError> {
-        let upload = "DELETE FROM upload WHERE container_key = ?1 AND name = ?2";
-        let blocks = "DELETE FROM staged_block WHERE container_key = ?1 AND name = ?2";
-        let key = params![container.0, name.as_bytes()];
-        if self.statement(upload)?.execute(key)? == 0 {
-            return Ok(Vec::new());
-        }
-        let taken = self.staged_blocks(container, name)?;
-        self.statement(blocks)?.execute(key)?;
-        Ok(taken)
-    }
-
-    /// Forgets the blocks staged for up to `limit` names of a container and answers with them
-    /// and how many names they were.
-    pub fn take_uploads(
-        &mut self,
-        container: ContainerKey,
-        limit: usize,
-    ) -> Result<(usize, Vec<Block>), StoreError> {
-        let sql = "SELECT name FROM upload WHERE container_key = ?1 LIMIT ?2";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let names: Vec<Vec<u8>> = self
-            .statement(sql)?
-            .query_map(params![container.0, limit], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
-        let n_names = names.len();
-        let mut blocks = Vec::new();
-        for name in names {
-            blocks.append(&mut self.take_staged_blocks(container, &text(name))?);
-        }
-        Ok((n_names, blocks))
+        Ok(found.len())
     }
 }
 
-fn staged_block(row: &Row<'_>) -> Result<Block, rusqlite::Error> {
-    let size_bytes: i64 = row.get(2)?;
-    let size_bytes = size_bytes.cast_unsigned();
-    Ok(Block { id: row.get(0)?, extent: ExtentId(row.get(1)?), size_bytes })
+fn tags_value(blob: &Blob) -> Option<Json<&Tags>> {
+    Some(Json(&blob.tags)).filter(|_| !blob.tags.is_empty())
 }
 
 /// Blocks as one value: for each the length of its id, the id, its extent and its size.

@@ -12,9 +12,12 @@ mod job;
 mod job_schedule;
 mod life;
 mod node;
+mod piece;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
 mod preparation;
+mod tag;
 pub(crate) mod task;
+mod upload;
 pub(crate) mod usage;

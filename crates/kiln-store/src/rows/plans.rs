@@ -17,8 +17,14 @@ use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::blob::container::{Container, PublicAccess};
-use kiln_domain::blob::content::{Blob, Block, ContentProperties};
+use kiln_domain::blob::content::{
+    Blob, BlobDetails, Block, ContentProperties, Deletion, Piece, Slice,
+};
+use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::metadata::Metadata;
+use kiln_domain::blob::settings::StorageSettings;
+use kiln_domain::blob::tags::Tags;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
@@ -120,9 +126,12 @@ fn n_statements_in_the_source() -> usize {
         include_str!("job.rs"),
         include_str!("job_schedule.rs"),
         include_str!("node.rs"),
+        include_str!("piece.rs"),
         include_str!("pool.rs"),
         include_str!("preparation.rs"),
+        include_str!("tag.rs"),
         include_str!("task.rs"),
+        include_str!("upload.rs"),
         include_str!("usage.rs"),
     ]
     .iter()
@@ -131,6 +140,8 @@ fn n_statements_in_the_source() -> usize {
 }
 
 fn accounts(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    tx.storage_settings("a")?;
+    tx.update_storage_settings("a", &StorageSettings::default())?;
     let keys = ["k".to_owned(), "k".to_owned()];
     let kind = AccountKind::Batch;
     let account = Account {
@@ -298,12 +309,15 @@ fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {
 }
 
 fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let now = Timestamp(0);
     let container = Container {
         name: "c".to_owned(),
-        modified_at: Timestamp(0),
+        modified_at: now,
         metadata: Metadata::default(),
         public_access: PublicAccess::Private,
         policies: Vec::new(),
+        lease: None,
+        deleted: None,
     };
     tx.insert_container("a", &container)?;
     let key: ContainerKey = tx.container("a", "c")?.ok_or(StoreError::Closed)?.key;
@@ -314,36 +328,65 @@ fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.extent_place(extent)?;
     tx.unnamed_files(&[1])?;
     let block = Block { id: "AAAA".to_owned(), extent, size_bytes: 0 };
-    let blob = Blob {
-        name: "b".to_owned(),
-        created_at: Timestamp(0),
-        modified_at: Timestamp(0),
-        size_bytes: 0,
-        properties: ContentProperties::default(),
-        metadata: Metadata::default(),
-    };
-    tx.put_staged_block(key, "b", &block, Timestamp(0))?;
+    tx.put_staged_block(key, "b", &block, now)?;
     tx.put_staged_block(key, "b", &block, Timestamp(1))?;
     tx.staged(key, "b")?;
     tx.staged_blocks(key, "b")?;
-    tx.uncommitted_blobs(key, b"", 9)?;
+    tx.uncommitted_names(key, b"", 9)?;
     tx.stale_uploads(Timestamp(9), 9)?;
     tx.take_staged_blocks(key, "b")?;
     tx.take_uploads(key, 9)?;
+    let mut uses = ExtentUses::default();
+    let tags = Tags::admit([("k".to_owned(), "v".to_owned())]).unwrap_or_default();
+    let blob = Blob { tags, ..empty_blob("b", Edition::Current) };
     tx.put_blob(key, &blob, &[block])?;
     tx.blob(key, "b")?;
-    tx.blob_blocks(key, "b")?;
+    tx.blob_blocks(key, "b", None)?;
     tx.blobs(key, b"", 9)?;
+    tx.past_of_blob(key, "b")?;
+    tx.past_blobs(key, (b"", now), 9)?;
+    tx.purgeable_blobs(now, 9)?;
     tx.update_blob(key, &blob)?;
-    tx.delete_blob(key, "b")?;
-    tx.put_blob(key, &blob, &[])?;
-    tx.take_blobs(key, 9)?;
+    tx.names_tagged(key, ("k", "v"), b"", 9)?;
+    tx.next_tag_value(key, "k", "", true)?;
+    tx.next_tag_value(key, "k", "", false)?;
+    let list = tx.insert_piece_list()?;
+    tx.put_piece(list, &Piece { start: 0, slice: Slice { extent, offset: 0, length: 1 } })?;
+    tx.pieces(list, 0, 9, 9)?;
+    let copy = tx.copy_piece_list(list)?;
+    tx.delete_piece(list, 0)?;
+    let past = Blob { pieces: Some(copy), ..empty_blob("b", Edition::Snapshot(now)) };
+    tx.put_blob(key, &past, &[])?;
+    tx.take_blobs(key, 9, &mut uses)?;
+    tx.apply_extent_uses(uses)?;
     let mut uses = ExtentUses::default();
     uses.add(extent);
     tx.apply_extent_uses(uses)?;
     let mut uses = ExtentUses::default();
     uses.remove(extent);
     tx.apply_extent_uses(uses)?;
+    tx.mark_container_kept(key, Deletion { deleted_at: now, purge_at: now })?;
+    tx.kept_containers("a", (b"", key), 9)?;
+    tx.restore_container(key, "c")?;
+    tx.expire_containers(now, 9)?;
     tx.mark_container_deleted(key)?;
     tx.delete_container(key)
+}
+
+fn empty_blob(name: &str, edition: Edition) -> Blob {
+    Blob {
+        name: name.to_owned(),
+        edition,
+        kind: BlobKind::Block,
+        created_at: Timestamp(0),
+        modified_at: Timestamp(0),
+        size_bytes: 0,
+        properties: ContentProperties::default(),
+        metadata: Metadata::default(),
+        tags: Tags::default(),
+        lease: None,
+        details: BlobDetails::default(),
+        pieces: None,
+        deleted: None,
+    }
 }

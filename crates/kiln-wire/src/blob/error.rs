@@ -1,5 +1,6 @@
 //! What a refused Blob request is answered with.
 
+use kiln_domain::blob::lease::Leased;
 use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::time::Timestamp;
 
@@ -225,6 +226,100 @@ impl From<BlobRejection> for BlobError {
                 409,
                 "BlockCountExceedsLimit",
                 "The uncommitted block count cannot exceed the maximum limit of 100,000 blocks.",
+            ),
+            R::TooManyTags { .. } => (
+                400,
+                "InvalidTag",
+                "The tags specified are invalid. A blob has at most 10 of them.",
+            ),
+            R::InvalidTag { .. } => (
+                400,
+                "InvalidTag",
+                "The tags specified are invalid. It has characters that are not permitted, or \
+                 its length is out of range.",
+            ),
+            R::WrongKind { .. } => {
+                (409, "InvalidBlobType", "The blob type is invalid for this operation.")
+            }
+            R::TierNotForKind { .. } => (
+                400,
+                "InvalidBlobTier",
+                "The specified blob tier is invalid for a blob of this type.",
+            ),
+            R::Archived { .. } => {
+                (409, "BlobArchived", "This operation is not permitted on an archived blob.")
+            }
+            R::SnapshotsPresent { .. } => (
+                409,
+                "SnapshotsPresent",
+                "This operation is not permitted while the blob has snapshots.",
+            ),
+            R::CopyPending { .. } => {
+                (409, "PendingCopyOperation", "There is currently a pending copy operation.")
+            }
+            R::NoCopyPending { .. } => {
+                (409, "NoPendingCopyOperation", "There is currently no pending copy operation.")
+            }
+            R::LeaseIdMissing { of: Leased::Blob } => (
+                412,
+                "LeaseIdMissing",
+                "There is currently a lease on the blob and no lease ID was specified in the request.",
+            ),
+            R::LeaseIdMissing { of: Leased::Container } => (
+                412,
+                "LeaseIdMissing",
+                "There is currently a lease on the container and no lease ID was specified in the \
+             request.",
+            ),
+            R::LeaseIdMismatch { of: Leased::Blob } => (
+                412,
+                "LeaseIdMismatchWithBlobOperation",
+                "The lease ID specified did not match the lease ID for the blob.",
+            ),
+            R::LeaseIdMismatch { of: Leased::Container } => (
+                412,
+                "LeaseIdMismatchWithContainerOperation",
+                "The lease ID specified did not match the lease ID for the container.",
+            ),
+            R::LeaseNotPresent { of: Leased::Blob } => (
+                412,
+                "LeaseNotPresentWithBlobOperation",
+                "There is currently no lease on the blob.",
+            ),
+            R::LeaseNotPresent { of: Leased::Container } => (
+                412,
+                "LeaseNotPresentWithContainerOperation",
+                "There is currently no lease on the container.",
+            ),
+            R::LeaseAlreadyPresent => {
+                (409, "LeaseAlreadyPresent", "There is already a lease present.")
+            }
+            R::LeaseIsBreakingAndCannotBeAcquired => (
+                409,
+                "LeaseIsBreakingAndCannotBeAcquired",
+                "The lease ID matched, but the lease is currently in breaking state and cannot be \
+             acquired until it is broken.",
+            ),
+            R::LeaseIsBreakingAndCannotBeChanged => (
+                409,
+                "LeaseIsBreakingAndCannotBeChanged",
+                "The lease ID matched, but the lease is currently in breaking state and cannot be \
+             changed.",
+            ),
+            R::LeaseIsBrokenAndCannotBeRenewed => (
+                409,
+                "LeaseIsBrokenAndCannotBeRenewed",
+                "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.",
+            ),
+            R::LeaseIdMismatchWithLeaseOperation => (
+                409,
+                "LeaseIdMismatchWithLeaseOperation",
+                "The lease ID specified did not match the lease ID for the resource.",
+            ),
+            R::LeaseNotPresentWithLeaseOperation => (
+                409,
+                "LeaseNotPresentWithLeaseOperation",
+                "There is currently no lease on the resource.",
             ),
             R::TooManyPolicies { .. } | R::InvalidPolicyId { .. } => {
                 (400, "InvalidXmlDocument", "XML specified is not syntactically valid.")

@@ -9,6 +9,8 @@ use kiln_domain::blob::content::ContentProperties;
 use kiln_domain::blob::limits::BLOCK_ID_BYTES_MAX;
 use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::blob::tags::Tags;
+use kiln_domain::blob::tier::Tier;
 use kiln_domain::time::Timestamp;
 
 use super::error::BlobError;
@@ -102,8 +104,33 @@ impl<'a> Headers<'a> {
             disposition: own("x-ms-blob-content-disposition"),
             cache_control: own("x-ms-blob-cache-control"),
             md5: own("x-ms-blob-content-md5"),
-            tier: own("x-ms-access-tier"),
-            copy: None,
+        }
+    }
+
+    /// The tier to put a blob in.
+    pub fn tier(&self) -> Result<Option<Tier>, BlobError> {
+        let name = "x-ms-access-tier";
+        match self.get(name) {
+            None => Ok(None),
+            Some(text) => match Tier::parse(text) {
+                Some(tier) => Ok(Some(tier)),
+                None => Err(BlobError::invalid_header(name, text)),
+            },
+        }
+    }
+
+    /// The tags to give a blob: pairs as in a query.
+    pub fn tags(&self) -> Result<Tags, BlobRejection> {
+        let text = self.get("x-ms-tags").unwrap_or_default();
+        Tags::admit(form_urlencoded::parse(text.as_bytes()).into_owned())
+    }
+
+    /// A number that a header tells.
+    pub fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, BlobError> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(BlobError::invalid_header(name, text)),
         }
     }
 

@@ -4,15 +4,19 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::Blob;
+use kiln_domain::blob::lease::{Lease, LeaseState, state_of};
 use kiln_domain::blob::listing::{Entry, Page};
 use kiln_domain::blob::metadata::Metadata;
 
+use kiln_domain::blob::kind::BlobKind;
+use kiln_domain::time::Timestamp;
+
 use super::gates::Gates;
-use super::marker;
 use super::xml::Writer;
+use super::{kind, marker};
 
 /// What a client asked a list for, repeated in the answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Asked {
     /// Where the service is, with a slash at the end.
     pub service_endpoint: String,
@@ -26,6 +30,8 @@ pub struct Asked {
     pub delimiter: String,
     /// Whether metadata is wanted.
     pub includes_metadata: bool,
+    /// The time for which the state of leases is told.
+    pub now: Timestamp,
 }
 
 /// The names that public access levels have in headers and lists.
@@ -50,8 +56,7 @@ pub fn containers(asked: &Asked, page: &Page<Container>) -> String {
         xml.open("Properties", &[]);
         xml.leaf("Last-Modified", &container.modified_at.to_rfc1123());
         xml.leaf("Etag", &container.modified_at.to_etag());
-        xml.leaf("LeaseStatus", "unlocked");
-        xml.leaf("LeaseState", "available");
+        lease(&mut xml, container.lease.as_ref(), asked.now);
         xml.optional("PublicAccess", public_access_name(container.public_access));
         xml.leaf("HasImmutabilityPolicy", "false");
         xml.leaf("HasLegalHold", "false");
@@ -113,21 +118,31 @@ fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
     xml.leaf("Content-MD5", &text(&properties.md5));
     xml.leaf("Cache-Control", &text(&properties.cache_control));
     xml.leaf("Content-Disposition", &text(&properties.disposition));
-    xml.leaf("BlobType", "BlockBlob");
-    if gates.has_tier() {
-        xml.leaf("AccessTier", properties.tier.as_deref().unwrap_or("Hot"));
-        if properties.tier.is_none() {
+    xml.leaf("BlobType", kind::name(blob.kind));
+    if gates.has_tier() && blob.kind == BlobKind::Block {
+        xml.leaf("AccessTier", blob.tier().as_str());
+        if blob.details.tier.is_none() {
             xml.leaf("AccessTierInferred", "true");
         }
     }
-    xml.leaf("LeaseStatus", "unlocked");
-    xml.leaf("LeaseState", "available");
+    lease(xml, blob.lease.as_ref(), asked.now);
     xml.leaf("ServerEncrypted", "true");
     xml.close("Properties");
     if asked.includes_metadata {
         metadata(xml, &blob.metadata);
     }
     xml.close("Blob");
+}
+
+/// How it stands with a lease.
+fn lease(xml: &mut Writer, lease: Option<&Lease>, now: Timestamp) {
+    let state = state_of(lease, now);
+    xml.leaf("LeaseStatus", if state.is_locked() { "locked" } else { "unlocked" });
+    xml.leaf("LeaseState", state.as_str());
+    if let (LeaseState::Leased, Some(lease)) = (state, lease) {
+        let duration = if lease.lasts_seconds.is_some() { "fixed" } else { "infinite" };
+        xml.leaf("LeaseDuration", duration);
+    }
 }
 
 /// A name; one that XML cannot hold is percent-encoded and marked.
@@ -167,11 +182,8 @@ fn next_marker(xml: &mut Writer, next: Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use kiln_domain::blob::content::ContentProperties;
-    use kiln_domain::time::Timestamp;
-
     use super::super::version::ServiceVersion;
-    use super::{Asked, Blob, Entry, Gates, Metadata, Page, blobs};
+    use super::{Asked, Blob, BlobKind, Entry, Gates, Metadata, Page, Timestamp, blobs};
 
     #[test]
     fn a_list_of_blobs() {
@@ -181,16 +193,14 @@ mod tests {
             delimiter: "/".to_owned(),
             max_results: Some(2),
             includes_metadata: true,
-            ..Asked::default()
+            marker: String::new(),
+            now: Timestamp(0),
         };
         let pair = ("Key".to_owned(), "v&w".to_owned());
         let blob = Blob {
-            name: "a\u{1}".to_owned(),
-            created_at: Timestamp(0),
-            modified_at: Timestamp(0),
             size_bytes: 7,
-            properties: ContentProperties::default(),
             metadata: Metadata::admit([pair]).expect("allowed"),
+            ..Blob::new("a\u{1}".to_owned(), BlobKind::Block, Timestamp(0))
         };
         let page = Page {
             entries: vec![Entry::Prefix("a/".to_owned()), Entry::Item(blob)],

@@ -3,6 +3,7 @@
 pub mod error;
 pub mod gates;
 pub mod headers;
+pub mod kind;
 pub mod list;
 pub mod marker;
 pub mod operation;

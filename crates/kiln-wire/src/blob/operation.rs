@@ -26,7 +26,15 @@ pub enum Operation {
     SetBlobMetadata,
     SetBlobProperties,
     DeleteBlob,
+    UndeleteBlob,
+    SnapshotBlob,
+    LeaseBlob,
+    LeaseContainer,
+    SetBlobTier,
+    GetBlobTags,
+    SetBlobTags,
     CopyBlob,
+    AbortCopyBlob,
     /// An operation of the service that is not served, by Azure's name for it.
     Unserved(&'static str),
 }
@@ -68,6 +76,8 @@ pub enum NoOperation {
     Verb,
     /// The resource has no such `comp` or `restype`.
     Parameter,
+    /// The operation is not for snapshots and versions.
+    OfPast,
 }
 
 impl Operation {
@@ -97,16 +107,23 @@ impl Operation {
             Self::GetContainerAcl | Self::SetContainerAcl => (Scope::Container, None, None),
             Self::DeleteContainer => (Scope::Container, Some("d"), None),
             Self::ListBlobs => (Scope::Container, Some("l"), Some("l")),
-            Self::PutBlob | Self::PutBlock | Self::PutBlockList | Self::CopyBlob => {
-                (Scope::Object, Some("cw"), Some("cw"))
-            }
+            Self::PutBlob
+            | Self::PutBlock
+            | Self::PutBlockList
+            | Self::CopyBlob
+            | Self::SnapshotBlob => (Scope::Object, Some("cw"), Some("cw")),
             Self::GetBlockList
             | Self::GetBlob
             | Self::GetBlobProperties
             | Self::GetBlobMetadata => (Scope::Object, Some("r"), Some("r")),
-            Self::SetBlobMetadata | Self::SetBlobProperties => {
-                (Scope::Object, Some("w"), Some("w"))
-            }
+            Self::SetBlobMetadata
+            | Self::SetBlobProperties
+            | Self::SetBlobTier
+            | Self::LeaseBlob
+            | Self::UndeleteBlob
+            | Self::AbortCopyBlob => (Scope::Object, Some("w"), Some("w")),
+            Self::GetBlobTags | Self::SetBlobTags => (Scope::Object, Some("t"), Some("t")),
+            Self::LeaseContainer => (Scope::Container, Some("w"), None),
             Self::DeleteBlob => (Scope::Object, Some("d"), Some("d")),
             Self::Unserved(_) => (Scope::Object, None, None),
         };
@@ -119,6 +136,20 @@ impl Operation {
             self,
             Self::GetBlockList | Self::GetBlob | Self::GetBlobProperties | Self::GetBlobMetadata
         )
+    }
+
+    /// Whether it may name a snapshot or a version.
+    fn fits_the_past(self) -> bool {
+        self.is_blob_read()
+            || matches!(
+                self,
+                Self::DeleteBlob
+                    | Self::SetBlobTier
+                    | Self::GetBlobTags
+                    | Self::SetBlobTags
+                    | Self::GetAccountInformation
+                    | Self::Unserved(_)
+            )
     }
 
     /// Whether it reads a container: what public access to a container allows besides.
@@ -172,7 +203,7 @@ fn of_container(method: &str, comp: &str) -> Result<Operation, NoOperation> {
         ("PUT", "acl") => O::SetContainerAcl,
         ("DELETE", "") => O::DeleteContainer,
         ("GET", "list") => O::ListBlobs,
-        ("PUT", "lease") => O::Unserved("Lease Container"),
+        ("PUT", "lease") => O::LeaseContainer,
         ("PUT", "undelete") => O::Unserved("Restore Container"),
         ("PUT", "rename") => O::Unserved("Rename Container"),
         ("POST", "batch") => O::Unserved("Blob Batch"),
@@ -202,12 +233,13 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("PUT", "metadata") => O::SetBlobMetadata,
         ("PUT", "properties") => O::SetBlobProperties,
         ("DELETE", "") => O::DeleteBlob,
-        ("PUT", "lease") => O::Unserved("Lease Blob"),
-        ("PUT", "snapshot") => O::Unserved("Snapshot Blob"),
-        ("PUT", "undelete") => O::Unserved("Undelete Blob"),
-        ("PUT", "copy") => O::Unserved("Abort Copy Blob"),
-        ("PUT", "tier") => O::Unserved("Set Blob Tier"),
-        ("GET" | "PUT", "tags") => O::Unserved("Get or Set Blob Tags"),
+        ("PUT", "lease") => O::LeaseBlob,
+        ("PUT", "snapshot") => O::SnapshotBlob,
+        ("PUT", "undelete") => O::UndeleteBlob,
+        ("PUT", "copy") => O::AbortCopyBlob,
+        ("PUT", "tier") => O::SetBlobTier,
+        ("GET", "tags") => O::GetBlobTags,
+        ("PUT", "tags") => O::SetBlobTags,
         ("PUT", "appendblock") => O::Unserved("Append Block"),
         ("PUT", "seal") => O::Unserved("Append Blob Seal"),
         ("PUT", "page") => O::Unserved("Put Page"),
@@ -221,7 +253,10 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),
     };
-    Ok(if is_of_past { O::Unserved("Blob snapshots and versions") } else { operation })
+    if is_of_past && !operation.fits_the_past() {
+        return Err(NoOperation::OfPast);
+    }
+    Ok(operation)
 }
 
 #[cfg(test)]
@@ -249,7 +284,7 @@ mod tests {
         check("PUT", Place::Container, "container ", Ok(Operation::CreateContainer));
         check("GET", Place::Container, "container list", Ok(Operation::ListBlobs));
         check("PUT", Place::Blob, " ", Ok(Operation::PutBlob));
-        check("PUT", Place::Blob, " lease", Ok(Operation::Unserved("Lease Blob")));
+        check("PUT", Place::Blob, " lease", Ok(Operation::LeaseBlob));
         check("PUT", Place::Blob, " odd", Err(NoOperation::Parameter));
         check("PATCH", Place::Blob, " ", Err(NoOperation::Verb));
         check("GET", Place::Container, " list", Err(NoOperation::Parameter));

@@ -6,6 +6,7 @@ use quick_xml::events::Event;
 
 use kiln_domain::blob::block::BlockSource;
 use kiln_domain::blob::container::StoredPolicy;
+use kiln_domain::blob::tags::Tags;
 
 /// The first line of every document.
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>";
@@ -117,6 +118,34 @@ pub fn block_list(body: &[u8]) -> Result<Vec<(BlockSource, String)>, InvalidXml>
         Ok((source, element.text.trim().to_owned()))
     };
     root.children.into_iter().map(line).collect()
+}
+
+/// Reads `<Tags>`: keys and values.
+pub fn tags(body: &[u8]) -> Result<Vec<(String, String)>, InvalidXml> {
+    let root = parse(body)?;
+    if root.name != "Tags" {
+        return Err(InvalidXml);
+    }
+    let Some(set) = root.child("TagSet") else { return Ok(Vec::new()) };
+    let tag = |element: &Element| {
+        let text = |name| element.child(name).map(|it| it.text.clone()).ok_or(InvalidXml);
+        if element.name == "Tag" { Ok((text("Key")?, text("Value")?)) } else { Err(InvalidXml) }
+    };
+    set.children.iter().map(tag).collect()
+}
+
+/// Writes the tags of a blob.
+pub fn write_tags(xml: &mut Writer, tags: &Tags) {
+    xml.open("Tags", &[]);
+    xml.open("TagSet", &[]);
+    for (key, value) in tags.iter() {
+        xml.open("Tag", &[]);
+        xml.leaf("Key", key);
+        xml.leaf("Value", value);
+        xml.close("Tag");
+    }
+    xml.close("TagSet");
+    xml.close("Tags");
 }
 
 /// A blob in a list.
@@ -286,7 +315,10 @@ mod tests {
         assert!(super::blob_page(b"<EnumerationResults><Blobs></EnumerationResults>").is_err());
     }
 
-    use super::{BlockSource, InvalidXml, Writer, block_list, stored_policies, write_policies};
+    use super::{
+        BlockSource, InvalidXml, Tags, Writer, block_list, stored_policies, write_policies,
+        write_tags,
+    };
 
     #[test]
     fn block_lists() {
@@ -314,6 +346,18 @@ mod tests {
         }
         let deep = format!("{}{}", "<BlockList>".repeat(9), "</BlockList>".repeat(9));
         assert_eq!(block_list(deep.as_bytes()), Err(InvalidXml));
+    }
+
+    #[test]
+    fn tags_round_trip() {
+        let pairs = [("a b".to_owned(), "x/y".to_owned()), ("k".to_owned(), String::new())];
+        let tags = Tags::admit(pairs.clone()).expect("allowed");
+        let mut xml = Writer::new();
+        write_tags(&mut xml, &tags);
+        assert_eq!(super::tags(xml.finish().as_bytes()), Ok(pairs.to_vec()));
+        for bad in ["", "<Tag/>", "<Tags><TagSet><Tag><Key>k</Key></Tag></TagSet></Tags>"] {
+            assert_eq!(super::tags(bad.as_bytes()), Err(InvalidXml), "{bad}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod access;
 mod blobs;
 mod containers;
 mod crash;
+mod editions;
+mod leases;
 
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;

@@ -1,0 +1,82 @@
+//! What a request makes its success depend on: conditions and the id of a lease.
+
+use kiln_domain::blob::condition::Conditions;
+use kiln_domain::blob::content::{Blob, CopyStatus};
+use kiln_domain::blob::lease::{self, Lease, Leased};
+use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::time::Timestamp;
+use kiln_wire::blob::error::BlobError;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::failure::Failure;
+
+/// What a request makes its success depend on. Conditions are looked at before leases.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    pub(super) conditions: Conditions,
+    pub(super) lease_id: Option<String>,
+    pub(super) now: Timestamp,
+}
+
+impl Guard {
+    pub(super) fn of(call: &Call) -> Result<Self, Failure> {
+        Ok(Self {
+            conditions: call.conditions()?,
+            lease_id: lease_id(call, "x-ms-lease-id")?,
+            now: call.received_at,
+        })
+    }
+
+    /// Decides whether `blob` may be read.
+    pub(super) fn admit_read(&self, blob: &Blob) -> Result<(), BlobRejection> {
+        self.conditions.decide_read(blob.face())?;
+        lease::admit_read(Leased::Blob, blob.lease.as_ref(), self.lease_id.as_deref(), self.now)
+    }
+
+    /// Decides whether `blob` may be changed or deleted.
+    pub(super) fn admit_change(&self, blob: &Blob) -> Result<(), BlobRejection> {
+        self.conditions.decide_change(blob.face())?;
+        self.admit_lease(blob.lease.as_ref())?;
+        expect_no_copy(blob)
+    }
+
+    /// Decides whether the blob `name` may be created, or overwritten when it is `present`.
+    pub(super) fn admit_put(
+        &self,
+        name: &str,
+        present: Option<&Blob>,
+    ) -> Result<(), BlobRejection> {
+        self.conditions.decide_put(name, present.map(Blob::face))?;
+        self.admit_lease(present.and_then(|blob| blob.lease.as_ref()))?;
+        present.map_or(Ok(()), expect_no_copy)
+    }
+
+    /// Decides whether the holder of `lease`, if there is one, lets this request change things.
+    pub(super) fn admit_lease(&self, lease: Option<&Lease>) -> Result<(), BlobRejection> {
+        lease::admit_change(Leased::Blob, lease, self.lease_id.as_deref(), self.now)
+    }
+
+    /// The lease of a blob after this request has changed it.
+    pub(super) fn lease_left(&self, lease: Option<Lease>) -> Option<Lease> {
+        lease::after_change(lease, self.lease_id.as_deref(), self.now)
+    }
+}
+
+fn expect_no_copy(blob: &Blob) -> Result<(), BlobRejection> {
+    match &blob.details.copy {
+        Some(copy) if copy.status == CopyStatus::Pending => {
+            Err(BlobRejection::CopyPending { name: blob.name.clone() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The id of a lease that a header tells, in its usual spelling.
+pub(super) fn lease_id(call: &Call, header: &str) -> Result<Option<String>, BlobError> {
+    let Some(text) = call.headers().get(header) else { return Ok(None) };
+    match Uuid::try_parse(text) {
+        Ok(id) => Ok(Some(id.to_string())),
+        Err(_not_an_id) => Err(BlobError::invalid_header(header, text)),
+    }
+}
