@@ -71,8 +71,8 @@ class Kiln:
     def ready_file(self):
         return self.folder / "ready-{}".format(self.n_starts)
 
-    def start(self):
-        """Starts the server and waits until it is ready."""
+    def launch(self):
+        """Starts the server, ready or not."""
         assert self.process is None
         self.n_starts += 1
         with open(self.log, "ab") as log:
@@ -82,6 +82,10 @@ class Kiln:
                 stdout=log,
                 stderr=log,
             )
+
+    def start(self):
+        """Starts the server and waits until it is ready."""
+        self.launch()
         deadline = time.monotonic() + START_MAX_SECONDS
         while not self.ready_file.exists():
             code = self.process.poll()
