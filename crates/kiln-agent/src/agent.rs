@@ -129,26 +129,21 @@ impl Agent {
         }
     }
 
-    /// Serves until the server or the system wants no more, then leaves nothing behind.
+    /// Serves until the server or the system wants no more, then ends the node. Its files stay:
+    /// whoever started the agent takes over those of tasks, and removes the others.
     pub(crate) async fn run(mut self) -> Result<(), AgentError> {
         let served = self.serve().await;
         self.booting.shutdown().await;
         self.work.shutdown().await;
         self.streams.end().await;
         self.requests.end().await;
-        self.removal.end().await;
         drop(self.outbox.take());
         let ended = match self.node {
             Ok((node, running)) => running.end(&node).await.map_err(AgentError::Leave),
             Err(_) => Ok(()),
         };
-        let directory = PathBuf::from(&self.config.directory);
-        let removed = tokio::task::spawn_blocking(move || node::remove_files(&directory)).await;
-        let removed = match removed {
-            Ok(removed) => removed.map_err(AgentError::Remove),
-            Err(_) => Ok(()),
-        };
-        served.and(ended).and(removed)
+        let opened = node::open_layers(Path::new(&self.config.directory)).map_err(AgentError::Open);
+        served.and(ended).and(opened)
     }
 
     async fn serve(&mut self) -> Result<(), AgentError> {

@@ -8,8 +8,8 @@ use kiln_domain::batch::certificate::{CertificateFormat, Visibility};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_wire::node::NodeCertificate;
 
-use crate::directory::Directory;
 use crate::node_init::message::UserId;
+use kiln_files::Directory;
 
 /// Directory of certificates below that of a command.
 const DIRECTORY: &str = "certs";

@@ -23,11 +23,11 @@ use tokio::sync::{mpsc, watch};
 use crate::account::Account;
 use crate::boot::Boot;
 use crate::clock;
-use crate::directory::Directory;
 use crate::environment::MARK;
 use crate::init_client::{Process, ProcessFact};
 use crate::node::Node;
 use crate::node_init::message::{Spawn, SpawnStep, UserId};
+use kiln_files::Directory;
 
 /// Permission bits of the directories above those of tasks.
 const COMMON_MODE: u32 = 0o755;

@@ -14,10 +14,8 @@ mod boot;
 mod certificates;
 mod clock;
 mod command;
-mod directory;
 mod environment;
 mod fetch;
-mod files;
 mod init_client;
 mod isolate;
 mod link;
@@ -75,12 +73,12 @@ pub enum AgentError {
     /// Something of the node still runs.
     #[error("failed to end the node")]
     Leave(#[source] SetupError),
-    /// The node's files are still there.
-    #[error("failed to remove the node's files")]
-    Remove(#[source] std::io::Error),
+    /// Who comes after can not remove the node's files.
+    #[error("failed to open the node's files to their owner")]
+    Open(#[source] std::io::Error),
 }
 
-/// Runs a node until the server or a signal ends it; nothing of it is left then.
+/// Runs a node until the server or a signal ends it; nothing of it runs then, and its files stay.
 pub async fn run(config: NodeConfig) -> Result<(), AgentError> {
     run_with(config, AgentOptions::default()).await
 }

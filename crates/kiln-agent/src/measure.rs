@@ -153,7 +153,7 @@ mod tests {
         Moved, cpu_of_group, cpu_of_machine, disk_of_group, disk_of_machine, measure,
         memory_of_machine, network,
     };
-    use crate::directory::Directory;
+    use kiln_files::Directory;
 
     #[test]
     fn what_the_kernel_says_of_a_group() {

@@ -22,7 +22,6 @@ use tokio::task::JoinSet;
 
 use crate::account::{Accounts, Mapping};
 use crate::clock;
-use crate::directory::Directory;
 use crate::init_client::{InitClient, Process};
 use crate::isolate::SetupError;
 use crate::isolate::group::NodeGroup;
@@ -34,9 +33,8 @@ use crate::measure::measure;
 use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
+use kiln_files::{Directory, NODE_ROOT, WORK_ITEMS};
 
-/// The node's root directory, within its own on this machine.
-const TASKS: &str = "tasks";
 /// Time that a node's first process has to become ready, in seconds.
 const READY_SECONDS_MAX: u64 = 30;
 /// Directories of a node's root, with their permission bits. What anyone puts into `shared`
@@ -49,7 +47,7 @@ const DIRECTORIES: [(&str, u32); 7] = [
     ("startup", 0o755),
     ("volatile", 0o755),
     ("volatile/startup", 0o755),
-    ("workitems", 0o755),
+    (WORK_ITEMS, 0o755),
 ];
 
 /// A node, as those who run something on it see it.
@@ -136,7 +134,7 @@ impl Node {
         users: &[UserAccount],
     ) -> Result<(Arc<Self>, Running), SetupError> {
         let directory = PathBuf::from(&config.directory);
-        let tasks = directory.join(TASKS);
+        let tasks = directory.join(NODE_ROOT);
         fs::create_dir_all(&tasks)
             .map_err(|error| SetupError::new(format!("make `{}`", tasks.display()), error))?;
         let accounts = accounts(config, kind, users)?;
@@ -446,12 +444,12 @@ fn text(path: &Path) -> Result<String, SetupError> {
 
 /// Whether an earlier boot left files on the machine's disk.
 pub(crate) fn has_files(config: &NodeConfig) -> bool {
-    Path::new(&config.directory).join(TASKS).exists()
+    Path::new(&config.directory).join(NODE_ROOT).exists()
 }
 
-/// Removes all that a node left on the machine's disk.
-pub(crate) fn remove_files(directory: &Path) -> io::Result<()> {
-    // An overlay that an ordinary user mounted leaves directories that nobody may enter.
+/// Opens to their owner the directories that an overlay of an ordinary user left closed to
+/// everyone, so that all a node left can be removed.
+pub(crate) fn open_layers(directory: &Path) -> io::Result<()> {
     let layers = fs::read_dir(directory.join("view/work")).into_iter().flatten().flatten();
     for layer in layers {
         for inner in [layer.path(), layer.path().join("work")] {
@@ -460,8 +458,5 @@ pub(crate) fn remove_files(directory: &Path) -> io::Result<()> {
             }
         }
     }
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    Ok(())
 }

@@ -4,11 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use kiln_domain::batch::task::TaskConstraints;
-use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
-
-/// How long a directory is kept when its task does not say.
-const RETENTION: Span = Span::days(7);
 
 /// Directories that are removed at a time to come: one short entry for each ended task.
 #[derive(Debug, Default)]
@@ -21,7 +17,7 @@ impl Retention {
     /// A task with these constraints ended `now`: its directory goes after its time.
     pub(crate) fn keep(&mut self, directory: String, constraints: TaskConstraints, now: Timestamp) {
         self.cancel(&directory);
-        let at = now.plus(constraints.retention_time.unwrap_or(RETENTION));
+        let at = now.plus(constraints.retention());
         self.due.insert((at, directory.clone()));
         self.times.insert(directory, at);
     }

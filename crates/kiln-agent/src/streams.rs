@@ -8,9 +8,9 @@ use kiln_wire::node::{FILE_FRAME_BYTES, FileRefusal, FileRequest, FromAgent};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::files::{self, Content};
 use crate::link::Piece;
 use crate::node::Node;
+use kiln_files::Content;
 
 /// Questions that are being answered.
 #[derive(Debug, Default)]
@@ -96,6 +96,6 @@ async fn ask(
     node: Arc<Node>,
     request: FileRequest,
 ) -> Result<(kiln_wire::node::FileAnswer, Option<Content>), FileRefusal> {
-    let asked = tokio::task::spawn_blocking(move || files::answer(&node.root, &request)).await;
+    let asked = tokio::task::spawn_blocking(move || kiln_files::answer(&node.root, &request)).await;
     asked.unwrap_or_else(|error| Err(FileRefusal::Failed { message: error.to_string() }))
 }

@@ -41,6 +41,7 @@ impl Service {
         config.blob_listen = settings.blob_listen;
         config.isolation.clone_from(&settings.isolation);
         config.slot_limits = settings.slot_limits;
+        config.kept_files = settings.kept_files;
         config.autoscale = settings.autoscale;
         config.quotas = settings.quotas;
         config.spot = settings.spot;

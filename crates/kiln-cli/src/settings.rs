@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use kiln_server::config::{AGENT_HEARD_WITHIN, AutoScaleConfig, NODE_LOST_AFTER, Quotas, Spot};
+use kiln_server::config::{
+    AGENT_HEARD_WITHIN, AutoScaleConfig, KeptFilesConfig, NODE_LOST_AFTER, Quotas, Spot,
+};
 use serde::Deserialize;
 
 use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits};
@@ -70,6 +72,8 @@ pub(crate) struct Layer {
     pub(crate) slot_processes: Option<u32>,
     pub(crate) slot_memory: Option<Bytes>,
     pub(crate) slot_processors: Option<Processors>,
+    pub(crate) kept_files: Option<Bytes>,
+    pub(crate) kept_files_per_task: Option<Bytes>,
     pub(crate) autoscale_interval: Option<Interval>,
     pub(crate) autoscale_samples: Option<Length>,
     pub(crate) autoscale_prompt: Option<bool>,
@@ -90,6 +94,7 @@ pub(crate) struct Settings {
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) isolation: String,
     pub(crate) slot_limits: SlotLimits,
+    pub(crate) kept_files: KeptFilesConfig,
     pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
     pub(crate) quotas: Quotas,
@@ -112,6 +117,8 @@ impl Layer {
             slot_processes: parsed(environment, "KILN_SLOT_PROCESSES")?,
             slot_memory: parsed(environment, "KILN_SLOT_MEMORY")?,
             slot_processors: parsed(environment, "KILN_SLOT_PROCESSORS")?,
+            kept_files: parsed(environment, "KILN_KEPT_FILES")?,
+            kept_files_per_task: parsed(environment, "KILN_KEPT_FILES_PER_TASK")?,
             autoscale_interval: parsed(environment, "KILN_AUTOSCALE_INTERVAL")?,
             autoscale_samples: parsed(environment, "KILN_AUTOSCALE_SAMPLES")?,
             autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
@@ -165,6 +172,8 @@ impl Layer {
             slot_processes: self.slot_processes.or(below.slot_processes),
             slot_memory: self.slot_memory.or(below.slot_memory),
             slot_processors: self.slot_processors.or(below.slot_processors),
+            kept_files: self.kept_files.or(below.kept_files),
+            kept_files_per_task: self.kept_files_per_task.or(below.kept_files_per_task),
             autoscale_interval: self.autoscale_interval.or(below.autoscale_interval),
             autoscale_samples: self.autoscale_samples.or(below.autoscale_samples),
             autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
@@ -180,6 +189,7 @@ impl Layer {
         let usual = AutoScaleConfig::default();
         let (spot, usual_spot) = (self.spot.unwrap_or_default(), Spot::default());
         let nodes = self.nodes.unwrap_or_default();
+        let usual_files = KeptFilesConfig::default();
         let autoscale = AutoScaleConfig {
             interval: self.autoscale_interval.map_or(usual.interval, Interval::length),
             sample_period: self.autoscale_samples.map_or(usual.sample_period, |it| it.0),
@@ -194,6 +204,12 @@ impl Layer {
                 processes: positive(self.slot_processes.unwrap_or(SLOT_PROCESSES_MAX)),
                 memory_bytes: self.slot_memory.and_then(|it| positive(it.0)),
                 milli_processors: self.slot_processors.and_then(|it| positive(it.0)),
+            },
+            kept_files: KeptFilesConfig {
+                bytes_max: self.kept_files.map_or(usual_files.bytes_max, |it| it.0),
+                task_bytes_max: self
+                    .kept_files_per_task
+                    .map_or(usual_files.task_bytes_max, |it| it.0),
             },
             autoscale,
             log: self.log,
@@ -320,6 +336,17 @@ mod tests {
         assert_eq!(settings.spot.returns_after.as_secs(), 10);
         assert_eq!((settings.lost_after.as_secs(), settings.heard_within.as_secs()), (5, 120));
         assert!(toml::from_str::<Layer>("[spot]\nrate = 1").is_err());
+    }
+
+    #[test]
+    fn kept_files_have_a_limit_in_all_and_for_each_task() {
+        let file: Layer = toml::from_str("kept-files = \"2GiB\"").expect("a file");
+        let variables = [("KILN_KEPT_FILES_PER_TASK", "5MiB")];
+        let variables = Layer::from_environment(&Environment::of(&variables)).expect("variables");
+        let kept = variables.over(file).settle().kept_files;
+        assert_eq!((kept.bytes_max, kept.task_bytes_max), (2 << 30, 5 << 20));
+        let usual = Layer::default().settle().kept_files;
+        assert_eq!((usual.bytes_max, usual.task_bytes_max), (10 << 30, 1 << 30));
     }
 
     #[test]

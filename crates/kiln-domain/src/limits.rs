@@ -14,6 +14,8 @@ pub const DEPENDENCY_IDS_CHARACTERS_MAX: usize = 64_000;
 pub const DEPENDENCY_RANGES_MAX: usize = 2000;
 /// Nodes that a task may lose before it is given up; the service's own number is not known.
 pub const TASK_NODES_LOST_MAX: u32 = 10;
+/// Days for which the files of a task are kept that does not say how long.
+pub const TASK_RETENTION_DAYS: i64 = 7;
 /// Bytes in one request body of the Batch service.
 pub const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Items on one page of a Batch list, and the default.

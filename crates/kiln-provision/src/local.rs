@@ -11,9 +11,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kiln_files::Trash;
 use rustix::fs::FlockOperation;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::io::unix::AsyncFd;
@@ -76,15 +77,21 @@ pub enum ProvisionError {
 pub struct LocalProvisioner {
     program: PathBuf,
     directory: PathBuf,
+    trash: Arc<Trash>,
     exits: mpsc::Sender<Exit>,
     watches: Mutex<JoinSet<()>>,
 }
 
 impl LocalProvisioner {
     /// Nodes in folders of `directory`, whose agents are `program agent`; their ends are told
-    /// through `exits`.
-    pub fn new(program: PathBuf, directory: PathBuf, exits: mpsc::Sender<Exit>) -> Self {
-        Self { program, directory, exits, watches: Mutex::new(JoinSet::new()) }
+    /// through `exits`. What nodes leave is brought to `trash`.
+    pub fn new(
+        program: PathBuf,
+        directory: PathBuf,
+        trash: Arc<Trash>,
+        exits: mpsc::Sender<Exit>,
+    ) -> Self {
+        Self { program, directory, trash, exits, watches: Mutex::new(JoinSet::new()) }
     }
 
     /// The directory of a node on this machine.
@@ -191,15 +198,15 @@ impl LocalProvisioner {
         }
     }
 
-    /// Removes the directory of a node whose agent has ended.
+    /// Removes the directory of a node whose agent has ended: at once from its place, and then
+    /// beside all other work.
     ///
     /// # Errors
-    /// When something in it can not be removed.
+    /// When it can not be moved.
     pub fn remove_directory(&self, node_id: &str) -> Result<(), ProvisionError> {
         let directory = self.directory_of(node_id);
-        match std::fs::remove_dir_all(&directory) {
-            Ok(()) => Ok(()),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+        match self.trash.take(&directory) {
+            Ok(_) => Ok(()),
             Err(cause) => Err(ProvisionError::Directory {
                 node_id: node_id.to_owned(),
                 path: directory,

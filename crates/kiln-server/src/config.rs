@@ -17,6 +17,9 @@ pub const AGENT_HEARD_WITHIN: Duration = Duration::from_secs(120);
 /// any program, and few enough that one which starts itself again and again stays among itself.
 pub const SLOT_PROCESSES_MAX: u32 = 4096;
 
+/// Bytes of a gibibyte.
+const GIB: u64 = 1 << 30;
+
 /// Settings of the server. Where each comes from (flag, variable, file) is the caller's matter.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -40,12 +43,29 @@ pub struct Config {
     pub heartbeat_deadline: Duration,
     /// Time that an agent has to make itself known after it was started.
     pub hello_deadline: Duration,
+    /// How much is kept of tasks whose nodes are gone.
+    pub kept_files: KeptFilesConfig,
     /// What each Batch account may have.
     pub quotas: Quotas,
     /// What becomes of Spot nodes.
     pub spot: Spot,
     /// How pools that size themselves are looked after.
     pub autoscale: AutoScaleConfig,
+}
+
+/// How much is kept of tasks whose nodes are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptFilesConfig {
+    /// Bytes of all tasks; nothing is kept where it is 0.
+    pub bytes_max: u64,
+    /// Bytes of one task.
+    pub task_bytes_max: u64,
+}
+
+impl Default for KeptFilesConfig {
+    fn default() -> Self {
+        Self { bytes_max: 10 * GIB, task_bytes_max: GIB }
+    }
 }
 
 /// How pools that size themselves are looked after.
@@ -128,6 +148,7 @@ impl Config {
             heartbeat_deadline: NODE_LOST_AFTER,
             autoscale: AutoScaleConfig::default(),
             hello_deadline: AGENT_HEARD_WITHIN,
+            kept_files: KeptFilesConfig::default(),
             quotas: Quotas::default(),
             spot: Spot::default(),
         }

@@ -19,6 +19,7 @@ mod hidden;
 pub mod http;
 pub mod intercept;
 mod kept;
+mod kept_files;
 pub mod link;
 pub mod linked_storage;
 mod node_files;

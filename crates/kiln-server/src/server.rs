@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use kiln_domain::batch::command::EnvironmentSetting;
+use kiln_files::KeptFiles;
 use kiln_provision::LocalProvisioner;
 use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
@@ -32,6 +33,8 @@ pub struct Server {
     pub links: Links,
     /// Starts and ends agents.
     pub provisioner: LocalProvisioner,
+    /// Files of tasks whose nodes are gone.
+    pub kept_files: KeptFiles,
     /// Agents that are to be heard.
     pub unheard: Unheard,
     /// The socket of the links.

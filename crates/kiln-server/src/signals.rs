@@ -17,6 +17,8 @@ pub struct Signals {
     jobs: DirtyKeys,
     schedules: DirtyKeys,
     certificates: DirtyKeys,
+    kept_nodes: DirtyKeys,
+    kept_tasks: Notify,
     gone: Notify,
     /// Whether pools of which tasks change are noted.
     notes_tasks: bool,
@@ -47,7 +49,11 @@ impl Signals {
                 Change::JobEnd { job_key } => self.jobs.mark(*job_key),
                 Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
                 Change::Certificate { certificate_key } => self.certificates.mark(*certificate_key),
-                Change::PoolGone { .. } | Change::JobGone { .. } => self.gone.notify_waiters(),
+                Change::PoolGone { .. } => self.gone.notify_waiters(),
+                Change::JobGone { .. } => {
+                    self.kept_tasks.notify_one();
+                    self.gone.notify_waiters();
+                }
                 Change::Pool { .. }
                 | Change::Node { .. }
                 | Change::NodeGone { .. }
@@ -55,6 +61,9 @@ impl Signals {
                 | Change::JobNodeExcluded { .. }
                 | Change::JobNodeAdmitted { .. } => {}
                 Change::Task { job_key, .. } | Change::TaskGone { job_key, .. } => {
+                    if matches!(change, Change::TaskGone { .. }) {
+                        self.kept_tasks.notify_one();
+                    }
                     if self.notes_tasks
                         && let Some(pool_key) = board.pool_of_job(*job_key)
                     {
@@ -106,6 +115,16 @@ impl Signals {
     /// Job schedules to look at.
     pub fn schedules(&self) -> &DirtyKeys {
         &self.schedules
+    }
+
+    /// What nodes left of tasks, by its key: to be looked through.
+    pub fn kept_nodes(&self) -> &DirtyKeys {
+        &self.kept_nodes
+    }
+
+    /// Told each time files of tasks may be due that are kept though their nodes are gone.
+    pub fn kept_tasks(&self) -> &Notify {
+        &self.kept_tasks
     }
 
     /// Told each time a pool or a job is gone.

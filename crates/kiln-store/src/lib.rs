@@ -24,6 +24,7 @@ pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
 pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::extent::{ExtentPlace, ExtentUses};
+pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
 pub use rows::usage::JobUsage;
 pub use store::{Observer, Store};

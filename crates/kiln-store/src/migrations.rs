@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
         include_str!("migrations/0001_certificate.sql"),
     ),
     include_str!("migrations/0002_blob_editions.sql"),
+    include_str!("migrations/0003_kept_files.sql"),
 ];
 
 /// Brings the database to the newest schema.

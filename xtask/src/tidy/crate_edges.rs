@@ -3,15 +3,16 @@
 use super::tree::{Finding, Tree};
 
 /// Each crate and the crates of ours it may depend on.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("kiln-domain", &[]),
     ("kiln-extents", &[]),
     ("kiln-http", &[]),
     ("kiln-scheduler", &["kiln-domain"]),
     ("kiln-wire", &["kiln-domain"]),
     ("kiln-store", &["kiln-domain"]),
-    ("kiln-provision", &["kiln-domain"]),
-    ("kiln-agent", &["kiln-domain", "kiln-wire"]),
+    ("kiln-files", &["kiln-domain", "kiln-wire"]),
+    ("kiln-provision", &["kiln-domain", "kiln-files"]),
+    ("kiln-agent", &["kiln-domain", "kiln-wire", "kiln-files"]),
     (
         "kiln-server",
         &[
@@ -21,6 +22,7 @@ const EDGES: [(&str, &[&str]); 12] = [
             "kiln-wire",
             "kiln-store",
             "kiln-extents",
+            "kiln-files",
             "kiln-provision",
         ],
     ),

@@ -12,9 +12,9 @@ use reqwest::{Response, StatusCode};
 
 use super::cache::{Cache, Place};
 use super::{Wanted, failure};
-use crate::directory::Directory;
 use crate::node_init::message::UserId;
 use crate::transfer::{Fault, Transfer, without_query};
+use kiln_files::Directory;
 
 /// Header with the checksum of what is sent.
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");

@@ -15,10 +15,10 @@ use reqwest::StatusCode;
 
 use self::cache::Cache;
 use self::download::download;
-use crate::directory::{Directory, is_below};
 use crate::node_init::message::UserId;
 use crate::transfer::{Fault, Transfer, again, with_causes, without_query};
 use crate::url::Parts;
+use kiln_files::{Directory, is_below};
 
 /// Files fetched at once for one command.
 const FILES_AT_ONCE_MAX: usize = 8;

@@ -10,8 +10,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, open};
 
 use super::SetupError;
 use crate::account::Accounts;
-use crate::directory::{Directory, Links};
 use crate::node_init::message::UserId;
+use kiln_files::{Directory, Links};
 
 /// Where a machine has Python 3.
 const PYTHON_3: &str = "/usr/bin/python3";

@@ -1,6 +1,7 @@
 //! What an agent and the first process of its node say to each other.
 
 use kiln_domain::batch::usage::Usage;
+pub(crate) use kiln_files::UserId;
 use serde::{Deserialize, Serialize};
 
 /// From the agent to the node's first process.
@@ -66,24 +67,6 @@ pub(crate) struct Spawn {
     pub(crate) has_group: bool,
     /// Files that come along in which it takes its place, as in a control group of version 1.
     pub(crate) n_places: usize,
-}
-
-/// A user and its groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct UserId {
-    /// User id.
-    pub(crate) uid: u32,
-    /// Id of its own group.
-    pub(crate) gid: u32,
-    /// Id of the group of all users of the node.
-    pub(crate) shared_gid: u32,
-}
-
-impl UserId {
-    /// The owner of files that all users of the node may use, as far as their mode allows.
-    pub(crate) fn sharing(self) -> Self {
-        Self { gid: self.shared_gid, ..self }
-    }
 }
 
 /// From the node's first process to the agent.

@@ -18,9 +18,9 @@ use kiln_wire::node::{Package, PackageSource};
 use tokio::sync::OnceCell;
 
 use self::unpack::unpack;
-use crate::directory::{Directory, Links, is_below};
 use crate::node::Node;
 use crate::transfer::{Fault, Transfer, again, with_causes, without_query};
+use kiln_files::{Directory, Links, is_below};
 
 /// Where packages are, below the node's root.
 const APPLICATIONS: &str = "applications";

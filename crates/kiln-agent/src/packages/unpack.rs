@@ -11,8 +11,8 @@ use std::path::Path;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-use crate::directory::{Directory, is_below};
 use crate::node_init::message::UserId;
+use kiln_files::{Directory, is_below};
 
 /// Bytes of all members of a package.
 const UNPACKED_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
@@ -105,7 +105,7 @@ mod tests {
     use zip::write::SimpleFileOptions;
 
     use super::unpack;
-    use crate::directory::Directory;
+    use kiln_files::Directory;
 
     /// A zip file of files (`name=content`), directories (`name/`) and links (`name->aim`).
     fn zip_of(path: &Path, members: &[&str]) {

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use rustix::fs::{Dir, FileType, OFlags, fstat};
 
 use super::pattern::{FilePattern, Part};
-use crate::directory::{Directory, Links};
+use kiln_files::{Directory, Links};
 
 /// Files of one pattern.
 const FILES_MAX: usize = 100_000;
@@ -116,8 +116,8 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::find;
-    use crate::directory::Directory;
     use crate::upload::pattern::FilePattern;
+    use kiln_files::Directory;
 
     #[track_caller]
     fn check(pattern: &str, expected: &[&str]) {

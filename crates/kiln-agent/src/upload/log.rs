@@ -7,8 +7,8 @@ use kiln_domain::batch::task::FailureInfo;
 use serde_json::json;
 
 use crate::clock;
-use crate::directory::Directory;
 use crate::node_init::message::UserId;
+use kiln_files::Directory;
 
 /// Permission bits of the logs.
 const MODE: u32 = 0o644;

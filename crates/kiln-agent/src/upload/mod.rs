@@ -15,11 +15,11 @@ use kiln_domain::batch::task::FailureInfo;
 use self::log::Log;
 use self::pattern::FilePattern;
 use crate::command::Command;
-use crate::directory::Directory;
 use crate::isolate::identity::as_user;
 use crate::node::Node;
 use crate::transfer::{Transfer, without_query};
 use crate::url::Parts;
+use kiln_files::Directory;
 
 /// Files of one command that are uploaded at once.
 const FILES_AT_ONCE_MAX: usize = 8;
@@ -65,7 +65,7 @@ impl Uploader {
             return Ok(());
         }
         let prepared = node.view().and_then(|view| {
-            let directory = node.root.enter(&command.directory, crate::directory::Links::Below)?;
+            let directory = node.root.enter(&command.directory, kiln_files::Links::Below)?;
             Ok((Arc::new(view), directory))
         });
         let (view, directory) = prepared.map_err(|error| misc(&error.to_string()))?;

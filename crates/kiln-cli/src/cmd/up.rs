@@ -28,6 +28,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   slot-processes = 4096
   slot-memory = \"2GiB\"
   slot-processors = 1.5
+  kept-files = \"10GiB\"
   autoscale-interval = \"30s\"
   log = \"info\"
 
@@ -77,6 +78,14 @@ pub(crate) struct UpArgs {
     /// [env: KILN_SLOT_PROCESSORS] [default: 0]
     #[arg(long, value_name = "N")]
     slot_processors: Option<Processors>,
+    /// Room for files of tasks whose nodes are gone, such as 10GiB; 0 keeps none
+    /// [env: KILN_KEPT_FILES] [default: 10GiB]
+    #[arg(long, value_name = "BYTES")]
+    kept_files: Option<Bytes>,
+    /// Room for the files of one such task; what is larger keeps only what it printed
+    /// [env: KILN_KEPT_FILES_PER_TASK] [default: 1GiB]
+    #[arg(long, value_name = "BYTES")]
+    kept_files_per_task: Option<Bytes>,
     /// How often the formulas of pools are evaluated where the pools' own intervals are longer:
     /// 30s, 5m, or pool for their own alone [env: KILN_AUTOSCALE_INTERVAL] [default: 30s]
     #[arg(long, value_name = "LENGTH")]
@@ -111,6 +120,8 @@ fn settle(
         slot_processes: args.slot_processes,
         slot_memory: args.slot_memory,
         slot_processors: args.slot_processors,
+        kept_files: args.kept_files,
+        kept_files_per_task: args.kept_files_per_task,
         autoscale_interval: args.autoscale_interval,
         autoscale_samples: args.autoscale_samples,
         autoscale_prompt: args.autoscale_prompt,

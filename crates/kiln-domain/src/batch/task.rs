@@ -15,7 +15,7 @@ use super::ties::Ties;
 use super::usage::TaskUsage;
 use super::user::check_identity;
 use crate::id;
-use crate::limits::TASK_NODES_LOST_MAX;
+use crate::limits::{TASK_NODES_LOST_MAX, TASK_RETENTION_DAYS};
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -69,6 +69,13 @@ pub struct TaskConstraints {
     pub retention_time: Option<Span>,
     /// Runs after a failed one; -1 has no end, the job's value when absent.
     pub max_task_retry_count: Option<i32>,
+}
+
+impl TaskConstraints {
+    /// Time its directory is kept after it completed.
+    pub fn retention(&self) -> Span {
+        self.retention_time.unwrap_or(Span::days(TASK_RETENTION_DAYS))
+    }
 }
 
 /// Where a task stands.
@@ -305,6 +312,18 @@ impl TaskLife {
             Some(gang) => gang.instances().map(|(_, it)| it.node_id.as_str()).collect(),
             None => self.place.iter().map(|place| place.node_id.as_str()).collect(),
         }
+    }
+
+    /// Until when the files are kept that it left on this node; `None` when it did not complete
+    /// there.
+    pub fn keeps_files_until(
+        &self,
+        node_id: &str,
+        constraints: &TaskConstraints,
+    ) -> Option<Timestamp> {
+        let is_there = self.place.as_ref().is_some_and(|place| place.node_id == node_id);
+        let ended_at = self.ended_at.filter(|_| is_there && self.state == TaskState::Completed);
+        ended_at.map(|ended_at| ended_at.plus(constraints.retention()))
     }
 
     /// Whether it runs again if the current run fails.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kiln_domain::batch::task::TaskState;
+use kiln_domain::batch::task::{Task, TaskState};
 use kiln_domain::rejection::Rejection;
 use kiln_domain::time::Timestamp;
 use kiln_wire::batch::error::Refusal;
@@ -17,6 +17,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::{node, task};
 use crate::http::ResponseBody;
+use crate::kept_files;
 use crate::link::{self, FileError};
 
 /// Where files are looked for.
@@ -28,6 +29,8 @@ struct Root {
     url: String,
     /// What to say when the node can not be reached.
     unavailable: Rejection,
+    /// The task whose files they are: they outlive the node.
+    task: Option<Task>,
 }
 
 /// `GET /pools/P/nodes/N/files`.
@@ -71,6 +74,7 @@ fn root_of_node(call: &Call, pool_id: &str, node_id: &str) -> Result<Root, Refus
         node_id: node.id,
         directory: String::new(),
         url: format!("{url}/files"),
+        task: None,
     })
 }
 
@@ -78,7 +82,7 @@ fn root_of_task(call: &Call, job_id: &str, task_id: &str) -> Result<Root, Refusa
     let (job, task) =
         call.server.store.read(|view| task::find(view, &call.account, job_id, task_id))?;
     let unavailable = Rejection::TaskFilesUnavailable { task: task.id.clone() };
-    let Some(place) = task.life.place else {
+    let Some(place) = task.life.place.clone() else {
         return Err(if task.life.state == TaskState::Completed {
             unavailable.into()
         } else {
@@ -91,15 +95,44 @@ fn root_of_task(call: &Call, job_id: &str, task_id: &str) -> Result<Root, Refusa
         directory: kiln_wire::batch::task::directory(&job.id, &task.id),
         url: format!("{url}/files"),
         unavailable,
+        task: Some(task),
     })
+}
+
+/// Asks the node of the files, or where they are kept when it is gone.
+async fn ask(call: &Call, root: &Root, request: FileRequest) -> Result<FileAnswer, Refusal> {
+    let path = request.path().to_owned();
+    let relative = path.strip_prefix(&root.directory).unwrap_or(&path).trim_start_matches('/');
+    let answer = call.server.links.ask(&root.node_id, request.clone()).await;
+    let answer = match kept_instead(call, root, answer.as_ref().err())? {
+        Some(key) => kept_files::ask(&call.server, key, request).await,
+        None => answer,
+    };
+    answer.map_err(|error| refusal(error, root, relative))
+}
+
+/// Where files are kept that their node does not have, or that is not there to ask.
+fn kept_instead(
+    call: &Call,
+    root: &Root,
+    error: Option<&FileError>,
+) -> Result<Option<i64>, Refusal> {
+    let is_away =
+        matches!(error, Some(FileError::Unreachable | FileError::Refused(FileRefusal::NotFound)));
+    match root.task.as_ref().filter(|_| is_away) {
+        Some(task) => {
+            let kept = kept_files::find(&call.server, task, &root.directory);
+            Ok(kept.map_err(OpError::Store)?)
+        }
+        None => Ok(None),
+    }
 }
 
 async fn list(call: &Call, root: &Root) -> Result<Answer, Refusal> {
     let page = Page::of(call, Shape::NodeFile, Some(List::Files))?;
     let recursive = call.flag("recursive");
     let request = FileRequest::List { path: root.directory.clone(), recursive };
-    let answer = call.server.links.ask(&root.node_id, request).await;
-    let files = match answer.map_err(|error| refusal(error, root, ""))? {
+    let files = match ask(call, root, request).await? {
         FileAnswer::List { files } => files,
         FileAnswer::Stat { .. } | FileAnswer::Bytes { .. } | FileAnswer::Removed => Vec::new(),
     };
@@ -116,14 +149,13 @@ async fn one(call: &Call, verb: &str, root: Root, path: &[&str]) -> Result<Answe
         .join("/");
     match verb {
         "HEAD" => properties(call, &root, full, &relative).await,
-        "DELETE" => delete(call, &root, full, &relative).await,
+        "DELETE" => delete(call, &root, full).await,
         _ => get(call, &root, full, &relative).await,
     }
 }
 
 async fn properties(call: &Call, root: &Root, full: String, path: &str) -> Result<Answer, Refusal> {
-    let asked = call.server.links.ask(&root.node_id, FileRequest::Stat { path: full }).await;
-    match asked.map_err(|error| refusal(error, root, path))? {
+    match ask(call, root, FileRequest::Stat { path: full }).await? {
         FileAnswer::Stat { info } => {
             check_dates(call, &info)?;
             let answer = with_headers(Answer::new(200), root, path, &info);
@@ -139,7 +171,12 @@ async fn get(call: &Call, root: &Root, full: String, path: &str) -> Result<Answe
     let range = call.header("ocp-range").and_then(parse_range);
     let (first, last) = range.unwrap_or((0, None));
     let server = Arc::clone(&call.server);
-    let opened = link::open_file(server, root.node_id.clone(), full, first, last).await;
+    let node_id = root.node_id.clone();
+    let opened = link::open_file(server, node_id, full.clone(), first, last).await;
+    let opened = match kept_instead(call, root, opened.as_ref().err())? {
+        Some(key) => kept_files::open(&call.server, key, full, (first, last)).await,
+        None => opened,
+    };
     let (info, length, stream) = match opened {
         Ok(opened) => opened,
         // Every file may be read from its start, also an empty one.
@@ -161,11 +198,10 @@ async fn properties_of_empty(call: &Call, root: &Root, path: &str) -> Result<Ans
     Ok(answer.body(ResponseBody::Bytes(bytes::Bytes::new())))
 }
 
-async fn delete(call: &Call, root: &Root, full: String, path: &str) -> Result<Answer, Refusal> {
+async fn delete(call: &Call, root: &Root, full: String) -> Result<Answer, Refusal> {
     let recursive = call.flag("recursive");
     let request = FileRequest::Remove { path: full, recursive };
-    let asked = call.server.links.ask(&root.node_id, request).await;
-    asked.map_err(|error| refusal(error, root, path))?;
+    ask(call, root, request).await?;
     Ok(Answer::new(200))
 }
 

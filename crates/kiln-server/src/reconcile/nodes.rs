@@ -7,11 +7,12 @@ use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, NodeSt
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::time::{TICKS_PER_SECOND, Timestamp};
 use kiln_provision::Exit;
-use kiln_store::{StoreError, Tx};
+use kiln_store::{StoreError, Tx, View};
 use kiln_wire::node::ToAgent;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::kept_files;
 use crate::batch::Outbox;
 use crate::clock;
 use crate::link::{self, reports};
@@ -163,13 +164,13 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Resu
     {
         return Ok(());
     }
-    let is_reimaged = |node: &Node| node.life.state == NodeState::Reimaging;
-    if server.store.read(|view| view.node(node_id))?.as_ref().is_some_and(is_reimaged) {
-        // Before it is written that it begins anew: it does so only without its files.
-        remove_directory(server, node_id);
-    }
-    let id = node_id.to_owned();
-    let now = clock::now();
+    let (id, now) = (node_id.to_owned(), clock::now());
+    let account = server.store.read(|view| account_of_ended(view, node_id, now))?;
+    let left = match account {
+        // Before it is written that it is gone, or begins anew: it does so only without its files.
+        Some(account) => retire(server, node_id, &account).await?,
+        None => None,
+    };
     let (lost, outbox) = server
         .store
         .write(move |tx| {
@@ -178,6 +179,9 @@ pub(super) async fn check(server: &Arc<Server>, node_id: &str, end: End) -> Resu
         })
         .await?;
     outbox.send(server);
+    if let Some(key) = left {
+        server.signals.kept_nodes().mark(key);
+    }
     match lost {
         Lost::Unknown => {}
         Lost::Gone => remove_directory(server, node_id),
@@ -292,6 +296,33 @@ pub(super) async fn start(
             reports::keep_node(tx, &node, &life)
         })
         .await
+}
+
+/// The account of a node that ends with its agent, or begins anew without its files; `None` when
+/// another agent goes on with them.
+fn account_of_ended(
+    view: &View<'_>,
+    node_id: &str,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let Some(node) = view.node(node_id)? else { return Ok(None) };
+    let begins_anew = node.life.state == NodeState::Reimaging;
+    let goes_on = node::step(&node.life, NodeFact::AgentLost, now).wants_agent();
+    if goes_on && !begins_anew {
+        return Ok(None);
+    }
+    Ok(view.pool_by_key(node.pool_key)?.map(|pool| pool.account))
+}
+
+/// Takes what a node left out of its place: what it has of tasks is kept, the rest is removed.
+async fn retire(
+    server: &Arc<Server>,
+    node_id: &str,
+    account: &str,
+) -> Result<Option<i64>, StoreError> {
+    let left = kept_files::take_over(server, node_id, account).await?;
+    remove_directory(server, node_id);
+    Ok(left)
 }
 
 fn remove_directory(server: &Server, node_id: &str) {

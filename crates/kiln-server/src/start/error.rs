@@ -19,6 +19,15 @@ pub enum StartError {
     /// The folder of blob bytes can not be opened.
     #[error("the blob bytes in the data directory can not be used")]
     Extents(#[from] ExtentFailure),
+    /// A folder for files of tasks can not be used.
+    #[error("the folder `{}` for files of tasks can not be used", path.display())]
+    Files {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
     /// A listen address can not be bound.
     #[error("the {endpoint} endpoint can not listen on {address}")]
     Listen {
@@ -73,7 +82,11 @@ impl StartError {
             Self::Store(StoreError::TooNew { .. }) => {
                 Some("use the Kiln that wrote it, or a newer one".to_owned())
             }
-            Self::Store(_) | Self::Extents(_) | Self::Link { .. } | Self::Interception(_) => None,
+            Self::Store(_)
+            | Self::Extents(_)
+            | Self::Files { .. }
+            | Self::Link { .. }
+            | Self::Interception(_) => None,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use kiln_extents::Extents;
+use kiln_files::{KeptFiles, Trash};
 use kiln_provision::{Exit, LocalProvisioner};
 use kiln_store::{Account, AccountKind, Store};
 use tokio::net::UnixListener;
@@ -75,6 +76,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         Interception::bind(&config.data, &config.surroundings, handlers, stop.clone()).await?;
     let published = interception.published().clone();
 
+    let (trash, kept_files) = open_kept_files(&config.data)?;
     let (exits, exited) = mpsc::channel(EXITS_MAX);
     let nodes = config.data.join("nodes");
     let server = Arc::new(Server {
@@ -83,7 +85,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         signals: state.signals,
         links: Links::default(),
         unheard: reconcile::Unheard::default(),
-        provisioner: LocalProvisioner::new(config.program.clone(), nodes, exits),
+        provisioner: LocalProvisioner::new(config.program.clone(), nodes, trash, exits),
+        kept_files,
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
         hidden: hidden::paths(&config.data),
@@ -111,6 +114,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
     reconcile::recover(&server).await?;
+    reconcile::recover_kept(&server).await?;
 
     let names =
         |kind| state.named.iter().filter(|it| it.kind == kind).map(|it| it.name.clone()).collect();
@@ -136,6 +140,7 @@ fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()
     loops.spawn(reconcile::unheard(Arc::clone(server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(server)));
     loops.spawn(reconcile::certificate(Arc::clone(server)));
+    loops.spawn(reconcile::kept_files(Arc::clone(server)));
     loops.spawn(reconcile::nodes(Arc::clone(server), exited));
     loops.spawn(reconcile::autoscale(Arc::clone(server)));
     loops.spawn(samples::run(Arc::clone(server)));
@@ -154,6 +159,16 @@ async fn open_state(config: &Config) -> Result<State, StartError> {
     board::rebuild(&store, &signals)?;
     let extents = Extents::open(&config.data.join("extents"))?;
     Ok(State { store, extents, accounts, named, signals })
+}
+
+/// The places for files of tasks whose nodes are gone, and for what is to be removed: on the
+/// file system of the nodes, so that what goes there is moved and not copied.
+fn open_kept_files(data: &Path) -> Result<(Arc<Trash>, KeptFiles), StartError> {
+    let failed = |path: PathBuf| move |cause| StartError::Files { path, cause };
+    let (trash, kept) = (data.join("trash"), data.join("kept"));
+    let trash = Arc::new(Trash::open(trash.clone()).map_err(failed(trash))?);
+    let kept = KeptFiles::open(kept.clone(), Arc::clone(&trash)).map_err(failed(kept))?;
+    Ok((trash, kept))
 }
 
 async fn bind(config: &Config) -> Result<Bound, StartError> {

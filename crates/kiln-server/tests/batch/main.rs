@@ -19,6 +19,7 @@ mod job_manager;
 mod job_schedules;
 mod job_states;
 mod jobs;
+mod kept_files;
 mod lists;
 mod node_actions;
 mod node_shapes;

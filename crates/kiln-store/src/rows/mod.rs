@@ -10,6 +10,7 @@ pub(crate) mod extent;
 mod instance;
 mod job;
 mod job_schedule;
+pub(crate) mod kept_file;
 mod life;
 mod node;
 mod piece;

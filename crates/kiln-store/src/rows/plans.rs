@@ -30,8 +30,8 @@ use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, StoreError, TaskRange, Tx,
-    migrations,
+    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, KeptTask, StoreError,
+    TaskRange, Tx, migrations,
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
@@ -70,6 +70,7 @@ fn every_statement_finds_its_rows_through_an_index() {
     pools_and_nodes(&mut tx).expect("pools and nodes");
     jobs_and_tasks(&mut tx).expect("jobs and tasks");
     job_schedules(&mut tx).expect("job schedules");
+    kept_files(&mut tx).expect("kept files");
     blobs(&mut tx).expect("containers and blobs");
     let noted = NOTED.take();
     let n_written = n_statements_in_the_source();
@@ -125,6 +126,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("instance.rs"),
         include_str!("job.rs"),
         include_str!("job_schedule.rs"),
+        include_str!("kept_file.rs"),
         include_str!("node.rs"),
         include_str!("piece.rs"),
         include_str!("pool.rs"),
@@ -306,6 +308,44 @@ fn job_schedules(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_job_schedule(key, &schedule.life)?;
     tx.update_job_schedule_spec(key, "{}")?;
     tx.delete_job_schedule(key)
+}
+
+fn kept_files(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    let node_key = tx.insert_kept_node("a", "n")?;
+    tx.unsorted_kept_nodes()?;
+    tx.unsorted_kept_nodes_of("n")?;
+    tx.unsorted_kept_node(node_key)?;
+    tx.has_kept_node(node_key)?;
+    let kept = KeptTask {
+        job_key: 1,
+        task_id: "t".to_owned(),
+        node_key,
+        sequence: 1,
+        ended_at: Timestamp(5),
+        path: "workitems/j/job-1/t".to_owned(),
+        bytes: 9,
+        keep_until: Timestamp(7),
+    };
+    tx.insert_kept_task(&kept)?;
+    let life = TaskLife { ended_at: Some(Timestamp(5)), ..TaskLife::new(0, Timestamp(0)) };
+    tx.kept_task(&Task {
+        job_key: 1,
+        id: "T".to_owned(),
+        sequence: 1,
+        needs: TaskNeeds::slots(1),
+        ties: Ties::default(),
+        n_unmet: 0,
+        document: "{}".to_owned(),
+        life,
+    })?;
+    tx.due_kept_tasks(Timestamp(9), 9)?;
+    tx.oldest_kept_tasks(9)?;
+    tx.next_due_kept_task()?;
+    tx.kept_bytes()?;
+    tx.delete_kept_task(&kept)?;
+    tx.sort_kept_node(node_key)?;
+    tx.delete_empty_kept_node(node_key)?;
+    Ok(())
 }
 
 fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {

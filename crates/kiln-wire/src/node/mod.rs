@@ -171,7 +171,7 @@ pub enum ToAgent {
         /// Number of the last report that is kept.
         acknowledged: u64,
     },
-    /// Kill every process, remove the node's directory and users, and exit.
+    /// Kill every process and exit. Files stay: the server's side takes them over.
     Leave,
 }
 
@@ -323,6 +323,17 @@ pub enum FileRequest {
         /// A directory with all in it; else only an empty one.
         recursive: bool,
     },
+}
+
+impl FileRequest {
+    /// What it is about.
+    pub fn path(&self) -> &str {
+        let (Self::List { path, .. }
+        | Self::Stat { path }
+        | Self::Read { path, .. }
+        | Self::Remove { path, .. }) = self;
+        path
+    }
 }
 
 /// About one file or directory.

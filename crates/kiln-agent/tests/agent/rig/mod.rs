@@ -405,11 +405,13 @@ impl Rig {
         format!("mark-{}", self.config.node_id)
     }
 
-    /// Waits for the agent's end and checks that nothing is left of its node.
+    /// Waits for the agent's end and checks that nothing of its node runs, and that the files of
+    /// its tasks are there for the server.
     pub(crate) async fn expect_clean_end(mut self) {
         let status = wait_for_end(&mut self.agent).await;
         assert!(status.success(), "{status}");
-        assert!(!Path::new(&self.config.directory).exists(), "its files are there");
+        let work_items = Path::new(&self.config.directory).join("tasks/workitems");
+        assert!(work_items.is_dir(), "the files of its tasks are gone");
         assert_eq!(self.processes(), Vec::<String>::new());
         let mounts = fs::read_to_string("/proc/mounts").expect("mounted");
         assert!(!mounts.contains(&self.config.directory), "{mounts}");

@@ -14,18 +14,36 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::node_init::message::UserId;
+use serde::{Deserialize, Serialize};
 
 /// Times that the kernel is asked again when a name changed under its hands.
 const TRIES_MAX: usize = 100;
 
+/// A user and its groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserId {
+    /// User id.
+    pub uid: u32,
+    /// Id of its own group.
+    pub gid: u32,
+    /// Id of the group of all users of the node.
+    pub shared_gid: u32,
+}
+
+impl UserId {
+    /// The owner of files that all users of the node may use, as far as their mode allows.
+    pub fn sharing(self) -> Self {
+        Self { gid: self.shared_gid, ..self }
+    }
+}
+
 /// An open directory below the node's root, or the root itself.
 #[derive(Debug)]
-pub(crate) struct Directory(OwnedFd);
+pub struct Directory(OwnedFd);
 
 /// Whether links below the directory are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Links {
+pub enum Links {
     /// As long as they stay below.
     Below,
     /// As if the directory were the root of all.
@@ -36,13 +54,19 @@ pub(crate) enum Links {
 
 impl Directory {
     /// Opens a directory of the machine by its whole name.
-    pub(crate) fn open_root(path: &Path) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn open_root(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
     /// Opens what lies at `path`.
-    pub(crate) fn open(&self, path: &str, flags: OFlags, links: Links) -> io::Result<OwnedFd> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn open(&self, path: &str, flags: OFlags, links: Links) -> io::Result<OwnedFd> {
         self.open_new(path, flags, Mode::empty(), links)
     }
 
@@ -69,13 +93,19 @@ impl Directory {
     }
 
     /// Opens the directory at `path`.
-    pub(crate) fn enter(&self, path: &str, links: Links) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn enter(&self, path: &str, links: Links) -> io::Result<Self> {
         self.open(path, OFlags::DIRECTORY, links).map(Self)
     }
 
     /// Opens the directory at `path`, after making what is missing on the way; what is made
     /// belongs to `owner`.
-    pub(crate) fn make(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn make(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<Self> {
         let mut here = Self(self.0.try_clone()?);
         for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
             let made = match mkdirat(&here.0, name, Mode::from_raw_mode(0o700)) {
@@ -92,23 +122,24 @@ impl Directory {
     }
 
     /// Makes it belong to `owner`, with `mode`.
-    pub(crate) fn give(&self, owner: Option<UserId>, mode: u32) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn give(&self, owner: Option<UserId>, mode: u32) -> io::Result<()> {
         give(&self.0, owner, mode)
     }
 
     /// Makes an empty file in place of what file or link lies at `path`, whose directory
     /// exists.
-    pub(crate) fn create(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<File> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn create(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<File> {
         self.create_with(path, OFlags::empty(), owner, mode)
     }
 
     /// [`Directory::create`], for a file that several write to its end.
-    pub(crate) fn create_log(
-        &self,
-        path: &str,
-        owner: Option<UserId>,
-        mode: u32,
-    ) -> io::Result<File> {
+    pub fn create_log(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<File> {
         self.create_with(path, OFlags::APPEND, owner, mode)
     }
 
@@ -132,7 +163,7 @@ impl Directory {
 
     /// Shows the machine's file `source` as `path`, whose directory exists, in place of what
     /// lies there: by a link where that can be, else as a copy that belongs to `owner`.
-    pub(crate) fn adopt(
+    pub fn adopt(
         &self,
         source: &Path,
         path: &str,
@@ -154,7 +185,10 @@ impl Directory {
     }
 
     /// Makes a link at `path`, whose directory exists, in place of what file or link lies there.
-    pub(crate) fn link(&self, aim: &str, path: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn link(&self, aim: &str, path: &str) -> io::Result<()> {
         let (directory, name) = self.parent(path)?;
         match unlinkat(&directory.0, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
@@ -164,13 +198,19 @@ impl Directory {
     }
 
     /// Moves what lies at `from` to `to`, where nothing lies but perhaps an empty directory.
-    pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let ((from, old), (to, new)) = (self.parent(from)?, self.parent(to)?);
         Ok(renameat(&from.0, old, &to.0, new)?)
     }
 
     /// The directory that holds `path`, and its name therein.
-    pub(crate) fn parent<'a>(&self, path: &'a str) -> io::Result<(Self, &'a str)> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn parent<'a>(&self, path: &'a str) -> io::Result<(Self, &'a str)> {
         let path = path.trim_end_matches('/');
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         if name.is_empty() || name == "." || name == ".." {
@@ -180,7 +220,10 @@ impl Directory {
     }
 
     /// Removes the directory `name`, directly below, with all in it.
-    pub(crate) fn remove_all(&self, name: &str) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn remove_all(&self, name: &str) -> io::Result<()> {
         // The library's own removal follows no link below this name, and this name begins
         // at an open directory.
         std::fs::remove_dir_all(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
@@ -201,6 +244,6 @@ fn give(file: &OwnedFd, owner: Option<UserId>, mode: u32) -> io::Result<()> {
 }
 
 /// Whether `path` names something below a directory: relative, and never upwards.
-pub(crate) fn is_below(path: &str) -> bool {
+pub fn is_below(path: &str) -> bool {
     !path.starts_with('/') && !path.contains('\0') && path.split('/').all(|name| name != "..")
 }

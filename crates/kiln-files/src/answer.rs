@@ -1,4 +1,4 @@
-//! Answers questions about files below the node's root.
+//! Answers questions about files below the root of a node.
 
 use std::fs::File;
 use std::io;
@@ -21,21 +21,21 @@ const LEVELS_MAX: usize = 128;
 
 /// Bytes of a file that were asked for.
 #[derive(Debug)]
-pub(crate) struct Content {
+pub struct Content {
     file: File,
     next: u64,
     rest_bytes: u64,
 }
 
 /// Answers `request`; with [`FileAnswer::Bytes`] comes what is to be sent.
-pub(crate) fn answer(
+///
+/// # Errors
+/// Why there is no answer.
+pub fn answer(
     root: &Directory,
     request: &FileRequest,
 ) -> Result<(FileAnswer, Option<Content>), FileRefusal> {
-    let (FileRequest::List { path, .. }
-    | FileRequest::Stat { path }
-    | FileRequest::Read { path, .. }
-    | FileRequest::Remove { path, .. }) = request;
+    let path = request.path();
     if !is_below(path) {
         return Err(FileRefusal::Outside);
     }
@@ -149,7 +149,7 @@ fn read(
 impl Content {
     /// The next bytes, at most as many as `buffer` holds; none at the end. A file that got
     /// shorter meanwhile ends early.
-    pub(crate) fn read_part<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    pub fn read_part<'a>(&mut self, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let wanted = usize::try_from(self.rest_bytes).unwrap_or(usize::MAX).min(buffer.len());
         let place = buffer.get_mut(..wanted).unwrap_or_default();
         let n_read = self.file.read_at(place, self.next)?;
