@@ -200,6 +200,14 @@ impl Accounts {
         })
     }
 
+    /// Which run of the node it was that a user with this id of the machine ran, if it is one
+    /// that runs a task of its own; counted as for [`Accounts::choose`].
+    pub(crate) fn run_of(&self, uid: u32) -> Option<u64> {
+        let first = self.ids(self.pool_uid + 2, 0).1?.uid;
+        let number = uid.checked_sub(first)?;
+        (number < TASK_USERS).then(|| u64::from(number))
+    }
+
     fn names(&self) -> impl Iterator<Item = (String, u32)> {
         let all = [POOL_USER.to_owned(), task_user(None)];
         let numbered = (0..TASK_USERS).map(|number| task_user(Some(number)));

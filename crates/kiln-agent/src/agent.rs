@@ -10,6 +10,7 @@ use std::time::Duration;
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
 use kiln_domain::batch::user::UserAccount;
+use kiln_wire::node::shell::ToShell;
 use kiln_wire::node::{
     AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
     ToAgent,
@@ -27,6 +28,7 @@ use crate::past::Past;
 use crate::removal::Removal;
 use crate::requests::{Answer, Requests};
 use crate::retention::Retention;
+use crate::shell::{Shells, Wanted};
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 
@@ -49,6 +51,7 @@ pub(crate) struct Agent {
     outbox: Option<Outbox>,
     streams: Streams,
     requests: Requests,
+    shells: Shells,
     /// Reports that the server does not keep yet, in order of their numbers.
     reports: VecDeque<(u64, Report)>,
     last_number: u64,
@@ -111,6 +114,7 @@ impl Agent {
             outbox: None,
             streams: Streams::default(),
             requests: Requests::new(PathBuf::from(&config.directory)),
+            shells: Shells::default(),
             reports: VecDeque::new(),
             last_number: 0,
             sent_number: 0,
@@ -137,6 +141,7 @@ impl Agent {
         self.work.shutdown().await;
         self.streams.end().await;
         self.requests.end().await;
+        self.shells.end().await;
         drop(self.outbox.take());
         let ended = match self.node {
             Ok((node, running)) => running.end(&node).await.map_err(AgentError::Leave),
@@ -243,6 +248,7 @@ impl Agent {
             }
             LinkFact::Disconnected => {
                 self.outbox = None;
+                self.shells.close_all();
                 self.streams.end().await;
                 Next::Continue
             }
@@ -279,10 +285,23 @@ impl Agent {
                     self.requests.begin(number, request, Arc::clone(node), self.boot.clone());
                 }
             }
+            ToAgent::Shell { shell, run, message } => self.on_shell(shell, run, message),
             ToAgent::CancelStream { stream } => self.streams.cancel(stream),
             ToAgent::Leave => return Next::Leave,
         }
         Next::Continue
+    }
+
+    fn on_shell(&mut self, shell: u64, run: Option<Box<Run>>, message: ToShell) {
+        match (message, run) {
+            (ToShell::Open(spec), Some(run)) => {
+                let Some(outbox) = &self.outbox else { return };
+                let count = self.attempts.get(&run.attempt).map(|attempt| attempt.count);
+                let wanted = Wanted { run: *run, count, spec };
+                self.shells.open(shell, self.boot.clone(), wanted, outbox.messages.clone());
+            }
+            (message, _) => self.shells.tell(shell, message),
+        }
     }
 
     /// An answer that finds no link is not waited for any more.
@@ -407,6 +426,7 @@ impl Agent {
     async fn restart_node(&mut self, users: &[UserAccount]) {
         self.booting.shutdown().await;
         self.work.shutdown().await;
+        self.shells.end().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
         let mut stopped: Vec<AttemptId> =
             self.attempts.drain().map(|(id, _)| id).chain(waiting).collect();

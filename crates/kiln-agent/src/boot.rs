@@ -11,6 +11,7 @@ use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
 use kiln_wire::auth::task_token::Issuer;
 use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
+use rustix::fs::OFlags;
 
 use crate::certificates::Certificates;
 use crate::command::Command;
@@ -21,6 +22,7 @@ use crate::node_init::message::SetupKind;
 use crate::packages::Packages;
 use crate::transfer::Transfer;
 use crate::upload::Uploader;
+use kiln_files::Links;
 
 /// Directory of the start task below the node's root.
 const START_TASK_DIRECTORY: &str = "startup";
@@ -140,6 +142,20 @@ impl Boot {
             slots: self.slots,
             time_limit: None,
         })
+    }
+
+    /// The surroundings of a task for a shell; `count` is that of its attempt while it runs.
+    pub(crate) fn shell_command(
+        &self,
+        run: &Run,
+        count: Option<u64>,
+    ) -> Result<Command, FailureInfo> {
+        let of_owner = || {
+            // Later its user is known by what it owns.
+            let found = self.node.root.open(&run.directory, OFlags::PATH, Links::Refused).ok()?;
+            self.node.accounts.run_of(rustix::fs::fstat(found).ok()?.st_uid)
+        };
+        self.task_command(run, count.or_else(of_owner).unwrap_or(0))
     }
 
     /// An attempt of a task as a command; `count` counts the attempts of the node.

@@ -24,9 +24,9 @@ use crate::account::Account;
 use crate::boot::Boot;
 use crate::clock;
 use crate::environment::MARK;
-use crate::init_client::{Process, ProcessFact};
+use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
-use crate::node_init::message::{Spawn, SpawnStep, UserId};
+use crate::node_init::message::{Input, Spawn, SpawnStep, UserId};
 use kiln_files::Directory;
 
 /// Permission bits of the directories above those of tasks.
@@ -325,8 +325,13 @@ impl Hands<'_> {
             is_admin: command.account.is_admin,
             has_group: false,
             n_places: 0,
+            input: Input::Nothing,
         };
-        self.boot.node.spawn(request, [&stdout, &stderr], command.slots).await.map_err(failed)
+        self.boot
+            .node
+            .spawn(request, Streams::of_output(&stdout, &stderr), command.slots)
+            .await
+            .map_err(failed)
     }
 }
 
@@ -373,7 +378,7 @@ fn own_directory(node: &Node, command: &Command, path: &str) -> io::Result<Direc
     Ok(directory)
 }
 
-fn not_started(step: SpawnStep, errno: i32) -> FailureInfo {
+pub(crate) fn not_started(step: SpawnStep, errno: i32) -> FailureInfo {
     let cause = io::Error::from_raw_os_error(errno);
     match step {
         SpawnStep::Program if cause.kind() == io::ErrorKind::NotFound => {

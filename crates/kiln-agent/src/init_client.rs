@@ -42,6 +42,24 @@ pub(crate) struct Process {
     usage: Option<Usage>,
 }
 
+/// What a process reads from and writes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streams<'a> {
+    /// Standard input; one that is empty when absent.
+    pub(crate) input: Option<&'a OwnedFd>,
+    /// Standard output.
+    pub(crate) output: &'a OwnedFd,
+    /// Standard error.
+    pub(crate) errors: &'a OwnedFd,
+}
+
+impl<'a> Streams<'a> {
+    /// Those of a process that reads nothing.
+    pub(crate) fn of_output(output: &'a OwnedFd, errors: &'a OwnedFd) -> Self {
+        Self { input: None, output, errors }
+    }
+}
+
 /// What happened to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProcessFact {
@@ -148,15 +166,15 @@ impl InitClient {
     pub(crate) async fn spawn(
         &self,
         mut request: Spawn,
-        streams: [&OwnedFd; 2],
+        streams: Streams<'_>,
         group: Option<CommandGroup>,
         seat: Option<Seat>,
     ) -> io::Result<Process> {
         let id = request.id;
         let (sender, messages) = mpsc::channel(MESSAGES_MAX);
         self.waiting().insert(id, sender);
-        let mut descriptors: Vec<BorrowedFd<'_>> =
-            streams.iter().map(|stream| stream.as_fd()).collect();
+        let streams = streams.input.into_iter().chain([streams.output, streams.errors]);
+        let mut descriptors: Vec<BorrowedFd<'_>> = streams.map(|stream| stream.as_fd()).collect();
         let n_streams = descriptors.len();
         descriptors.extend(seat.iter().flat_map(Seat::descriptors));
         request.n_places = descriptors.len() - n_streams;

@@ -29,6 +29,7 @@ mod readiness;
 mod removal;
 mod requests;
 mod retention;
+mod shell;
 mod start_task;
 mod streams;
 mod transfer;

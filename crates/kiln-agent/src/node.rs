@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::account::{Accounts, Mapping};
 use crate::clock;
-use crate::init_client::{InitClient, Process};
+use crate::init_client::{InitClient, Process, Streams};
 use crate::isolate::SetupError;
 use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
@@ -204,6 +204,14 @@ impl Node {
         measure(self.group.as_ref().map(NodeGroup::path), &self.root)
     }
 
+    /// Whether its processes see another root than the machine's.
+    pub(crate) fn has_view(&self) -> bool {
+        match self.kind {
+            SetupKind::Namespaces | SetupKind::Rootless => true,
+            SetupKind::Plain => false,
+        }
+    }
+
     /// The root of what the node's processes see.
     pub(crate) fn view(&self) -> io::Result<Directory> {
         match self.kind {
@@ -218,7 +226,7 @@ impl Node {
     pub(crate) async fn spawn(
         &self,
         request: Spawn,
-        streams: [&OwnedFd; 2],
+        streams: Streams<'_>,
         slots: u32,
     ) -> io::Result<Process> {
         let limits = Limits::of(&self.slot_limits, slots);

@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::environment::MARK;
-use crate::init_client::{Process, ProcessFact};
+use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
-use crate::node_init::message::{SetupKind, Spawn};
+use crate::node_init::message::{Input, SetupKind, Spawn};
 
 /// Name of the file in the node's directory that lists the users.
 const FILE: &str = "users.json";
@@ -219,8 +219,9 @@ async fn run(node: &Node, script: &str, variables: &[String]) -> Result<(), Node
         is_admin: true,
         has_group: false,
         n_places: 0,
+        input: Input::Nothing,
     };
-    let spawned = node.spawn(request, [&output, &output], 1).await;
+    let spawned = node.spawn(request, Streams::of_output(&output, &output), 1).await;
     let mut process = spawned.map_err(|error| failed(error.to_string()))?;
     let ended = tokio::select! {
         ended = end_of(node, &mut process) => ended,

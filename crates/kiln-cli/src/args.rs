@@ -13,7 +13,8 @@ Exit codes:
   2  the arguments or settings make no sense
   3  no Kiln runs on the data directory
   4  another Kiln runs on the data directory
-`kiln exec` ends as its program does; 126 and 127 say that it cannot be started.
+`kiln exec` ends as its program does; 126 and 127 say that it cannot be started. `kiln task shell`
+and `kiln task rerun` end as what they run.
 
 Example:
   kiln up                            # in one terminal
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Autoscale(cmd::autoscale::AutoscaleArgs),
     /// Show nodes of a pool, and take Spot nodes away
     Node(cmd::node::NodeArgs),
+    /// Tell why a task waits or failed, look around where it ran, run it again
+    Task(cmd::task::TaskArgs),
     /// Put and get single blobs by URL
     Blob(cmd::blob::BlobArgs),
 }

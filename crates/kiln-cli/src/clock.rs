@@ -7,3 +7,9 @@ use std::time::Duration;
 pub(crate) fn block_for(length: Duration) {
     std::thread::sleep(length);
 }
+
+/// Waits for `length` while other work of the command goes on.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub(crate) async fn wait_for(length: Duration) {
+    tokio::time::sleep(length).await;
+}

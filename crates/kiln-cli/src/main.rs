@@ -65,6 +65,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Application(args) => done(cmd::application::run(&args, &data()?)),
         Command::Autoscale(args) => done(cmd::autoscale::run(&args, data)),
         Command::Node(args) => done(cmd::node::run(&args, &data()?)),
+        Command::Task(args) => cmd::task::run(&args, &data()?, environment),
         Command::Blob(args) => done(cmd::blob::run(&args)),
     }
 }

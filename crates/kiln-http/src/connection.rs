@@ -12,7 +12,7 @@ use crate::head::{self, Head, Scan};
 use crate::io::{Io, Transport};
 use crate::limits::{HEAD_BUFFER_BYTES, HEAD_TIMEOUT, IDLE_TIMEOUT};
 use crate::output::{self, Form};
-use crate::{Body, Handler, Refusal, Request};
+use crate::{Body, Handler, Refusal, Request, Response, ResponseBody};
 
 /// Empty lines that some clients send behind a body, before the next request.
 const EMPTY_LINES_MAX: usize = 4;
@@ -121,6 +121,13 @@ impl Connection {
             debug!(peer = ?self.peer, "bug: a handler answered and kept the body");
             return None;
         };
+        if let ResponseBody::Upgrade(_) = response.body {
+            if rest.is_done() && is_http_11 {
+                self.switch(io, response).await;
+            }
+            drop(place);
+            return None;
+        }
         let keeps_alive = keeps_alive && rest.can_be_drained() && !self.stop.is_cancelled();
         let form = Form { is_head, is_http_11, keeps_alive };
         let keeps_alive = match output::send(&mut io, response, form).await {
@@ -141,6 +148,25 @@ impl Connection {
             io.linger().await;
         }
         None
+    }
+}
+
+impl Connection {
+    /// Goes on in another protocol, until that or `stop` ends it.
+    async fn switch(&self, mut io: Io, mut response: Response) {
+        let ResponseBody::Upgrade(upgrade) =
+            std::mem::replace(&mut response.body, ResponseBody::Empty)
+        else {
+            return;
+        };
+        if let Err(error) = output::switch(&mut io, response, upgrade.protocol).await {
+            debug!(%error, peer = ?self.peer, "a change of protocol was not told");
+            return;
+        }
+        tokio::select! {
+            () = upgrade.serve(io) => {}
+            () = self.stop.cancelled() => {}
+        }
     }
 }
 

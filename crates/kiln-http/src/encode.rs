@@ -31,6 +31,8 @@ pub(crate) enum After {
     KeptOld,
     /// It ends.
     Closed,
+    /// It goes on in this protocol.
+    Switched(&'static str),
 }
 
 /// The head of `response`.
@@ -62,6 +64,10 @@ pub(crate) fn head(response: &Response, ending: Ending, after: After) -> BytesMu
         After::Kept => {}
         After::KeptOld => put_header(&mut out, "Connection", "keep-alive"),
         After::Closed => put_header(&mut out, "Connection", "close"),
+        After::Switched(protocol) => {
+            put_header(&mut out, "Connection", "upgrade");
+            put_header(&mut out, "Upgrade", protocol);
+        }
     }
     out.put_slice(b"\r\n");
     out

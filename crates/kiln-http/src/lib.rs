@@ -32,6 +32,7 @@ mod response;
 mod encode;
 mod io;
 mod output;
+mod upgrade;
 
 pub mod limits;
 pub mod refusal;
@@ -45,3 +46,4 @@ pub use listener::Listener;
 pub use refusal::Refusal;
 pub use request::Request;
 pub use response::{FileRange, Piece, Response, ResponseBody};
+pub use upgrade::{Upgrade, Upgraded};

@@ -45,7 +45,8 @@ pub(crate) async fn send(io: &mut Io, response: Response, form: Form) -> io::Res
         return Ok(keeps_alive);
     }
     match response.body {
-        ResponseBody::Empty | ResponseBody::HeadOnly { .. } => {}
+        // Who changes the protocol sends no body, see [`switch`].
+        ResponseBody::Empty | ResponseBody::HeadOnly { .. } | ResponseBody::Upgrade(_) => {}
         ResponseBody::Bytes(bytes) => output.bytes(bytes).await?,
         ResponseBody::Stream { length: Some(length), mut stream } => {
             let mut left = length;
@@ -87,6 +88,19 @@ pub(crate) async fn send(io: &mut Io, response: Response, form: Form) -> io::Res
     Ok(keeps_alive)
 }
 
+/// Tells the client that the connection goes on in `protocol`.
+///
+/// # Errors
+/// When the client went away.
+pub(crate) async fn switch(
+    io: &mut Io,
+    response: Response,
+    protocol: &'static str,
+) -> io::Result<()> {
+    let head = encode::head(&response, Ending::None, After::Switched(protocol));
+    Output { io, head }.finish().await
+}
+
 /// How the client learns where the body ends.
 fn ending(response: &Response, form: Form) -> Ending {
     if matches!(response.status, 100..=199 | 204 | 304) {
@@ -97,6 +111,7 @@ fn ending(response: &Response, form: Form) -> Ending {
         ResponseBody::Empty if form.is_head => Ending::None,
         ResponseBody::HeadOnly { length } if form.is_head => Ending::Length(*length),
         ResponseBody::Empty | ResponseBody::HeadOnly { .. } => Ending::Length(0),
+        ResponseBody::Upgrade(_) => Ending::None,
         ResponseBody::Bytes(bytes) => Ending::Length(bytes.len() as u64),
         ResponseBody::Pieces { length, .. } => Ending::Length(*length),
         ResponseBody::Stream { length: Some(length), .. } => Ending::Length(*length),

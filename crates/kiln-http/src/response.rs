@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 
+use crate::Upgrade;
+
 /// An answer as a handler gives it.
 #[derive(Debug)]
 pub struct Response {
@@ -48,6 +50,8 @@ pub enum ResponseBody {
         /// open at once.
         stream: Pin<Box<dyn Stream<Item = io::Result<Piece>> + Send>>,
     },
+    /// Nothing; the connection goes on in another protocol. The status must be 101.
+    Upgrade(Upgrade),
 }
 
 /// A piece of an answer.
@@ -111,6 +115,7 @@ impl std::fmt::Debug for ResponseBody {
             Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
             Self::Stream { length, .. } => write!(f, "Stream({length:?} bytes)"),
             Self::Pieces { length, .. } => write!(f, "Pieces({length} bytes)"),
+            Self::Upgrade(upgrade) => upgrade.fmt(f),
         }
     }
 }

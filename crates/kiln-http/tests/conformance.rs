@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream;
 use kiln_http::{
-    Duplex, FileRange, Handler, Listener, Piece, Request, Response, ResponseBody, serve_connection,
+    Duplex, FileRange, Handler, Listener, Piece, Request, Response, ResponseBody, Upgrade,
+    serve_connection,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -63,6 +64,16 @@ async fn answer(request: Request, gate: Arc<Semaphore>) -> Response {
             Response { body, ..Response::new(200) }
         }
         "/file" => Response { body: file(), ..Response::new(200) },
+        "/shout" => {
+            let upgrade = Upgrade::new("shout", |mut stream| async move {
+                let mut word = [0; 3];
+                while stream.read_exact(&mut word).await.is_ok() {
+                    word.make_ascii_uppercase();
+                    stream.write_all(&word).await.expect("taken");
+                }
+            });
+            Response { body: ResponseBody::Upgrade(upgrade), ..Response::new(101) }
+        }
         _ => Response::new(404),
     }
 }
@@ -415,4 +426,33 @@ async fn stopping_ends_idle_connections_and_lets_requests_finish() {
     let text = String::from_utf8(busy.rest().await).expect("text");
     assert!(text.contains("Connection: close") && text.ends_with("\r\n\r\n3"), "{text}");
     rig.serving.join_next().await.expect("served").expect("without a panic");
+}
+
+#[tokio::test]
+async fn a_connection_goes_on_in_another_protocol_until_one_side_ends_it() {
+    let mut rig = Rig::start(9, 9).await;
+    let ask = "POST /shout HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\n";
+    let (mut first, mut second) = (rig.connect().await, rig.connect().await);
+    // What comes right behind the request belongs to the new protocol.
+    first.send(format!("{ask}abc")).await;
+    let head = first.head().await;
+    assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
+    assert!(head.contains("Connection: upgrade\r\nUpgrade: shout\r\n"), "{head}");
+    first.send("def").await;
+    first.stream.shutdown().await.expect("half closed");
+    assert_eq!(first.rest().await, b"ABCDEF");
+    second.send(ask).await;
+    second.head().await;
+    rig.stop.cancel();
+    assert!(second.rest().await.is_empty());
+    rig.serving.join_next().await.expect("served").expect("without a panic");
+    // A client that still sends a body, or speaks an old HTTP, can not change.
+    let rig = Rig::start(9, 9).await;
+    for request in
+        [ask.replace("1.1", "1.0"), ask.replace("\r\n\r\n", "\r\nContent-Length: 9\r\n\r\n")]
+    {
+        let mut client = rig.connect().await;
+        client.send(request).await;
+        assert!(client.rest().await.is_empty());
+    }
 }

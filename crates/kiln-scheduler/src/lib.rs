@@ -11,11 +11,13 @@ mod load;
 mod plan;
 mod pool;
 mod preempt;
+mod standing;
 
 pub use board::Board;
 pub use load::Load;
 pub use plan::{Assignment, Plan, plan};
 pub use preempt::Preemption;
+pub use standing::{Fit, NodeStanding, Standing, standing};
 
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,33 @@ impl Node {
     }
 }
 
+/// What a node has for a task.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) slots: u32,
+    pub(crate) free: u32,
+    pub(crate) is_dedicated: bool,
+    /// Whether a task on it tolerates no other.
+    pub(crate) is_reserved: bool,
+    /// Whether the task may be there, its slots aside.
+    pub(crate) is_suitable: bool,
+}
+
 impl Pool {
+    /// What each node has for a task of this shape.
+    pub(crate) fn rooms(&self, shape: Shape) -> impl Iterator<Item = (&str, Room)> {
+        self.nodes.iter().map(move |(id, node)| {
+            let room = Room {
+                slots: node.slots,
+                free: node.free(),
+                is_dedicated: node.is_dedicated,
+                is_reserved: node.n_exclusive > 0,
+                is_suitable: node.suits(shape, true),
+            };
+            (&**id, room)
+        })
+    }
+
     pub(crate) fn new(name: PoolName, policy: TaskSchedulingPolicy) -> Self {
         Self { name, policy, is_connected: false, nodes: BTreeMap::new(), free: BTreeSet::new() }
     }

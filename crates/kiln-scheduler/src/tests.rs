@@ -442,3 +442,56 @@ fn tasks_give_way_to_one_that_wants_nodes_for_itself() {
     wait(&mut board, 2, 2, alone);
     check(&board, "-1t2 -1t1");
 }
+
+/// How tasks of job 1 with these needs stand with the nodes of the board.
+#[track_caller]
+fn check_standing(board: &Board, needs: &TaskNeeds, expected: &str) {
+    let standing = crate::standing(board, 1, needs).expect("a pool and a job");
+    let told = standing.nodes.iter();
+    let told: Vec<_> =
+        told.map(|(id, it)| format!("{id}:{}:{:?}", it.free_slots, it.fit)).collect();
+    assert_eq!(told.join(" "), expected);
+}
+
+#[test]
+fn each_node_tells_why_it_does_not_take_a_task() {
+    let mut board = board(false, &[("l", 1), ("m", 4), ("s", 4)]);
+    open_job(&mut board, 1, 0, None);
+    open_job(&mut board, 2, 0, None);
+    let alone = TaskNeeds { is_exclusive: true, ..one() };
+    check_standing(&board, &TaskNeeds::slots(2), "l:1:TooSmall m:4:Fits s:4:Fits");
+    run(&mut board, 2, 1, TaskNeeds::slots(3), &["m"]);
+    run(&mut board, 2, 2, alone.clone(), &["l"]);
+    check_standing(&board, &TaskNeeds::slots(2), "l:0:TooSmall m:1:Full s:4:Fits");
+    check_standing(&board, &one(), "l:0:Reserved m:1:Fits s:4:Fits");
+    check_standing(&board, &alone, "l:0:Reserved m:1:Occupied s:4:Fits");
+    let dedicated = TaskNeeds { on_dedicated_only: true, ..one() };
+    check_standing(&board, &dedicated, "l:0:Reserved m:1:Fits s:4:Spot");
+    board.apply(Change::JobNodeExcluded { job_key: 1, node_id: "s".to_owned() });
+    board.apply(Change::Node {
+        pool_key: 1,
+        node_id: "m".to_owned(),
+        slots: 0,
+        is_dedicated: true,
+    });
+    check_standing(&board, &one(), "l:0:Reserved m:0:Closed s:4:Excluded");
+    // The plan does as it is told here.
+    wait(&mut board, 1, 1, one());
+    check(&board, "");
+    board.apply(Change::JobNodeAdmitted { job_key: 1, node_id: "s".to_owned() });
+    check(&board, "1t1@s");
+}
+
+#[test]
+fn a_task_is_told_of_its_jobs_limit_and_of_those_before_it() {
+    let mut board = board(false, &[("m", 1)]);
+    job(&mut board, 1, 0, Some(2), &[1]);
+    job(&mut board, 2, 5, None, &[1]);
+    run(&mut board, 1, 9, one(), &["m"]);
+    let told = crate::standing(&board, 1, &one()).expect("a pool and a job");
+    assert_eq!((told.n_placed, told.parallel_tasks_max, told.n_jobs_before), (1, Some(2), 1));
+    assert!(told.is_accepted);
+    let connected = TaskNeeds { is_connected: true, instances: 2, ..one() };
+    assert!(!crate::standing(&board, 1, &connected).expect("both").is_accepted);
+    assert_eq!(crate::standing(&board, 3, &one()), None);
+}

@@ -51,7 +51,12 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
             let files = start_task.map(|it| it.resource_files.as_mut_slice()).unwrap_or_default();
             open_resources(server, batch, files, now)
         }
-        ToAgent::Welcome { .. }
+        // A shell finds what is there; it brings nothing.
+        ToAgent::Shell { run: Some(run), .. } => {
+            open_packages(server, batch, &mut run.packages, now)
+        }
+        ToAgent::Shell { run: None, .. }
+        | ToAgent::Welcome { .. }
         | ToAgent::Stop { .. }
         | ToAgent::RemoveDirectory { .. }
         | ToAgent::Files { .. }

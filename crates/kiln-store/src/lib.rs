@@ -23,6 +23,7 @@ pub use connection::{Tx, View};
 pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
 pub use rows::container::{ContainerKey, KeyedContainer};
+pub use rows::dependency::Unmet;
 pub use rows::extent::{ExtentPlace, ExtentUses};
 pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};

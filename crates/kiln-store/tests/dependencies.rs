@@ -109,6 +109,25 @@ fn step(tx: &mut Tx<'_>, job_key: i64, model: &mut Model, step: &Step) -> Result
     Ok(())
 }
 
+/// What the store says that tasks still wait for is what the model knows.
+fn check_unmet(tx: &Tx<'_>, job_key: i64, model: &Model) -> Result<(), StoreError> {
+    let is_met = |number: i32| model.met.iter().any(|id| number_of(id) == Some(number));
+    for (id, wanted) in &model.tasks {
+        let unmet = tx.unmet_dependencies(job_key, id, 1000)?;
+        assert_eq!(unmet.ids.len() + unmet.ranges.len(), model.n_unmet(id), "{id}: {unmet:?}");
+        assert!(unmet.ids.iter().all(|it| wanted.ids.contains(it) && !model.met.contains(it)));
+        for (range, n_missing) in unmet.ranges {
+            let expected: Vec<i32> =
+                (range.start..=range.end).filter(|number| !is_met(*number)).collect();
+            assert_eq!(usize::try_from(n_missing), Ok(expected.len()));
+            assert_eq!(tx.unmet_numbers(job_key, range, 1000)?, expected);
+            let first: Vec<i32> = expected.into_iter().take(2).collect();
+            assert_eq!(tx.unmet_numbers(job_key, range, 2)?, first);
+        }
+    }
+    Ok(())
+}
+
 fn meet(
     tx: &mut Tx<'_>,
     job_key: i64,
@@ -151,6 +170,7 @@ fn walk(tx: &mut Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
     let mut model = Model::default();
     for each in steps {
         step(tx, job_key, &mut model, each)?;
+        check_unmet(tx, job_key, &model)?;
         for id in model.tasks.keys() {
             let task = tx.task(job_key, id)?.expect("it was added");
             assert_eq!(task.n_unmet as usize, model.n_unmet(id), "{id}");

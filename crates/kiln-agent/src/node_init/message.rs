@@ -10,8 +10,8 @@ pub(crate) enum ToInit {
     /// First message: how to become the node's first process. May carry a descriptor: the
     /// directory of the control group that this process begins in.
     Setup(Setup),
-    /// Start a process. Carries descriptors: standard output, standard error and, with
-    /// `has_group`, the directory of its control group; then files that it is to write to.
+    /// Start a process. Carries descriptors: standard input if it has one; standard output,
+    /// standard error and, with `has_group`, the directory of its control group; then files that it is to write to.
     Spawn(Box<Spawn>),
     /// Kill what is left of a process and its descendants, by session, ancestry and mark.
     Empty {
@@ -67,6 +67,19 @@ pub(crate) struct Spawn {
     pub(crate) has_group: bool,
     /// Files that come along in which it takes its place, as in a control group of version 1.
     pub(crate) n_places: usize,
+    /// What it reads.
+    pub(crate) input: Input,
+}
+
+/// What a process reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Input {
+    /// Nothing.
+    Nothing,
+    /// A descriptor that comes along.
+    Stream,
+    /// A descriptor that comes along: the terminal that it is to have.
+    Terminal,
 }
 
 /// From the node's first process to the agent.

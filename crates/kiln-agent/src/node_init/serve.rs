@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::channel::{Incoming, send};
 use super::ended::{Counters, has_children, reap};
 use super::leftovers;
-use super::message::{FromInit, Spawn, SpawnStep, ToInit};
+use super::message::{FromInit, Input, Spawn, SpawnStep, ToInit};
 use super::spawn::{Failure, Stack, spawn};
 
 /// Nanoseconds between two looks at processes that are being killed.
@@ -122,11 +122,15 @@ impl Init {
 
     fn on_spawn(&mut self, request: &Spawn, descriptors: &[OwnedFd]) -> io::Result<()> {
         let id = request.id;
-        let spawned = match descriptors {
+        let (input, others) = match descriptors {
+            [input, others @ ..] if request.input != Input::Nothing => (input.as_fd(), others),
+            others => (self.null.as_fd(), others),
+        };
+        let spawned = match others {
             [stdout, stderr, groups @ ..]
                 if groups.len() == usize::from(request.has_group) + request.n_places =>
             {
-                let streams = [self.null.as_fd(), stdout.as_fd(), stderr.as_fd()];
+                let streams = [input, stdout.as_fd(), stderr.as_fd()];
                 let groups: Vec<BorrowedFd<'_>> = groups.iter().map(|it| it.as_fd()).collect();
                 spawn(request, streams, &groups, &mut self.stack)
             }

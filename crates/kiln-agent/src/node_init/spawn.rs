@@ -17,7 +17,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::CLONE_INTO_CGROUP;
-use super::message::{Spawn, SpawnStep, UserId};
+use super::message::{Input, Spawn, SpawnStep, UserId};
 
 /// Bytes of the child's stack.
 const STACK_BYTES: usize = 128 * 1024;
@@ -57,6 +57,7 @@ struct Plan {
     places: Vec<c_int>,
     user: Option<UserId>,
     drops_capabilities: bool,
+    has_terminal: bool,
     failure: Cell<Option<Failure>>,
 }
 
@@ -89,6 +90,7 @@ pub(crate) fn spawn(
         places: places.iter().map(|place| place.as_raw_fd()).collect(),
         user: request.user,
         drops_capabilities: !request.is_admin && request.user.is_none(),
+        has_terminal: request.input == Input::Terminal,
         failure: Cell::new(None),
     };
     let pid = clone_into_group(&plan, stack)
@@ -270,6 +272,11 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
             let errno = errno_of(&io::Error::last_os_error());
             return Err(Failure { step: SpawnStep::Streams, errno });
         }
+    }
+    if plan.has_terminal {
+        // SAFETY: standard input is open by now.
+        let terminal = unsafe { BorrowedFd::borrow_raw(0) };
+        rustix::process::ioctl_tiocsctty(terminal).map_err(at(SpawnStep::Streams))?;
     }
     reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));

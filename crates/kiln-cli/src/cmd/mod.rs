@@ -10,4 +10,5 @@ pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod node;
+pub(crate) mod task;
 pub(crate) mod up;

@@ -13,6 +13,23 @@ pub(crate) fn line(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
 }
 
+/// Writes what a program printed to standard output, as it is.
+pub(crate) fn raw(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    drop(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
+/// Writes what a program printed to standard error, as it is.
+pub(crate) fn raw_error(bytes: &[u8]) {
+    let mut err = std::io::stderr().lock();
+    drop(err.write_all(bytes).and_then(|()| err.flush()));
+}
+
+/// Writes a line about the work, not its result, to standard error.
+pub(crate) fn note(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
 /// Writes `error:`, its causes and a hint to standard error.
 pub(crate) fn failure(failure: &Failure) {
     let is_colored = std::io::stderr().is_terminal();

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::{BatchClient, Pages};
 use crate::ClientError;
 
+/// The status of a refusal to read past the end of a file.
+const RANGE_NOT_SATISFIABLE: u16 = 416;
+
 /// A file or directory of a task or node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -60,6 +63,46 @@ impl BatchClient {
         file_path: &str,
     ) -> Result<Bytes, ClientError> {
         self.content(&["pools", pool_id, "nodes", node_id, "files", file_path]).await
+    }
+
+    /// The content of a task's file from its byte `first` on; nothing where it has no more.
+    ///
+    /// # Errors
+    /// When the service refuses (`FileNotFound`) or can not be reached.
+    pub async fn task_file_from(
+        &self,
+        job_id: &str,
+        task_id: &str,
+        file_path: &str,
+        first: u64,
+    ) -> Result<Bytes, ClientError> {
+        let segments = ["jobs", job_id, "tasks", task_id, "files", file_path];
+        let call = Self::call(Method::GET, &segments)
+            .header("accept", "application/octet-stream")
+            .header("ocp-range", format!("bytes={first}-"));
+        match self.transport.send(call).await {
+            Ok(response) => self.transport.read(response).await,
+            Err(ClientError::Service(refused)) if refused.status == RANGE_NOT_SATISFIABLE => {
+                Ok(Bytes::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// About the content of a task's file: its length.
+    ///
+    /// # Errors
+    /// When the service refuses (`FileNotFound`) or can not be reached.
+    pub async fn task_file_length(
+        &self,
+        job_id: &str,
+        task_id: &str,
+        file_path: &str,
+    ) -> Result<u64, ClientError> {
+        let segments = ["jobs", job_id, "tasks", task_id, "files", file_path];
+        let response = self.transport.send(Self::call(Method::HEAD, &segments)).await?;
+        let length = response.headers().get("content-length").and_then(|it| it.to_str().ok());
+        Ok(length.and_then(|it| it.parse().ok()).unwrap_or(0))
     }
 
     async fn content(&self, segments: &[&str]) -> Result<Bytes, ClientError> {

@@ -2,12 +2,14 @@
 
 mod application;
 mod autoscale;
+mod explanation;
 mod file;
 mod image;
 mod job;
 mod node;
 mod page;
 mod pool;
+mod shell;
 mod task;
 
 use reqwest::Method;
@@ -18,13 +20,18 @@ use crate::{ClientError, Credentials};
 
 pub use application::{Application, Package};
 pub use autoscale::{AutoScaleError, AutoScaleErrorValue, AutoScaleRun};
+pub use explanation::{Dependency, Explanation, Named, NodeVerdict, Reason};
 pub use file::{File, FileProperties};
 pub use image::{ImageReference, SupportedImage};
 pub use job::{Job, NewJob, PoolInfo, TaskCounts};
 pub use node::Node;
 pub use page::Pages;
 pub use pool::{NewPool, Pool, StartTask, VirtualMachineConfiguration};
-pub use task::{ExecutionInfo, FailureInfo, NewTask, Task, TaskAdded};
+pub use shell::{
+    Bytes64, FromShell, MESSAGE_BYTES_MAX, ShellEar, ShellError, ShellMouth, ShellSpec, Terminal,
+    ToShell, WindowSize,
+};
+pub use task::{ExecutionInfo, FailureInfo, NameValue, NewTask, NodeInfo, Task, TaskAdded};
 
 /// The api-version whose shapes this client speaks.
 const API_VERSION: &str = "2025-06-01";
@@ -47,8 +54,12 @@ impl BatchClient {
     }
 
     fn call(method: Method, segments: &[&str]) -> Call {
+        Self::call_of(API_VERSION, method, segments)
+    }
+
+    fn call_of(api_version: &str, method: Method, segments: &[&str]) -> Call {
         Call::new(method, path(segments))
-            .query("api-version", API_VERSION)
+            .query("api-version", api_version)
             .header("accept", "application/json")
     }
 

@@ -1,12 +1,17 @@
 //! Tasks.
 
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{BatchClient, EnvironmentSetting, Pages, ResourceFile, UserIdentity};
+use super::{BatchClient, EnvironmentSetting, JSON, Pages, ResourceFile, UserIdentity};
 use crate::ClientError;
 
 /// Tasks that one request can add.
 const TASKS_PER_REQUEST_MAX: usize = 100;
+
+/// The last api-version whose tasks have all members that there ever were.
+const FULLEST_API_VERSION: &str = "2024-07-01.20.0";
 
 /// A task to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,6 +47,8 @@ pub struct Task {
     pub id: String,
     /// `active`, `preparing`, `running` or `completed`.
     pub state: String,
+    /// Since when, ISO 8601.
+    pub state_transition_time: String,
     /// What it runs.
     pub command_line: String,
     /// How its latest attempt went.
@@ -64,6 +71,8 @@ pub struct ExecutionInfo {
     pub result: Option<String>,
     /// Why it failed.
     pub failure_info: Option<FailureInfo>,
+    /// Runs after a failed one.
+    pub retry_count: u32,
 }
 
 /// Why an attempt failed.
@@ -76,6 +85,18 @@ pub struct FailureInfo {
     pub code: String,
     /// A sentence for people.
     pub message: String,
+    /// More about it.
+    pub details: Vec<NameValue>,
+}
+
+/// More about a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NameValue {
+    /// What it is about.
+    pub name: String,
+    /// What is said about it.
+    pub value: String,
 }
 
 /// Where an attempt ran.
@@ -86,6 +107,8 @@ pub struct NodeInfo {
     pub pool_id: String,
     /// The node.
     pub node_id: String,
+    /// What a task says that rather runs there than elsewhere.
+    pub affinity_id: String,
 }
 
 /// What became of one task of a bulk add.
@@ -152,6 +175,38 @@ impl BatchClient {
     /// When the service refuses (`TaskNotFound`) or can not be reached.
     pub async fn task(&self, job_id: &str, id: &str) -> Result<Task, ClientError> {
         self.get(&["jobs", job_id, "tasks", id]).await
+    }
+
+    /// One task as the service shows it, with members that this client has no names for.
+    ///
+    /// # Errors
+    /// When the service refuses (`TaskNotFound`) or can not be reached.
+    pub async fn task_document(&self, job_id: &str, id: &str) -> Result<Value, ClientError> {
+        let segments = ["jobs", job_id, "tasks", id];
+        let call = Self::call_of(FULLEST_API_VERSION, Method::GET, &segments);
+        let response = self.transport.send(call).await?;
+        self.transport.json(response).await
+    }
+
+    /// Adds a task as a document has it.
+    ///
+    /// # Errors
+    /// When the service refuses (`TaskExists`) or can not be reached.
+    pub async fn add_task_document(&self, job_id: &str, task: &Value) -> Result<(), ClientError> {
+        let segments = ["jobs", job_id, "tasks"];
+        let call = Self::call_of(FULLEST_API_VERSION, Method::POST, &segments);
+        let call = call.header("content-type", JSON).body(task.to_string());
+        self.transport.send(call).await.map(drop)
+    }
+
+    /// Runs a task that failed once more, in its place.
+    ///
+    /// # Errors
+    /// When the service refuses (`TaskCompleted`) or can not be reached.
+    pub async fn reactivate_task(&self, job_id: &str, id: &str) -> Result<(), ClientError> {
+        #[derive(Serialize)]
+        struct Nothing {}
+        self.post(&["jobs", job_id, "tasks", id, "reactivate"], &Nothing {}).await.map(drop)
     }
 
     /// All tasks of a job.

@@ -9,6 +9,7 @@ mod call;
 mod certificate;
 mod conditions;
 mod error;
+mod explanation;
 mod file;
 mod image;
 mod job;
@@ -29,6 +30,7 @@ mod pool;
 mod pool_change;
 mod pool_size;
 mod preparation;
+mod shell;
 mod spec;
 mod statistics;
 mod subtask;
@@ -257,12 +259,14 @@ async fn certificates(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, 
     }
 }
 
-/// Kiln's own operations: what Azure does in its management plane.
+/// Kiln's own operations: what Azure does in its management plane, and what it has not.
 async fn own(call: &Call, verb: &str, path: &[&str]) -> Result<Answer, Refusal> {
     match (verb, path) {
         ("POST", ["pools", pool, "nodes", node, "preempt"]) => {
             node_action::preempt(call, pool, node).await
         }
+        ("GET", ["jobs", job, "tasks", task, "explanation"]) => explanation::get(call, job, task),
+        ("POST", ["jobs", job, "tasks", task, "shell"]) => shell::open(call, job, task),
         ("GET", ["applications"]) => package::applications(call),
         ("PUT", ["applications", id]) => package::put_application(call, id).await,
         ("PATCH", ["applications", id]) => package::update_application(call, id).await,

@@ -4,6 +4,7 @@ mod files;
 pub mod reports;
 mod requests;
 mod session;
+mod shells;
 
 use std::collections::HashMap;
 use std::io;
@@ -22,6 +23,7 @@ use tracing::{debug, warn};
 pub use files::{FileError, FileStream, open as open_file};
 pub use requests::RequestError;
 pub use session::prepare;
+pub use shells::{OpenShell, Speaker};
 
 use crate::server::Server;
 
@@ -41,6 +43,7 @@ pub struct Links {
     sessions: Mutex<HashMap<String, Session>>,
     streams: files::Streams,
     requests: requests::Requests,
+    shells: shells::Shells,
 }
 
 /// One link that is up.

@@ -74,6 +74,7 @@ pub(super) async fn serve(
     server.samples.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
     server.links.requests.fail_all_of(&node_id);
+    server.links.shells.fail_all_of(&node_id);
     info!(node_id, "agent link down");
     let patience = match &ended {
         Err(LinkError::Silent) => Duration::ZERO,
@@ -109,6 +110,7 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
             FromAgent::Report { .. }
             | FromAgent::Files { .. }
             | FromAgent::Answer { .. }
+            | FromAgent::Shell { .. }
             | FromAgent::Heartbeat { .. },
         )
         | None => Err(LinkError::NotHello),
@@ -280,6 +282,7 @@ async fn take_messages(
             }
             FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
             FromAgent::Answer { number, answer } => server.links.requests.answer(number, answer),
+            FromAgent::Shell { shell, message } => server.links.shells.hear(shell, message),
             FromAgent::Heartbeat { measured } => {
                 if let Some(measured) = measured {
                     server.samples.measured(node_id, measured);

@@ -59,10 +59,74 @@ impl Turn {
     }
 }
 
+/// What a task still waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unmet {
+    /// Tasks by their ids, in the form in which ids are compared.
+    pub ids: Vec<String>,
+    /// Ranges of numbers, and how many of each are missing.
+    pub ranges: Vec<(IdRange, i64)>,
+}
+
 impl View<'_> {
     fn texts(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<String>, StoreError> {
         let mut statement = self.statement(sql)?;
         Ok(statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?)
+    }
+
+    /// What a task still waits for, at most `limit` of each kind, and how many there are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unmet_dependencies(
+        &self,
+        job_key: i64,
+        child_id: &str,
+        limit: usize,
+    ) -> Result<Unmet, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT parent_id FROM dependency AS d WHERE job_key = ?1 AND child_id = ?2
+                   AND NOT EXISTS (SELECT 1 FROM dependency_met AS m
+                                   WHERE m.job_key = d.job_key AND m.parent_id = d.parent_id)
+                   ORDER BY parent_id LIMIT ?3";
+        let ids = self.texts(sql, params![job_key, child_id, limit])?;
+        let sql = "SELECT first, last, missing FROM dependency_range WHERE missing > 0 AND key IN
+                   (SELECT range_key FROM dependency_on_range WHERE job_key = ?1 AND child_id = ?2)
+                   LIMIT ?3";
+        let mut statement = self.statement(sql)?;
+        let range = |row: &rusqlite::Row<'_>| {
+            let (start, end, n_missing) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok((IdRange { start, end }, n_missing))
+        };
+        let ranges = statement.query_map(params![job_key, child_id, limit], range)?;
+        Ok(Unmet { ids, ranges: ranges.collect::<Result<_, _>>()? })
+    }
+
+    /// The first numbers of a range, `limit` at the most, whose tasks are still waited for.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unmet_numbers(
+        &self,
+        job_key: i64,
+        range: IdRange,
+        limit: usize,
+    ) -> Result<Vec<i32>, StoreError> {
+        let sql = "SELECT DISTINCT number FROM dependency_met
+                   WHERE job_key = ?1 AND number BETWEEN ?2 AND ?3 ORDER BY number";
+        let mut statement = self.statement(sql)?;
+        let mut met = statement.query(params![job_key, range.start, range.end])?;
+        let (mut unmet, mut next) = (Vec::new(), i64::from(range.start));
+        loop {
+            let number: Option<i64> = met.next()?.map(|row| row.get(0)).transpose()?;
+            let until = number.unwrap_or_else(|| i64::from(range.end) + 1);
+            let room = limit.saturating_sub(unmet.len());
+            unmet.extend((next..until).take(room).filter_map(|it| i32::try_from(it).ok()));
+            match number {
+                Some(number) if unmet.len() < limit => next = number + 1,
+                Some(_) | None => return Ok(unmet),
+            }
+        }
     }
 
     fn numbers(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<i64>, StoreError> {

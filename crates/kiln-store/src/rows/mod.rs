@@ -5,7 +5,7 @@ mod application;
 mod blob;
 mod certificate;
 pub(crate) mod container;
-mod dependency;
+pub(crate) mod dependency;
 pub(crate) mod extent;
 mod instance;
 mod job;

@@ -247,6 +247,8 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.insert_dependencies(key, "t", &dependencies)?;
     tx.set_dependency_met(key, "7", true)?;
     tx.set_dependency_met(key, "7", false)?;
+    tx.unmet_dependencies(key, "t", 9)?;
+    tx.unmet_numbers(key, IdRange { start: 3, end: 9 }, 9)?;
     tx.task(key, "T")?;
     tx.tasks_in(key, &TaskRange::ALL, 9)?;
     let after = std::ops::Bound::Excluded("t");

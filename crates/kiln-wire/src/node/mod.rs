@@ -17,9 +17,11 @@ use kiln_domain::batch::usage::Usage;
 use kiln_domain::batch::user::UserAccount;
 use kiln_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use shell::{FromShell, ToShell};
 
 pub mod frames;
 mod request;
+pub mod shell;
 
 pub use request::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, SecretUrl};
 
@@ -157,6 +159,16 @@ pub enum ToAgent {
         number: u64,
         /// What is asked.
         request: NodeRequest,
+    },
+    /// To a shell in the surroundings of a task; answered with [`FromAgent::Shell`].
+    Shell {
+        /// Names the shell.
+        shell: u64,
+        /// The task as it last ran, with the first message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<Box<Run>>,
+        /// What is said.
+        message: ToShell,
     },
     /// No more bytes of this stream are wanted.
     CancelStream {
@@ -427,6 +439,13 @@ pub enum FromAgent {
         number: u64,
         /// The answer.
         answer: Result<NodeAnswer, NodeRefusal>,
+    },
+    /// From a shell.
+    Shell {
+        /// Which.
+        shell: u64,
+        /// What it says.
+        message: FromShell,
     },
     /// The agent lives; sent every few seconds.
     Heartbeat {

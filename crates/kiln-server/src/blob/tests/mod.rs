@@ -198,7 +198,9 @@ async fn read(response: Response) -> Got {
     let headers =
         response.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
     let body = match response.body {
-        ResponseBody::Empty | ResponseBody::HeadOnly { .. } => Bytes::new(),
+        ResponseBody::Empty | ResponseBody::HeadOnly { .. } | ResponseBody::Upgrade(_) => {
+            Bytes::new()
+        }
         ResponseBody::Bytes(bytes) => bytes,
         ResponseBody::Stream { length, mut stream } => {
             let mut all = BytesMut::new();
