@@ -164,8 +164,6 @@ def test_bodies_are_checked_by_name(batch, job):
 
 
 def test_what_is_not_offered_is_refused_by_name(batch, job):
-    answer = batch.request("GET", "/poolusagemetrics")
-    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
     task = {"id": "contained", "commandLine": "true", "containerSettings": {"imageName": "busybox"}}
     answer = batch.request("POST", "/jobs/{}/tasks".format(job), task)
     assert (answer.status, answer.code) == (501, "NotImplemented"), answer

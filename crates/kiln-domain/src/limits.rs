@@ -76,3 +76,10 @@ pub const FORMULA_INTERVAL_MINUTES: i64 = 15;
 pub const AUTO_SCALE_SET_EVERY_SECONDS: i64 = 30;
 /// Minutes that a job release task may run.
 pub const RELEASE_MINUTES_MAX: i64 = 15;
+/// Minutes of an interval by which usage of pools is listed.
+pub const POOL_USAGE_INTERVAL_MINUTES: i64 = 30;
+/// Intervals of a pool's usage that are counted at once.
+pub const POOL_USAGE_INTERVALS_COUNTED_MAX: i64 = 10_000;
+/// Days for which usage of pools is kept by intervals; for how long the service keeps it is not
+/// known.
+pub const POOL_USAGE_KEPT_DAYS: i64 = 400;

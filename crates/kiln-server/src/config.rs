@@ -13,6 +13,9 @@ use crate::intercept::Surroundings;
 pub const NODE_LOST_AFTER: Duration = Duration::from_secs(60);
 /// Time that an agent has to make itself known after its start, unless another is set.
 pub const AGENT_HEARD_WITHIN: Duration = Duration::from_secs(120);
+/// Time after which what pools use is counted and kept again, unless another is set. A server that
+/// is killed loses so much of it at the most.
+const USAGE_COUNTED_EACH: Duration = Duration::from_secs(30);
 /// Processes and threads of a task for each of its slots, unless another limit is set: enough for
 /// any program, and few enough that one which starts itself again and again stays among itself.
 pub const SLOT_PROCESSES_MAX: u32 = 4096;
@@ -51,6 +54,8 @@ pub struct Config {
     pub spot: Spot,
     /// How pools that size themselves are looked after.
     pub autoscale: AutoScaleConfig,
+    /// How often what pools use is counted and kept.
+    pub usage_period: Duration,
 }
 
 /// How much is kept of tasks whose nodes are gone.
@@ -147,6 +152,7 @@ impl Config {
             orphan_timeout: Duration::from_secs(600),
             heartbeat_deadline: NODE_LOST_AFTER,
             autoscale: AutoScaleConfig::default(),
+            usage_period: USAGE_COUNTED_EACH,
             hello_deadline: AGENT_HEARD_WITHIN,
             kept_files: KeptFilesConfig::default(),
             quotas: Quotas::default(),

@@ -23,6 +23,7 @@ mod kept_files;
 pub mod link;
 pub mod linked_storage;
 mod node_files;
+pub mod pool_usage;
 mod preparation;
 pub mod reconcile;
 pub mod samples;

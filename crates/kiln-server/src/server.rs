@@ -14,6 +14,7 @@ use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::pool_usage::Measured;
 use crate::reconcile::Unheard;
 use crate::samples::Samples;
 use crate::signals::Signals;
@@ -47,6 +48,8 @@ pub struct Server {
     pub batch_url: String,
     /// Samples of the pools that size themselves.
     pub samples: Samples,
+    /// What nodes measured since it was last kept.
+    pub measured: Measured,
     /// The Blob service, for what other parts keep in blobs.
     pub blobs: BlobService,
     /// Makes links to blobs.

@@ -26,6 +26,7 @@ pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::dependency::Unmet;
 pub use rows::extent::{ExtentPlace, ExtentUses};
 pub use rows::kept_file::{KeptNode, KeptTask};
+pub use rows::pool_usage::{MeteredPool, PoolInterval, PoolUsage};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
 pub use rows::usage::JobUsage;
 pub use store::{Observer, Store};

@@ -149,9 +149,8 @@ async function pool() {
   await steady();
   await run("pool.resize", poolId, { targetDedicatedNodes: 3 });
   await steady();
-  // What pools used is not counted yet; the refusal says so.
-  await refused(501, "pool.listUsageMetrics");
-  await refused(501, "pool.getAllLifetimeStatistics");
+  const whole = await run("pool.getAllLifetimeStatistics");
+  assert(whole.url && whole.usageStats.dedicatedCoreTime && whole.resourceStats.diskReadIOps >= 0);
   assert((await run("job.getAllLifetimeStatistics")).url);
   const counts = await run("account.listPoolNodeCounts");
   assert.equal(counts.find((it) => it.poolId === poolId).dedicated.total, 3);
@@ -277,6 +276,9 @@ async function takeDown(nodes) {
   await run("pool.removeNodes", poolId, { nodeList: nodes.slice(0, 1) });
   await idleNodes(2);
   await steady();
+  const since = { poolListUsageMetricsOptions: { startTime: new Date("2016-01-01T00:00:00Z") } };
+  const used = (await run("pool.listUsageMetrics", since)).filter((it) => it.poolId === poolId);
+  assert(used.length && used.every((it) => it.totalCoreHours > 0 && it.startTime < it.endTime));
   await run("pool.resize", poolId, { targetDedicatedNodes: 3 });
   // A resize that is over before it can be stopped is refused; both are answers to the call.
   await run("pool.stopResize", poolId).catch((refusal) => assert(refusal.statusCode === 409, refusal));

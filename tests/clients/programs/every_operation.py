@@ -274,16 +274,32 @@ def pool(sdk, pool_id):
     steady(sdk, pool_id)
     if sdk.has("pool.upgrade_os"):
         refused(sdk, "PoolNotEligibleForOSVersionUpgrade", "pool.upgrade_os", pool_id, "*")
-    # What pools used is not counted yet; the refusal says so.
-    refused(sdk, "NotImplemented", "pool.list_usage_metrics")
     if sdk.has("pool.get_all_lifetime_statistics"):
-        refused(sdk, "NotImplemented", "pool.get_all_lifetime_statistics")
+        whole = sdk.do("pool.get_all_lifetime_statistics")
+        assert whole.url and whole.usage_stats.dedicated_core_time.total_seconds() > 0, whole
+        assert whole.resource_stats.disk_read_iops >= 0, whole
     if sdk.has("job.get_all_lifetime_statistics"):
         assert sdk.do("job.get_all_lifetime_statistics").url
     if sdk.has("account.list_pool_node_counts"):
         counts = {it.pool_id: it for it in sdk.do("account.list_pool_node_counts")}
         assert counts[pool_id].dedicated.total == 3
     return idle_nodes(sdk, pool_id, 3)
+
+
+def usage(sdk, pool_id):
+    """What pools used, by half hours: the one that is under way is shown to those who ask for it."""
+    past = datetime.datetime(2016, 1, 1, tzinfo=datetime.timezone.utc)
+    name = "pool.list_usage_metrics"
+    if sdk.generation >= 15:
+        options = {"start_time": past}
+    else:
+        verb = sdk.spelled(name).split(".")[1]
+        model = "Pool" + "".join(word.capitalize() for word in verb.split("_")) + "Options"
+        options = {"pool_" + verb + "_options": getattr(sdk.models, model)(start_time=past)}
+    used = [it for it in sdk.do(name, **options) if it.pool_id == pool_id]
+    assert used and sum(it.total_core_hours for it in used) > 0, used
+    assert {it.vm_size for it in used} == {"standard_d2_v3"}, used
+    assert all(it.start_time < it.end_time for it in sdk.do(name))
 
 
 def autoscale(sdk, pool_id):
@@ -492,6 +508,7 @@ def take_down(sdk, job_id, pool_id, nodes):
     sdk.do("pool.remove_nodes", pool_id, sdk.make("NodeRemoveParameter", node_list=nodes[:1]))
     idle_nodes(sdk, pool_id, 2)
     steady(sdk, pool_id)
+    usage(sdk, pool_id)
     # A resize that is over before it can be stopped is refused; both are answers to the call.
     sdk.do("pool.resize", pool_id, sdk.make("PoolResizeParameter", target_dedicated_nodes=3))
     try:

@@ -26,6 +26,7 @@ mod job_walks;
 pub mod needs;
 pub mod node;
 pub mod pool;
+pub mod pool_usage;
 pub mod preparation;
 pub mod recurrence;
 pub mod scaling;

@@ -61,6 +61,11 @@ pub struct PoolSpec {
 }
 
 impl PoolSpec {
+    /// Cores of a node. A machine whose size says nothing of its cores counts for one.
+    pub fn cores_per_node(&self) -> u32 {
+        vm_size::cores(&self.vm_size).unwrap_or(1)
+    }
+
     /// Whether its nodes take tasks whose instances must find each other.
     pub fn takes_gangs(&self) -> bool {
         self.enable_inter_node_communication && self.task_slots_per_node == 1

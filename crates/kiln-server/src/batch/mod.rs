@@ -28,6 +28,7 @@ mod package;
 mod page;
 mod pool;
 mod pool_change;
+mod pool_metrics;
 mod pool_size;
 mod preparation;
 mod shell;
@@ -141,6 +142,8 @@ async fn route(call: &Call) -> Result<Answer, Refusal> {
         (verb, ["kiln", path @ ..]) => own(call, verb, path).await,
 
         ("GET", ["lifetimejobstats"]) => statistics::lifetime_of_jobs(call),
+        ("GET", ["lifetimepoolstats"]) => statistics::lifetime_of_pools(call),
+        ("GET", ["poolusagemetrics"]) => pool_metrics::list(call),
 
         ("GET", ["jobs", job, "jobpreparationandreleasetaskstatus"]) => {
             preparation::list(call, job)

@@ -23,6 +23,7 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::page::Page;
 use super::spec;
+use super::statistics;
 use super::unoffered;
 use crate::config::Quotas;
 
@@ -115,10 +116,11 @@ pub(super) fn remove(tx: &mut Tx<'_>, pool: &Pool, now: Timestamp) -> Result<(),
 
 /// `GET /pools`.
 pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
-    Page::of(call, Shape::Pool, Some(List::Pools))?.collect(metadata::POOLS, |after, limit| {
+    let page = Page::of(call, Shape::Pool, Some(List::Pools))?;
+    page.collect(metadata::POOLS, |after, limit| {
         call.server.store.read(|view| {
             let pools = view.pools_after(&call.account, after, limit)?;
-            let shown = |pool: Pool| Ok((pool.id.clone(), show(view, &pool, call)?));
+            let shown = |pool: Pool| Ok((pool.id.clone(), show(view, &pool, call, &page)?));
             pools.into_iter().map(shown).collect::<Result<_, OpError>>()
         })
     })
@@ -127,13 +129,14 @@ pub(super) fn list(call: &Call) -> Result<Answer, Refusal> {
 /// `GET /pools/P`.
 pub(super) fn get(call: &Call, pool_id: &str) -> Result<Answer, Refusal> {
     let conditions = Conditions::of(call)?;
+    let page = Page::of(call, Shape::Pool, None)?;
     let (pool, tree) = call.server.store.read(|view| {
         let pool = find(view, &call.account, pool_id)?;
         conditions.check(pool.life.modified_at)?;
-        let tree = show(view, &pool, call)?;
+        let tree = show(view, &pool, call, &page)?;
         Ok::<_, OpError>((pool, tree))
     })?;
-    let answer = Page::of(call, Shape::Pool, None)?.single(metadata::POOLS, tree)?;
+    let answer = page.single(metadata::POOLS, tree)?;
     Ok(answer.revision(pool.life.modified_at))
 }
 
@@ -194,7 +197,7 @@ fn refuse_existing(view: &View<'_>, account: &str, pool_id: &str) -> Result<(), 
     }
 }
 
-fn show(view: &View<'_>, pool: &Pool, call: &Call) -> Result<Value, OpError> {
+fn show(view: &View<'_>, pool: &Pool, call: &Call, page: &Page<'_>) -> Result<Value, OpError> {
     let mut counts = NodeCounts::default();
     for node in view.nodes_of_pool(pool.key)? {
         if node.life.is_dedicated {
@@ -203,5 +206,9 @@ fn show(view: &View<'_>, pool: &Pool, call: &Call) -> Result<Value, OpError> {
             counts.low_priority += 1;
         }
     }
-    Ok(tree(pool, counts, &call.base_url))
+    let mut tree = tree(pool, counts, &call.base_url);
+    if page.shows_stats() {
+        statistics::add_to_pool(view, pool, call.now, &mut tree)?;
+    }
+    Ok(tree)
 }

@@ -2,10 +2,16 @@
 
 use kiln_domain::batch::job::Job;
 use kiln_domain::batch::job_schedule::JobSchedule;
+use kiln_domain::batch::pool::Pool;
+use kiln_domain::batch::pool_usage::{Consumption, Meter};
 use kiln_domain::batch::task::Task;
-use kiln_store::{AccountKind, JobUsage, View};
+use kiln_domain::span::Span;
+use kiln_domain::time::Timestamp;
+use kiln_store::{AccountKind, JobUsage, PoolUsage, View};
 use kiln_wire::batch::error::Refusal;
-use kiln_wire::batch::statistics::{Covered, of_jobs as jobs_tree, of_task, url};
+use kiln_wire::batch::statistics::{
+    Covered, PoolFigures, of_jobs as jobs_tree, of_pool, of_pools, of_task, url,
+};
 use kiln_wire::batch::{Shape, metadata};
 use serde_json::Value;
 
@@ -25,6 +31,59 @@ pub(super) fn lifetime_of_jobs(call: &Call) -> Result<Answer, Refusal> {
         Ok::<_, OpError>(jobs_tree(&tally, Covered { from, until: updated_at }, &url))
     })?;
     Page::of(call, Shape::JobStatistics, None)?.single(metadata::JOB_STATISTICS, tree)
+}
+
+/// `GET /lifetimepoolstats`.
+pub(super) fn lifetime_of_pools(call: &Call) -> Result<Answer, Refusal> {
+    let tree = call.server.store.read(|view| {
+        let account = view.account(AccountKind::Batch, &call.account)?;
+        let from = account.map_or(call.now, |account| account.created_at);
+        let meters = view.pool_meters(&call.account)?;
+        let figures = figures(view.usage_of_pools(&call.account)?, &meters, from, call.now);
+        let url = format!("{}/lifetimepoolstats", call.base_url);
+        Ok::<_, OpError>(of_pools(&figures, &url))
+    })?;
+    Page::of(call, Shape::PoolStatistics, None)?.single(metadata::POOL_STATISTICS, tree)
+}
+
+/// Adds its statistics to a pool, once it had a node.
+pub(super) fn add_to_pool(
+    view: &View<'_>,
+    pool: &Pool,
+    now: Timestamp,
+    tree: &mut Value,
+) -> Result<(), OpError> {
+    if let Some(usage) = view.usage_of_pool(pool.key)? {
+        let meter = view.pool_meter(pool.key)?;
+        let figures = figures(Some(usage), meter.as_slice(), pool.life.created_at, now);
+        let stats = of_pool(&figures, &url_of(tree));
+        add(tree, stats);
+    }
+    Ok(())
+}
+
+/// What was kept, with the time of cores that is not kept yet.
+fn figures(
+    kept: Option<PoolUsage>,
+    meters: &[Meter],
+    from: Timestamp,
+    now: Timestamp,
+) -> PoolFigures {
+    let nothing = PoolUsage {
+        updated_at: from,
+        dedicated_core_time: Span::ZERO,
+        consumption: Consumption::default(),
+    };
+    let kept = kept.unwrap_or(nothing);
+    let turning = meters.iter().filter(|meter| meter.machines.total() > 0);
+    let until = if turning.clone().next().is_some() { now } else { kept.updated_at };
+    let open = turning.map(|meter| meter.dedicated_until(now));
+    PoolFigures {
+        dedicated_core_time: open.fold(kept.dedicated_core_time, Span::plus),
+        usage_covers: Covered { from, until },
+        consumption: kept.consumption,
+        resources_cover: Covered { from, until: kept.updated_at },
+    }
 }
 
 /// Adds its statistics to a job, once it has some.

@@ -15,7 +15,7 @@ use tracing::warn;
 
 use crate::batch::{Here, Outbox, keep_task, leave_nodes};
 use crate::preparation::Steps;
-use crate::{gang, kept};
+use crate::{gang, kept, pool_usage};
 
 /// Takes in reports of a node's agent, in order; gives what follows for agents.
 pub(crate) fn take(
@@ -198,6 +198,7 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
         Steps::new(tx, life.state_at, &mut Outbox::default()).on_node_lost(&node.id)?;
     }
     let (pool_key, slots) = (node.pool_key, life.open_slots());
+    pool_usage::on_node(tx, pool_key, &node.life, Some(life), life.state_at)?;
     if slots != node.life.open_slots() {
         let (node_id, is_dedicated) = (node.id.clone(), life.is_dedicated);
         tx.announce(Change::Node { pool_key, node_id, slots, is_dedicated });

@@ -7,7 +7,7 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::node::{Node, NodeFact, Pending};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::task::{Task, TaskState};
-use kiln_store::{StoreError, View};
+use kiln_store::{MeteredPool, StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, NodeCertificate, PROTOCOL, Package, Prepare, Report, ToAgent,
@@ -21,7 +21,7 @@ use tracing::{debug, info};
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::batch::Outbox;
 use crate::server::Server;
-use crate::{clock, gang, kept, node_files, preparation};
+use crate::{clock, gang, kept, node_files, pool_usage, preparation};
 
 /// Time in which an agent must have said hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +58,7 @@ pub(super) async fn serve(
         .await
         .map_err(|_elapsed| LinkError::NoHello)??;
     let node_id = hello.node_id.clone();
-    let account = admit(server, &hello).await?;
+    let pool = admit(server, &hello).await?;
     let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
     // There is room in an empty outbox, and this must be the first message.
     drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0 }));
@@ -67,11 +67,12 @@ pub(super) async fn serve(
     info!(node_id, "agent linked");
     let ended = tokio::select! {
         () = session.cut.cancelled() => Ok(()),
-        ended = write_out(server, &account, FrameWriter::new(writer), inbox) => ended,
-        ended = converse(server, &hello, &mut reader, rest, &session) => ended,
+        ended = write_out(server, &pool.account, FrameWriter::new(writer), inbox) => ended,
+        ended = converse(server, &hello, &pool, &mut reader, rest, &session) => ended,
     };
     server.links.remove(&node_id, &session);
     server.samples.forget_node(&node_id);
+    server.measured.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
     server.links.requests.fail_all_of(&node_id);
     server.links.shells.fail_all_of(&node_id);
@@ -88,13 +89,14 @@ pub(super) async fn serve(
 async fn converse(
     server: &Arc<Server>,
     hello: &Hello,
+    pool: &MeteredPool,
     reader: &mut FrameReader<OwnedReadHalf>,
     rest: Vec<FromAgent>,
     session: &Session,
 ) -> Result<(), LinkError> {
     // Read when the link is known: what is committed later finds it, and is sent by itself.
     server.links.send(&hello.node_id, orders(server, hello)?);
-    read_in(server, &hello.node_id, reader, rest, session).await
+    read_in(server, (&hello.node_id, pool), reader, rest, session).await
 }
 
 type Hi = (Box<Hello>, Vec<FromAgent>);
@@ -117,13 +119,13 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     }
 }
 
-/// Takes an agent in, if it is the one that was started for its node; tells its account.
-async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError> {
+/// Takes an agent in, if it is the one that was started for its node; tells its pool.
+async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<MeteredPool, LinkError> {
     if hello.protocol > PROTOCOL {
         return Err(LinkError::Protocol(hello.protocol));
     }
     let hello = hello.clone();
-    let (account, outbox) = server
+    let (pool, outbox) = server
         .store
         .write(move |tx| {
             let Some(node) = tx.node(&hello.node_id)?.filter(|it| proves(&hello, &it.secret))
@@ -150,11 +152,11 @@ async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<String, LinkError>
                 tx.announce(Change::PoolSize { pool_key: pool.key });
             }
             reports::keep_node(tx, &node, &life)?;
-            Ok((pool.account, outbox))
+            Ok((pool_usage::named(&pool, &kept::pool_spec(&pool)?), outbox))
         })
         .await?;
     outbox.send(server);
-    Ok(account)
+    Ok(pool)
 }
 
 /// What an agent must be told to be as the state says.
@@ -245,12 +247,12 @@ async fn write_out(
 
 async fn read_in(
     server: &Arc<Server>,
-    node_id: &str,
+    node: (&str, &MeteredPool),
     reader: &mut FrameReader<OwnedReadHalf>,
     rest: Vec<FromAgent>,
     session: &Session,
 ) -> Result<(), LinkError> {
-    take_messages(server, node_id, rest, session).await?;
+    take_messages(server, node, rest, session).await?;
     loop {
         let frame = tokio::time::timeout(server.config.heartbeat_deadline, reader.next())
             .await
@@ -258,7 +260,7 @@ async fn read_in(
         match frame {
             None => return Ok(()),
             Some(Frame::Messages(messages)) => {
-                take_messages(server, node_id, messages, session).await?;
+                take_messages(server, node, messages, session).await?;
             }
             Some(Frame::File { stream, bytes }) => server.links.streams.bytes(stream, bytes),
         }
@@ -268,7 +270,7 @@ async fn read_in(
 /// Takes in what came in one frame: its reports share a commit.
 async fn take_messages(
     server: &Arc<Server>,
-    node_id: &str,
+    (node_id, pool): (&str, &MeteredPool),
     messages: Vec<FromAgent>,
     session: &Session,
 ) -> Result<(), LinkError> {
@@ -286,6 +288,7 @@ async fn take_messages(
             FromAgent::Heartbeat { measured } => {
                 if let Some(measured) = measured {
                     server.samples.measured(node_id, measured);
+                    server.measured.add(pool, node_id, measured);
                 }
             }
             FromAgent::Hello(_) => debug!(node_id, "a second hello was ignored"),

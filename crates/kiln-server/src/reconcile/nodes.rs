@@ -14,10 +14,10 @@ use tracing::{error, info, warn};
 
 use super::kept_files;
 use crate::batch::Outbox;
-use crate::clock;
 use crate::link::{self, reports};
 use crate::preparation::Steps;
 use crate::server::Server;
+use crate::{clock, pool_usage};
 
 /// An agent that ends sooner than this after its start is not started again.
 const LIFE_MIN_TICKS: i64 = 3 * TICKS_PER_SECOND;
@@ -225,6 +225,7 @@ fn lose(
         let pool_key = node.pool_key;
         Steps::new(tx, now, outbox).on_node_lost(node_id)?;
         tx.delete_node(node_id)?;
+        pool_usage::on_node(tx, pool_key, &life, None, now)?;
         tx.announce(Change::NodeGone { pool_key, node_id: node.id });
         tx.announce(Change::PoolSize { pool_key });
         return Ok(Lost::Gone);

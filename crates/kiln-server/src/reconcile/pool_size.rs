@@ -10,7 +10,6 @@ use kiln_domain::batch::pool::{
     self, AllocationState, Pool, PoolFact, PoolLife, PoolSpec, PoolState, ResizeError, Targets,
 };
 use kiln_domain::batch::sizing::{self, Room};
-use kiln_domain::batch::vm_size;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, Tx};
@@ -21,7 +20,7 @@ use crate::batch::Outbox;
 use crate::config::Quotas;
 use crate::link::reports;
 use crate::server::Server;
-use crate::{clock, kept, secrets};
+use crate::{clock, kept, pool_usage, secrets};
 
 /// Looks at pools until it is dropped.
 pub async fn run(server: Arc<Server>) {
@@ -125,6 +124,10 @@ fn resize(
             tx.insert_node(&new_node(pool.key, &spec, &mut life, is_dedicated, now))?;
         }
     }
+    if sizing.add.dedicated > 0 || sizing.add.low_priority > 0 {
+        let (dedicated, low_priority) = (sizing.add.dedicated, sizing.add.low_priority);
+        pool_usage::change(tx, pool.key, dedicated.into(), low_priority.into(), now)?;
+    }
     for node in nodes.iter().filter(|node| sizing.remove.contains(&node.id)) {
         retire(tx, &node.id, life.treatment, now, outbox)?;
     }
@@ -190,7 +193,7 @@ fn keep_waiting_nodes(tx: &mut Tx<'_>, nodes: &[Node], now: Timestamp) -> Result
 fn room(tx: &Tx<'_>, pool: &Pool, spec: &PoolSpec, quotas: Quotas) -> Result<Room, StoreError> {
     let (mut dedicated, mut low_priority) = (0, 0);
     for other in tx.pools_after(&pool.account, "", usize::MAX)? {
-        let cores = u64::from(cores_of(&kept::pool_spec(&other)?));
+        let cores = u64::from(kept::pool_spec(&other)?.cores_per_node());
         for node in tx.nodes_of_pool(other.key)? {
             *(if node.life.is_dedicated { &mut dedicated } else { &mut low_priority }) += cores;
         }
@@ -198,14 +201,9 @@ fn room(tx: &Tx<'_>, pool: &Pool, spec: &PoolSpec, quotas: Quotas) -> Result<Roo
     Ok(Room {
         dedicated_cores: quotas.dedicated_cores.saturating_sub(dedicated),
         low_priority_cores: quotas.low_priority_cores.saturating_sub(low_priority),
-        cores_per_node: cores_of(spec),
+        cores_per_node: spec.cores_per_node(),
         is_connected: spec.enable_inter_node_communication,
     })
-}
-
-/// A machine whose size says nothing of its cores counts for one.
-fn cores_of(spec: &PoolSpec) -> u32 {
-    vm_size::cores(&spec.vm_size).unwrap_or(1)
 }
 
 /// The nodes on which a job manager runs: they go last.

@@ -28,10 +28,11 @@ use crate::http::{Handler, Listener, handler_of, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::pool_usage::Measured;
 use crate::samples::Samples;
 use crate::server::Server;
 use crate::signals::Signals;
-use crate::{clock, dispatch, hidden, link, reconcile, samples};
+use crate::{clock, dispatch, hidden, link, pool_usage, reconcile, samples};
 
 /// Ends of agents that wait to be dealt with at the most.
 const EXITS_MAX: usize = 1024;
@@ -92,10 +93,13 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         hidden: hidden::paths(&config.data),
         batch_url: format!("http://{}", bound.batch.address()),
         samples: Samples::new(config.autoscale.sample_period),
+        measured: Measured::default(),
         blobs: blob.clone(),
         blob_links: BlobLinks::new(blob_url.clone()),
         config,
     });
+    // Before any node changes.
+    pool_usage::begin(&server).await?;
     let batch = BatchService::new(Arc::clone(&server));
     let batch_handler = handler_of(
         &batch,
@@ -144,6 +148,7 @@ fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()
     loops.spawn(reconcile::nodes(Arc::clone(server), exited));
     loops.spawn(reconcile::autoscale(Arc::clone(server)));
     loops.spawn(samples::run(Arc::clone(server)));
+    loops.spawn(pool_usage::run(Arc::clone(server)));
     loops
 }
 

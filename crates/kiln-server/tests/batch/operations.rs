@@ -7,8 +7,7 @@ use kiln_wire::batch::operations;
 use serde_json::json;
 
 use crate::rig::{Ask, Rig};
-
-const UNSUPPORTED: &str = include_str!("../../../../docs/unsupported.md");
+use crate::unsupported;
 
 /// A path of an operation, about things that do not exist.
 fn path_of(template: &str) -> String {
@@ -46,7 +45,7 @@ async fn every_operation_of_every_version_is_served_or_excused() {
             }
         }
     }
-    let named: BTreeSet<&str> = UNSUPPORTED.split('`').skip(1).step_by(2).collect();
+    let named: BTreeSet<&str> = unsupported::named().collect();
     let known: BTreeSet<&str> = operations().map(|it| it.name).collect();
     let excused: BTreeSet<&str> = named.intersection(&known).copied().collect();
     assert_eq!(missing, excused);

@@ -180,7 +180,5 @@ async fn collections_that_are_too_large() {
 #[tokio::test]
 async fn what_kiln_does_not_offer() {
     let rig = Rig::start().await;
-    let metrics = rig.get("/poolusagemetrics").send().await;
-    metrics.refuses(501, "NotImplemented");
     rig.get("/nonsense").send().await.refuses(400, "InvalidUri");
 }

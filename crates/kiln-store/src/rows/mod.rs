@@ -17,6 +17,7 @@ mod piece;
 #[cfg(test)]
 pub(crate) mod plans;
 mod pool;
+pub(crate) mod pool_usage;
 mod preparation;
 mod tag;
 pub(crate) mod task;

@@ -12,6 +12,7 @@ use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{Node, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::pool_usage::{Consumption, Machines, Meter};
 use kiln_domain::batch::preparation::{Preparation, PreparationLife};
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
@@ -30,8 +31,8 @@ use kiln_domain::time::Timestamp;
 use rusqlite::Connection;
 
 use crate::{
-    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, KeptTask, StoreError,
-    TaskRange, Tx, migrations,
+    Account, AccountKind, Bucket, ContainerKey, ExtentPlace, ExtentUses, KeptTask, MeteredPool,
+    PoolUsage, StoreError, TaskRange, Tx, migrations,
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
@@ -130,6 +131,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("node.rs"),
         include_str!("piece.rs"),
         include_str!("pool.rs"),
+        include_str!("pool_usage.rs"),
         include_str!("preparation.rs"),
         include_str!("tag.rs"),
         include_str!("task.rs"),
@@ -205,12 +207,35 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let node =
         Node { id: "n".to_owned(), pool_key: key, secret: String::new(), start_task: None, life };
     tx.insert_node(&node)?;
+    pool_usage(tx, key)?;
     tx.node("n")?;
     tx.nodes_of_pool(key)?;
     tx.update_node("n", &node.life)?;
     tx.update_node_start_task("n", Some("{}"))?;
     tx.delete_node("n")?;
     tx.delete_pool(key)
+}
+
+fn pool_usage(tx: &mut Tx<'_>, key: i64) -> Result<(), StoreError> {
+    let machines = Machines { dedicated: 1, low_priority: 0 };
+    let meter = Meter::new(machines, 1, Timestamp(0));
+    tx.put_pool_meter(key, &meter)?;
+    tx.pool_meter(key)?;
+    tx.pool_meters("a")?;
+    tx.metered_pools_after(0, 9)?;
+    let (account, id, vm_size) = ("a".to_owned(), "p".to_owned(), "small".to_owned());
+    let pool = MeteredPool { key, account, id, vm_size };
+    let consumption = Consumption::default();
+    let (updated_at, dedicated_core_time) = (Timestamp(0), Span::ZERO);
+    tx.add_pool_usage(&pool, &PoolUsage { updated_at, dedicated_core_time, consumption })?;
+    tx.usage_of_pool(key)?;
+    tx.usage_of_pools("a")?;
+    for time in meter.count(Timestamp(9)) {
+        tx.add_pool_interval(&pool, &time, &consumption)?;
+    }
+    let nothing = (Timestamp(0), "", "");
+    tx.pool_intervals("a", (Timestamp(0), Timestamp(9)), nothing, 9)?;
+    Ok(())
 }
 
 fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {

@@ -51,9 +51,10 @@ impl View<'_> {
 
     /// How many pools an account has.
     pub fn n_pools(&self, account: &str) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM pool WHERE account = ?1";
-        let count: i64 = self.statement(sql)?.query_row(params![account], |row| row.get(0))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        let sql = "SELECT n FROM pool_count WHERE account = ?1";
+        let count =
+            self.statement(sql)?.query_row(params![account], |row| row.get(0)).optional()?;
+        Ok(count.map_or(0, |count: i64| u64::try_from(count).unwrap_or(0)))
     }
 
     /// The pools of all accounts, by key.

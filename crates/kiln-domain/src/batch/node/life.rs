@@ -277,6 +277,27 @@ impl NodeLife {
         }
     }
 
+    /// Whether it has a machine, whose cores count as used by its pool.
+    pub fn has_machine(&self) -> bool {
+        match self.state {
+            NodeState::Creating
+            | NodeState::Starting
+            | NodeState::WaitingForStartTask
+            | NodeState::StartTaskFailed
+            | NodeState::Idle
+            | NodeState::Running
+            | NodeState::Offline
+            | NodeState::Rebooting
+            | NodeState::Reimaging
+            | NodeState::UpgradingOs
+            | NodeState::LeavingPool
+            | NodeState::Unusable
+            | NodeState::Unknown
+            | NodeState::Deallocating => true,
+            NodeState::Preempted | NodeState::Deallocated => false,
+        }
+    }
+
     /// Whether an agent of it should live.
     pub fn wants_agent(&self) -> bool {
         match self.state {

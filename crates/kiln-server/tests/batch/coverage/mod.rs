@@ -14,8 +14,7 @@ use kiln_wire::batch::Shape;
 use kiln_wire::batch::survey::Survey;
 
 use crate::rig::{Ask, Reply, Rig};
-
-const UNSUPPORTED: &str = include_str!("../../../../../docs/unsupported.md");
+use crate::unsupported;
 
 /// Answers, and the body by which a client gives what they repeat.
 const ANSWERS: [(Shape, Option<Shape>); 21] = [
@@ -81,12 +80,11 @@ fn known(reply: Reply) -> Option<serde_json::Value> {
 
 /// The members that the page of what is unsupported names, `Model.member`.
 fn excused() -> BTreeSet<&'static str> {
-    let named = UNSUPPORTED.split('`').skip(1).step_by(2);
     let is_member = |it: &&str| {
         let starts_large = it.chars().next().is_some_and(|first| first.is_ascii_uppercase());
         starts_large && it.contains('.') && !it.contains(' ')
     };
-    named.filter(is_member).collect()
+    unsupported::named().filter(is_member).collect()
 }
 
 /// The members of an answer in one api-version that no client gave.

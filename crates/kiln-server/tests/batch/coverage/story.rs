@@ -1,6 +1,7 @@
 //! Brings resources into states that show what there is to show.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use kiln_domain::batch::failure::{FailureInfo, NameValue};
 use kiln_domain::batch::usage::Usage;
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Shown;
 use crate::rig::{Agent, Ask, Reply, Rig, now, pool_body};
-use kiln_server::config::Quotas;
+use kiln_server::config::{Config, Quotas};
 
 const CERTIFICATE: &str = include_str!("../../../../../tests/clients/certificate.txt");
 const CERTIFICATE_THUMBPRINT: &str = "85204e789da2426299b3c4ed1f65e296381cb1f1";
@@ -23,7 +24,12 @@ const EXITED_0: Outcome = Outcome::Exited { exit_code: 0 };
 /// Tells all of it.
 pub(super) async fn tell(shown: &mut Shown) {
     let quotas = Quotas { dedicated_cores: 5, ..Quotas::default() };
-    let mut rig = Rig::configured(move |config| config.quotas = quotas).await;
+    let counted_each = Duration::from_millis(10);
+    let configure = move |config: &mut Config| {
+        config.quotas = quotas;
+        config.usage_period = counted_each;
+    };
+    let mut rig = Rig::configured(configure).await;
     account(&rig, shown).await;
     let mut agents = nodes(&mut rig).await;
     gang(&mut rig, shown).await;
@@ -153,6 +159,9 @@ async fn pools(rig: &Rig, agent: &Agent, shown: &mut Shown) {
     shown.one(Shape::Node, || rig.get(&node)).await;
     shown.list(rig, Shape::PoolNodeCounts, "/nodecounts").await;
     shown.one(Shape::JobStatistics, || rig.get("/lifetimejobstats")).await;
+    shown.one(Shape::PoolStatistics, || rig.get("/lifetimepoolstats")).await;
+    let metrics = "/poolusagemetrics?startTime=2016-01-01T00:00:00Z";
+    shown.list(rig, Shape::PoolUsageMetrics, metrics).await;
     let login = format!("{node}/remoteloginsettings");
     shown.one(Shape::NodeRemoteLogin, || rig.get(&login)).await;
 }

@@ -21,7 +21,6 @@ mod v2018_08_01_task_counts_are_always_validated;
 mod v2018_12_01_os_version_is_one_member;
 mod v2018_12_01_resource_files_name_their_source;
 mod v2018_12_01_tasks_are_kept_for_seven_days;
-mod v2018_12_01_usage_counts_no_traffic;
 pub(super) mod v2019_06_01_supported_images_replace_agent_skus;
 mod v2019_08_01_auto_users_are_shared_by_the_pool;
 mod v2019_08_01_start_tasks_wait_by_default;
@@ -60,7 +59,7 @@ pub(super) struct Edit {
 }
 
 /// All changes, oldest first.
-const CHANGES: [Change; 26] = [
+const CHANGES: [Change; 25] = [
     v2017_01_01_empty_certificate_lists_are_shown::CHANGE,
     v2017_01_01_recent_tasks_name_subtasks_only::CHANGE,
     v2017_01_01_user_identity_replaces_run_elevated::CHANGE,
@@ -77,7 +76,6 @@ const CHANGES: [Change; 26] = [
     v2018_12_01_os_version_is_one_member::CHANGE,
     v2018_12_01_resource_files_name_their_source::CHANGE,
     v2018_12_01_tasks_are_kept_for_seven_days::CHANGE,
-    v2018_12_01_usage_counts_no_traffic::CHANGE,
     v2019_06_01_supported_images_replace_agent_skus::CHANGE,
     v2019_08_01_auto_users_are_shared_by_the_pool::CHANGE,
     v2019_08_01_start_tasks_wait_by_default::CHANGE,
