@@ -16,6 +16,8 @@ pub const DEPENDENCY_RANGES_MAX: usize = 2000;
 pub const TASK_NODES_LOST_MAX: u32 = 10;
 /// Days for which the files of a task are kept that does not say how long.
 pub const TASK_RETENTION_DAYS: i64 = 7;
+/// Days from its addition after which a task that has not completed is given up.
+pub const TASK_LIFETIME_DAYS: i64 = 180;
 /// Bytes in one request body of the Batch service.
 pub const BATCH_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Items on one page of a Batch list, and the default.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::pool::{JobDefaultOrder, TaskSchedulingPolicy};
 use kiln_domain::batch::task::TaskState;
 
+use crate::hold::Waiter;
 use crate::job::{Job, Placed, Shape, Terms, Turn, Waiting};
 use crate::pool::{Pool, PoolName};
 
@@ -20,6 +20,14 @@ pub struct Board {
     queues: HashMap<PoolName, BTreeSet<Turn>>,
     /// The jobs that have tasks on nodes which may give way, by pool.
     givers: HashMap<PoolName, BTreeSet<(i32, i64)>>,
+    /// The jobs that have tasks on nodes, by pool.
+    running: HashMap<PoolName, BTreeSet<(i32, i64)>>,
+    /// The jobs whose managers wait to run again, by pool.
+    restarting: HashMap<PoolName, BTreeSet<Turn>>,
+    /// The tasks for which room is kept, by the keys of their pools.
+    held: BTreeMap<i64, Waiter>,
+    /// Counts the tasks that were placed.
+    n_placed: u64,
     changed: BTreeSet<i64>,
     /// What waited in jobs that are gone: it may be a million tasks, and freeing them takes time.
     pub(crate) forgotten: Vec<BTreeMap<i64, Waiting>>,
@@ -37,13 +45,7 @@ impl Board {
                 let name = (account, pool_id.to_ascii_lowercase());
                 self.put_pool(pool_key, name, policy, is_connected);
             }
-            Change::PoolGone { pool_key } => {
-                if let Some(pool) = self.pools.remove(&pool_key)
-                    && self.keys.get(&pool.name) == Some(&pool_key)
-                {
-                    self.keys.remove(&pool.name);
-                }
-            }
+            Change::PoolGone { pool_key } => self.remove_pool(pool_key),
             Change::Node { pool_key, node_id, slots, is_dedicated } => {
                 if let Some(pool) = self.pools.get_mut(&pool_key) {
                     pool.offer(&node_id, slots, is_dedicated);
@@ -70,22 +72,27 @@ impl Board {
             }
             Change::JobGone { job_key } => self.remove_job(job_key),
             Change::JobNodeExcluded { job_key, node_id } => {
-                if let Some(job) = self.jobs.get_mut(&job_key) {
-                    job.excluded.insert(node_id.into());
-                }
+                self.admit_node(job_key, node_id, false);
             }
-            Change::JobNodeAdmitted { job_key, node_id } => {
-                if let Some(job) = self.jobs.get_mut(&job_key) {
-                    job.excluded.remove(&*node_id);
-                    self.after(job_key);
-                }
-            }
-            Change::Task { job_key, task_id, sequence, needs, state, is_ready, node_ids } => {
+            Change::JobNodeAdmitted { job_key, node_id } => self.admit_node(job_key, node_id, true),
+            Change::Task {
+                job_key,
+                task_id,
+                sequence,
+                needs,
+                state,
+                displaces,
+                is_ready,
+                node_ids,
+            } => {
                 self.forget_task(job_key, sequence);
+                let shape = Shape::of(&needs, displaces);
                 match state {
-                    TaskState::Active if is_ready => self.wait(job_key, sequence, &needs, task_id),
+                    TaskState::Active if is_ready => {
+                        self.wait(job_key, sequence, shape, task_id, needs.affinity);
+                    }
                     TaskState::Preparing | TaskState::Running => {
-                        self.place(job_key, sequence, &needs, task_id, node_ids);
+                        self.place(job_key, sequence, shape, task_id, node_ids);
                     }
                     TaskState::Active | TaskState::Completed => {}
                 }
@@ -124,6 +131,35 @@ impl Board {
         self.queues.get(&pool.name).into_iter().flatten().copied()
     }
 
+    /// The jobs of a pool whose managers wait to run again, in the order of their turns.
+    pub(crate) fn restarting(&self, pool: &Pool) -> impl Iterator<Item = Turn> {
+        self.restarting.get(&pool.name).into_iter().flatten().copied()
+    }
+
+    /// The jobs of a pool with tasks on nodes, the least urgent first.
+    pub(crate) fn running_of(&self, pool: &Pool) -> impl Iterator<Item = (i32, i64, &Job)> {
+        let running = self.running.get(&pool.name).into_iter().flatten();
+        running.filter_map(|(priority, key)| Some((*priority, *key, self.jobs.get(key)?)))
+    }
+
+    /// How many tasks were placed so far.
+    pub(crate) fn n_placed(&self) -> u64 {
+        self.n_placed
+    }
+
+    /// The task for which room of a pool is kept.
+    pub(crate) fn held_in(&self, pool_key: i64) -> Option<Waiter> {
+        self.held.get(&pool_key).copied()
+    }
+
+    /// Keeps room in a pool for the task that a plan says, and for no other.
+    pub fn hold(&mut self, pool_key: i64, waiter: Option<Waiter>) {
+        match waiter {
+            Some(waiter) => self.held.insert(pool_key, waiter),
+            None => self.held.remove(&pool_key),
+        };
+    }
+
     /// The jobs of a pool whose tasks on nodes may give way, the least urgent first.
     pub(crate) fn givers_of(&self, pool: &Pool) -> impl Iterator<Item = (i32, i64, &Job)> {
         let givers = self.givers.get(&pool.name).into_iter().flatten();
@@ -144,9 +180,28 @@ impl Board {
         self.changed.insert(key);
         // Its jobs may have queued before it was there, or in another order.
         let queued: Vec<i64> =
-            self.queues.get(&name).into_iter().flatten().map(|it| it.2).collect();
+            self.queues.get(&name).into_iter().flatten().map(|it| it.key).collect();
         for job_key in queued {
             self.after(job_key);
+        }
+    }
+
+    fn remove_pool(&mut self, pool_key: i64) {
+        self.held.remove(&pool_key);
+        if let Some(pool) = self.pools.remove(&pool_key)
+            && self.keys.get(&pool.name) == Some(&pool_key)
+        {
+            self.keys.remove(&pool.name);
+        }
+    }
+
+    fn admit_node(&mut self, job_key: i64, node_id: String, is_admitted: bool) {
+        let Some(job) = self.jobs.get_mut(&job_key) else { return };
+        if is_admitted {
+            job.excluded.remove(&*node_id);
+            self.after(job_key);
+        } else {
+            job.excluded.insert(node_id.into());
         }
     }
 
@@ -179,22 +234,29 @@ impl Board {
         }
     }
 
-    fn wait(&mut self, job_key: i64, sequence: i64, needs: &TaskNeeds, id: String) {
+    fn wait(
+        &mut self,
+        job_key: i64,
+        sequence: i64,
+        shape: Shape,
+        id: String,
+        affinity: Option<String>,
+    ) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
-        let affinity = needs.affinity.as_deref().map(Box::from);
-        job.wait(sequence, Shape::of(needs), Waiting { id: id.into(), affinity });
+        job.wait(sequence, shape, Waiting { id: id.into(), affinity: affinity.map(Box::from) });
     }
 
     fn place(
         &mut self,
         job_key: i64,
         sequence: i64,
-        needs: &TaskNeeds,
+        shape: Shape,
         id: String,
         node_ids: Vec<String>,
     ) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
-        let shape = Shape::of(needs);
+        self.n_placed = self.n_placed.saturating_add(1);
+        job.served = self.n_placed;
         if let Some(pool) = self.keys.get(&job.pool).and_then(|key| self.pools.get_mut(key)) {
             for id in &node_ids {
                 pool.take(id, shape);
@@ -230,15 +292,21 @@ impl Board {
         let order = pool.map_or(JobDefaultOrder::None, |pool| pool.policy.job_default_order);
         let turn = job.turn(job_key, order);
         put(&mut self.queues, &job.pool, &mut job.queued, turn);
+        let restarting = turn.filter(|turn| turn.restarts.0);
+        put(&mut self.restarting, &job.pool, &mut job.restarts, restarting);
         let giving = job.giving(job_key);
         put(&mut self.givers, &job.pool, &mut job.gives, giving);
+        let running = job.running(job_key);
+        put(&mut self.running, &job.pool, &mut job.runs, running);
         self.changed.extend(key);
     }
 
     fn unqueue(&mut self, job_key: i64) {
         let Some(job) = self.jobs.get_mut(&job_key) else { return };
         put(&mut self.queues, &job.pool, &mut job.queued, None);
+        put(&mut self.restarting, &job.pool, &mut job.restarts, None);
         put(&mut self.givers, &job.pool, &mut job.gives, None);
+        put(&mut self.running, &job.pool, &mut job.runs, None);
     }
 }
 

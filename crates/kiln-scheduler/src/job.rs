@@ -23,6 +23,12 @@ pub(crate) struct Job {
     pub(crate) queued: Option<Turn>,
     /// Its place among those whose tasks may give way, while it is there.
     pub(crate) gives: Option<(i32, i64)>,
+    /// Its place among those with tasks on nodes, while it is there.
+    pub(crate) runs: Option<(i32, i64)>,
+    /// Its place among those whose manager waits to run again, while it is there.
+    pub(crate) restarts: Option<Turn>,
+    /// When one of its tasks was last placed, as the board counts.
+    pub(crate) served: u64,
 }
 
 /// How a job takes part.
@@ -37,12 +43,16 @@ pub(crate) struct Terms {
 
 /// What tells tasks apart that may not fit alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a need of its own")]
 pub(crate) struct Shape {
     pub(crate) slots: u32,
     pub(crate) instances: u32,
     pub(crate) is_connected: bool,
     pub(crate) is_exclusive: bool,
     pub(crate) on_dedicated_only: bool,
+    pub(crate) is_manager: bool,
+    /// Whether running tasks make room for it.
+    pub(crate) displaces: bool,
 }
 
 /// A task that waits.
@@ -60,13 +70,33 @@ pub(crate) struct Placed {
     pub(crate) node_ids: Box<[Box<str>]>,
 }
 
-/// When it is a job's turn: the most urgent first, then the one with the fewest tasks on
-/// nodes, or in the order of their creation.
-pub(crate) type Turn = (Reverse<i32>, usize, i64);
+/// When it is a job's turn: the first of these comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Turn {
+    /// The most urgent first.
+    pub(crate) priority: Reverse<i32>,
+    /// Whether its manager runs again.
+    pub(crate) restarts: Reverse<bool>,
+    /// Tasks on nodes, where jobs share.
+    pub(crate) share: usize,
+    /// When one of its tasks was last placed, where jobs share: none is always the last of its
+    /// equals.
+    pub(crate) served: u64,
+    /// The store's key, which follows the order of creation.
+    pub(crate) key: i64,
+}
 
 impl Shape {
-    pub(crate) fn of(needs: &TaskNeeds) -> Self {
+    /// Whether small tasks could keep it from starting for ever: it needs more than any one slot
+    /// that comes free.
+    pub(crate) fn is_large(self) -> bool {
+        self.slots > 1 || self.instances > 1 || self.is_exclusive
+    }
+
+    pub(crate) fn of(needs: &TaskNeeds, displaces: bool) -> Self {
         Self {
+            is_manager: needs.is_manager,
+            displaces,
             slots: needs.slots,
             instances: needs.instances,
             is_connected: needs.is_connected,
@@ -86,6 +116,9 @@ impl Job {
             excluded: BTreeSet::new(),
             queued: None,
             gives: None,
+            runs: None,
+            restarts: None,
+            served: 0,
         }
     }
 
@@ -98,15 +131,14 @@ impl Job {
 
     /// When it is its turn, if any of its tasks may start.
     pub(crate) fn turn(&self, key: i64, order: JobDefaultOrder) -> Option<Turn> {
-        let share = match order {
-            JobDefaultOrder::None => self.placed.len(),
-            JobDefaultOrder::CreationTime => 0,
+        let (share, served) = match order {
+            JobDefaultOrder::None => (self.placed.len(), self.served),
+            JobDefaultOrder::CreationTime => (0, 0),
         };
-        (self.may_start() > 0 && !self.waiting.is_empty()).then_some((
-            Reverse(self.terms.priority),
-            share,
-            key,
-        ))
+        let priority = Reverse(self.terms.priority);
+        let restarts = Reverse(self.waiting.keys().any(|shape| shape.displaces));
+        let may_start = self.may_start() > 0 && !self.waiting.is_empty();
+        may_start.then_some(Turn { priority, restarts, share, served, key })
     }
 
     pub(crate) fn wait(&mut self, sequence: i64, shape: Shape, task: Waiting) {
@@ -130,6 +162,11 @@ impl Job {
     pub(crate) fn giving(&self, key: i64) -> Option<(i32, i64)> {
         let gives = self.terms.allows_preemption && !self.placed.is_empty();
         gives.then_some((self.terms.priority, key))
+    }
+
+    /// Its place among the jobs with tasks on nodes: the least urgent comes first.
+    pub(crate) fn running(&self, key: i64) -> Option<(i32, i64)> {
+        (!self.placed.is_empty()).then_some((self.terms.priority, key))
     }
 
     /// All that is on nodes, in the order in which it was added.

@@ -6,6 +6,7 @@
 //! by what it places and by what is free, not by what waits.
 
 mod board;
+mod hold;
 mod job;
 mod load;
 mod plan;
@@ -14,10 +15,13 @@ mod preempt;
 mod standing;
 
 pub use board::Board;
+pub use hold::Waiter;
 pub use load::Load;
 pub use plan::{Assignment, Plan, plan};
 pub use preempt::Preemption;
 pub use standing::{Fit, NodeStanding, Standing, standing};
 
+#[cfg(test)]
+mod hold_tests;
 #[cfg(test)]
 mod tests;

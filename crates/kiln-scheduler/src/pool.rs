@@ -54,6 +54,11 @@ impl Node {
         }
     }
 
+    /// Whether an instance of a task would fit if nothing else were on it.
+    fn could_fit(&self, shape: Shape) -> bool {
+        self.slots >= shape.slots && (self.is_dedicated || !shape.on_dedicated_only)
+    }
+
     /// Whether it is of the kind that a task wants, and empty if it wants that.
     fn suits(&self, shape: Shape, is_untouched: bool) -> bool {
         let is_empty = self.n_tasks == 0 && is_untouched;
@@ -210,6 +215,38 @@ impl<'b> Places<'b> {
         let without = leaving.iter().fold(*node, |node, left| node.without(*left));
         let is_open = !self.touched.contains_key(id);
         is_open && without.suits(shape, true) && without.free() >= shape.slots
+    }
+
+    /// Whether there are enough nodes for a task of this shape, were they empty.
+    pub(crate) fn could_fit(&self, shape: Shape, excluded: &BTreeSet<Box<str>>) -> bool {
+        let wanted = usize::try_from(shape.instances).unwrap_or(usize::MAX);
+        let nodes = self.pool.nodes.iter();
+        let fitting =
+            nodes.filter(|(id, node)| node.could_fit(shape) && !excluded.contains(&***id));
+        self.accept(shape) && fitting.take(wanted).count() == wanted
+    }
+
+    /// Keeps those nodes for a task that lack the least for its instances.
+    pub(crate) fn hold(&mut self, shape: Shape, excluded: &BTreeSet<Box<str>>) {
+        let mut nodes: Vec<(u32, Arc<str>)> = Vec::new();
+        for (id, node) in &self.pool.nodes {
+            if node.could_fit(shape) && !excluded.contains(&**id) {
+                nodes.push((self.lacking(id, node, shape), Arc::clone(id)));
+            }
+        }
+        nodes.sort_unstable();
+        nodes.truncate(usize::try_from(shape.instances).unwrap_or(usize::MAX));
+        self.reserve(nodes.iter().map(|(_, id)| &**id));
+    }
+
+    /// Slots of a node that must come free for an instance of a task, or tasks that must end.
+    fn lacking(&self, id: &Arc<str>, node: &Node, shape: Shape) -> u32 {
+        let touched = self.touched.get(id);
+        if shape.is_exclusive {
+            return node.n_tasks.saturating_add(u32::from(touched.is_some()));
+        }
+        let free = touched.copied().unwrap_or_else(|| node.free());
+        shape.slots.saturating_sub(free)
     }
 
     /// Keeps nodes free of all further tasks of the plan.

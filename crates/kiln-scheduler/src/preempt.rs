@@ -3,19 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Board;
-use crate::job::{Placed, Shape};
+use crate::job::{Job, Placed, Shape};
 use crate::pool::{Places, Pool};
 
 /// Running tasks that a plan looks at as ones that may give way.
 const GIVERS_LOOKED_AT_MAX: usize = 4096;
 
-/// A running task is to give way to one of a job that comes before its own.
+/// A running task is to give way to one of a job that comes before its own, or to a job manager
+/// that runs again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preemption {
     /// The store's key of the job.
     pub job_key: i64,
     /// The task's id.
     pub task_id: String,
+    /// Whether it is for a job manager, for which its job need not allow it.
+    pub is_displaced: bool,
 }
 
 /// The running tasks of a pool that may give way: of the least urgent jobs first, and of a job
@@ -57,11 +60,7 @@ impl<'b> Givers<'b> {
     }
 
     fn look(&self) -> Vec<Giver<'b>> {
-        let tasks = self.board.givers_of(self.pool).flat_map(|(priority, job_key, job)| {
-            let newest_first = job.placed().rev();
-            newest_first.map(move |placed| Giver { priority, job_key, placed, is_taken: false })
-        });
-        tasks.take(GIVERS_LOOKED_AT_MAX).collect()
+        tasks_of(self.board.givers_of(self.pool)).take(GIVERS_LOOKED_AT_MAX).collect()
     }
 
     /// Sees to room for a task of a job of this priority: its nodes are reserved for it. The
@@ -73,20 +72,60 @@ impl<'b> Givers<'b> {
         shape: Shape,
         excluded: &BTreeSet<Box<str>>,
     ) -> Option<Vec<Preemption>> {
+        if shape.displaces {
+            return self.displace(places, priority, shape, excluded);
+        }
         if !self.yield_to(priority) {
             return None;
         }
         let mut tasks = self.tasks.take().unwrap_or_else(|| self.look());
-        let leaving = leaving_for(&tasks, places, priority, shape, excluded);
-        let taken = leaving.into_iter().flatten().filter_map(|idx| {
-            let giver = tasks.get_mut(idx)?;
-            giver.is_taken = true;
-            Some(Preemption { job_key: giver.job_key, task_id: giver.placed.id.to_string() })
-        });
-        let preemptions: Vec<_> = taken.collect();
+        let leaving = leaving_for(&tasks, places, |of| of < priority, shape, excluded);
+        let preemptions = take(&mut tasks, leaving, false);
         self.tasks = Some(tasks);
         (!preemptions.is_empty()).then_some(preemptions)
     }
+
+    /// Sees to room for a job manager that runs again: any tasks make room for it but those of
+    /// more urgent jobs, and other managers.
+    fn displace(
+        &self,
+        places: &mut Places<'_>,
+        priority: i32,
+        shape: Shape,
+        excluded: &BTreeSet<Box<str>>,
+    ) -> Option<Vec<Preemption>> {
+        let tasks = tasks_of(self.board.running_of(self.pool));
+        let plain = tasks.filter(|giver| !giver.placed.shape.is_manager);
+        let mut tasks: Vec<_> = plain.take(GIVERS_LOOKED_AT_MAX).collect();
+        let leaving = leaving_for(&tasks, places, |of| of <= priority, shape, excluded);
+        let preemptions = take(&mut tasks, leaving, true);
+        (!preemptions.is_empty()).then_some(preemptions)
+    }
+}
+
+/// The tasks on nodes of some jobs, of each the newest first.
+fn tasks_of<'b>(
+    jobs: impl Iterator<Item = (i32, i64, &'b Job)>,
+) -> impl Iterator<Item = Giver<'b>> {
+    jobs.flat_map(|(priority, job_key, job)| {
+        let newest_first = job.placed().rev();
+        newest_first.map(move |placed| Giver { priority, job_key, placed, is_taken: false })
+    })
+}
+
+/// Takes some of the tasks, by their index, off their nodes.
+fn take(
+    tasks: &mut [Giver<'_>],
+    leaving: Option<BTreeSet<usize>>,
+    is_displaced: bool,
+) -> Vec<Preemption> {
+    let taken = leaving.into_iter().flatten().filter_map(|idx| {
+        let giver = tasks.get_mut(idx)?;
+        giver.is_taken = true;
+        let (job_key, task_id) = (giver.job_key, giver.placed.id.to_string());
+        Some(Preemption { job_key, task_id, is_displaced })
+    });
+    taken.collect()
 }
 
 /// Which of the tasks, by their index, must leave so that there is room for a task of this
@@ -94,7 +133,7 @@ impl<'b> Givers<'b> {
 fn leaving_for(
     tasks: &[Giver<'_>],
     places: &mut Places<'_>,
-    priority: i32,
+    yields: impl Fn(i32) -> bool,
     shape: Shape,
     excluded: &BTreeSet<Box<str>>,
 ) -> Option<BTreeSet<usize>> {
@@ -103,7 +142,7 @@ fn leaving_for(
     let mut freed: BTreeMap<&str, Freed> = BTreeMap::new();
     let mut leaving: BTreeSet<usize> = BTreeSet::new();
     for (idx, giver) in tasks.iter().enumerate() {
-        if chosen.len() >= wanted || giver.priority >= priority {
+        if chosen.len() >= wanted || !yields(giver.priority) {
             break;
         }
         for node_id in giver.placed.node_ids.iter().filter(|_| !giver.is_taken) {

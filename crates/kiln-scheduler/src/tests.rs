@@ -7,7 +7,7 @@ use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::pool::{JobDefaultOrder, NodeFillType, TaskSchedulingPolicy};
 use kiln_domain::batch::task::TaskState;
 
-use crate::{Board, plan};
+use crate::{Board, Plan, plan};
 
 fn policy(packs: bool, by_age: bool) -> TaskSchedulingPolicy {
     TaskSchedulingPolicy {
@@ -26,7 +26,7 @@ fn set_policy(board: &mut Board, policy: TaskSchedulingPolicy) {
 }
 
 /// Nodes with their slots; one whose name begins with `s` is a Spot node.
-fn board(packs: bool, nodes: &[(&str, u32)]) -> Board {
+pub(crate) fn board(packs: bool, nodes: &[(&str, u32)]) -> Board {
     let mut board = Board::default();
     set_policy(&mut board, policy(packs, false));
     for (node_id, slots) in nodes {
@@ -35,12 +35,12 @@ fn board(packs: bool, nodes: &[(&str, u32)]) -> Board {
     board
 }
 
-fn set_slots(board: &mut Board, node_id: &str, slots: u32) {
+pub(crate) fn set_slots(board: &mut Board, node_id: &str, slots: u32) {
     let is_dedicated = !node_id.starts_with('s');
     board.apply(Change::Node { pool_key: 1, node_id: node_id.to_owned(), slots, is_dedicated });
 }
 
-fn open_job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>) {
+pub(crate) fn open_job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>) {
     board.apply(Change::Job {
         job_key,
         account: "a".to_owned(),
@@ -52,22 +52,34 @@ fn open_job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>) 
     });
 }
 
-fn job(board: &mut Board, job_key: i64, priority: i32, limit: Option<u32>, tasks: &[u32]) {
+pub(crate) fn job(
+    board: &mut Board,
+    job_key: i64,
+    priority: i32,
+    limit: Option<u32>,
+    tasks: &[u32],
+) {
     open_job(board, job_key, priority, limit);
     for (sequence, slots) in (1..).zip(tasks) {
         wait(board, job_key, sequence, TaskNeeds::slots(*slots));
     }
 }
 
-fn wait(board: &mut Board, job_key: i64, sequence: i64, needs: TaskNeeds) {
+pub(crate) fn wait(board: &mut Board, job_key: i64, sequence: i64, needs: TaskNeeds) {
     put(board, job_key, sequence, needs, TaskState::Active, &[]);
 }
 
-fn run(board: &mut Board, job_key: i64, sequence: i64, needs: TaskNeeds, nodes: &[&str]) {
+pub(crate) fn run(
+    board: &mut Board,
+    job_key: i64,
+    sequence: i64,
+    needs: TaskNeeds,
+    nodes: &[&str],
+) {
     put(board, job_key, sequence, needs, TaskState::Running, nodes);
 }
 
-fn put(
+pub(crate) fn put(
     board: &mut Board,
     job_key: i64,
     sequence: i64,
@@ -81,23 +93,27 @@ fn put(
         sequence,
         needs,
         state,
+        displaces: false,
         is_ready: true,
         node_ids: nodes.iter().map(|&id| id.to_owned()).collect(),
     });
 }
 
-fn one() -> TaskNeeds {
+pub(crate) fn one() -> TaskNeeds {
     TaskNeeds::slots(1)
 }
 
 #[track_caller]
 fn check(board: &Board, expected: &str) {
-    let plan = plan(board, 1, 100);
+    assert_eq!(said(&plan(board, 1, 100)), expected);
+}
+
+/// A plan in short: what gives way, then what is placed.
+pub(crate) fn said(plan: &Plan) -> String {
     let gone = plan.preemptions.iter().map(|it| format!("-{}{}", it.job_key, it.task_id));
     let put = plan.assignments.iter();
     let put = put.map(|it| format!("{}{}@{}", it.job_key, it.task_id, it.node_ids.join("+")));
-    let said: Vec<_> = gone.chain(put).collect();
-    assert_eq!(said.join(" "), expected);
+    gone.chain(put).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
@@ -185,6 +201,7 @@ fn a_task_that_depends_on_others_waits_until_it_is_ready() {
         sequence: 1,
         needs: one(),
         state: TaskState::Active,
+        displaces: false,
         is_ready,
         node_ids: Vec::new(),
     };
@@ -494,4 +511,71 @@ fn a_task_is_told_of_its_jobs_limit_and_of_those_before_it() {
     let connected = TaskNeeds { is_connected: true, instances: 2, ..one() };
     assert!(!crate::standing(&board, 1, &connected).expect("both").is_accepted);
     assert_eq!(crate::standing(&board, 3, &one()), None);
+}
+
+/// A job manager that ran before and waits.
+fn restart(board: &mut Board, job_key: i64, needs: TaskNeeds) {
+    board.apply(Change::Task {
+        job_key,
+        task_id: "t1".to_owned(),
+        sequence: 1,
+        needs: TaskNeeds { is_manager: true, ..needs },
+        state: TaskState::Active,
+        displaces: true,
+        is_ready: true,
+        node_ids: Vec::new(),
+    });
+}
+
+#[test]
+fn a_job_manager_that_runs_again_displaces_what_is_not_more_urgent() {
+    let mut board = board(false, &[("m", 2), ("n", 2)]);
+    for (job_key, priority) in [(1, 1), (2, 0), (3, 0)] {
+        open_job(&mut board, job_key, priority, None);
+    }
+    run(&mut board, 1, 2, one(), &["m"]);
+    run(&mut board, 2, 2, one(), &["n"]);
+    run(&mut board, 2, 3, one(), &["n"]);
+    run(&mut board, 3, 2, one(), &["m"]);
+    check(&board, "");
+    restart(&mut board, 3, one());
+    // The latest task of the least urgent, its own job's included.
+    check(&board, "-2t3");
+    // Alone on a node, it needs all of it, and leaves the more urgent task alone.
+    restart(&mut board, 3, TaskNeeds { is_exclusive: true, ..one() });
+    check(&board, "-2t3 -2t2");
+    put(&mut board, 2, 2, one(), TaskState::Active, &[]);
+    put(&mut board, 2, 3, one(), TaskState::Active, &[]);
+    // It comes before others of its priority.
+    check(&board, "3t1@n");
+}
+
+#[test]
+fn a_job_manager_displaces_no_other_and_nothing_of_a_more_urgent_job() {
+    let mut board = board(false, &[("m", 1), ("n", 1)]);
+    open_job(&mut board, 1, 5, None);
+    open_job(&mut board, 2, 0, None);
+    open_job(&mut board, 3, 0, None);
+    run(&mut board, 1, 2, one(), &["m"]);
+    run(&mut board, 2, 1, TaskNeeds { is_manager: true, ..one() }, &["n"]);
+    restart(&mut board, 3, one());
+    check(&board, "");
+    // Not even where something more urgent waits as well.
+    wait(&mut board, 1, 3, one());
+    check(&board, "");
+    put(&mut board, 1, 2, one(), TaskState::Completed, &[]);
+    check(&board, "1t3@m");
+    run(&mut board, 2, 2, one(), &["m"]);
+    check(&board, "-2t2");
+}
+
+#[test]
+fn of_equals_the_job_that_waited_longest_comes_first() {
+    let mut board = board(false, &[("m", 1)]);
+    job(&mut board, 1, 0, None, &[1, 1]);
+    job(&mut board, 2, 0, None, &[1, 1]);
+    check(&board, "1t1@m");
+    run(&mut board, 1, 1, one(), &["m"]);
+    put(&mut board, 1, 1, one(), TaskState::Completed, &[]);
+    check(&board, "2t1@m");
 }

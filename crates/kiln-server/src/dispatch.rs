@@ -35,7 +35,12 @@ pub async fn run(server: Arc<Server>) {
             continue;
         }
         for pool_key in changed {
-            let plan = plan(&server.signals.board(), pool_key, CHANGES_MAX);
+            let plan = {
+                let mut board = server.signals.board();
+                let plan = plan(&board, pool_key, CHANGES_MAX);
+                board.hold(pool_key, plan.held);
+                plan
+            };
             if plan.is_empty() {
                 continue;
             }
@@ -70,7 +75,8 @@ fn commit(tx: &mut Tx<'_>, plan: Plan, now: Timestamp) -> Result<Outbox, StoreEr
     Ok(outbox)
 }
 
-/// Takes a task off its nodes for one of a more urgent job, if its own still allows that.
+/// Takes a task off its nodes for one of a more urgent job, if its own still allows that, or for
+/// a job manager.
 fn preempt(
     tx: &mut Tx<'_>,
     preemption: &Preemption,
@@ -79,7 +85,7 @@ fn preempt(
 ) -> Result<(), StoreError> {
     let Some((job, spec)) = load_job(tx, preemption.job_key)? else { return Ok(()) };
     let Some(task) = tx.task(job.key, &preemption.task_id)? else { return Ok(()) };
-    if !spec.allow_task_preemption {
+    if !spec.allow_task_preemption && !preemption.is_displaced {
         return Ok(());
     }
     stop_if_allowed(tx, &task, TaskFact::Preempted, now, outbox)

@@ -187,10 +187,11 @@ pub fn step(
     }
 }
 
-/// `blender2.9` and the minute; something more when that was the `last` one's.
+/// `blender+2.9+` and the minute; something more when that was the `last` one's. No name of an
+/// application or version has a plus sign, so no two packages share a directory.
 fn directory(application: &str, version: &str, now: Timestamp, last: Option<&str>) -> String {
     let minute = now.to_iso().get(..16).unwrap_or_default().replace(['T', ':'], "-");
-    let name = format!("{application}{version}{minute}");
+    let name = format!("{application}+{version}+{minute}");
     match last.and_then(|last| last.strip_prefix(&name)) {
         None => name,
         Some(counted) => {
@@ -258,7 +259,8 @@ pub fn variable_names(reference: &PackageReference) -> Vec<String> {
 mod tests {
     use super::{
         Application, ApplicationLife, Package, PackageBlob, PackageFact, PackageLife,
-        PackageReference, check_default, check_removal, check_version, step, variable_names,
+        PackageReference, check_default, check_removal, check_version, directory, step,
+        variable_names,
     };
     use crate::span::Span;
     use crate::time::Timestamp;
@@ -303,21 +305,28 @@ mod tests {
             true,
             &[F::UploadAsked, missing, there, there],
             "Pending -, the file of package `2.9` of application `blender` was not uploaded, \
-             Active blender2.91970-01-01-00-00, Active blender2.91970-01-01-00-00",
+             Active blender+2.9+1970-01-01-00-00, Active blender+2.9+1970-01-01-00-00",
         );
         check(
             true,
             &[there, F::UploadAsked, there, F::UploadAsked, there],
-            "Active blender2.91970-01-01-00-00, Pending blender2.91970-01-01-00-00, \
-             Active blender2.91970-01-01-00-00-2, Pending blender2.91970-01-01-00-00-2, \
-             Active blender2.91970-01-01-00-00-3",
+            "Active blender+2.9+1970-01-01-00-00, Pending blender+2.9+1970-01-01-00-00, \
+             Active blender+2.9+1970-01-01-00-00-2, Pending blender+2.9+1970-01-01-00-00-2, \
+             Active blender+2.9+1970-01-01-00-00-3",
         );
         check(
             false,
             &[F::UploadAsked, there, F::UploadAsked],
-            "Pending -, Active blender2.91970-01-01-00-00, \
+            "Pending -, Active blender+2.9+1970-01-01-00-00, \
              packages of application `blender` may not be uploaded again",
         );
+    }
+
+    #[test]
+    fn no_two_packages_share_a_directory() {
+        let at = |application, version| directory(application, version, Timestamp(0), None);
+        assert_ne!(at("app", "12"), at("app1", "2"));
+        assert_ne!(at("a", "1-1970"), at("a-1", "1970"));
     }
 
     #[test]

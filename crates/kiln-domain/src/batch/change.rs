@@ -116,6 +116,8 @@ pub enum Change {
         needs: TaskNeeds,
         /// Its state.
         state: TaskState,
+        /// Whether running tasks make room for it: it is a job manager that runs again.
+        displaces: bool,
         /// Whether it may start: all that it depends on is satisfied.
         is_ready: bool,
         /// Where it runs, its primary first; empty unless it is on nodes.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::TASK_LIFETIME_DAYS;
+
 /// Why a completed task counts as failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,6 +75,16 @@ impl FailureInfo {
             category: FailureCategory::ServerError,
             code: "MaxInternalRetryCountReached".to_owned(),
             message: "The task was on too many nodes that were lost".to_owned(),
+            details: Vec::new(),
+        }
+    }
+
+    /// The task did not complete within the time that tasks have.
+    pub fn too_old() -> Self {
+        Self {
+            category: FailureCategory::ServerError,
+            code: "TaskEnded".to_owned(),
+            message: format!("The task did not complete within {TASK_LIFETIME_DAYS} days"),
             details: Vec::new(),
         }
     }

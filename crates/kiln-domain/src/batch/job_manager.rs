@@ -31,6 +31,7 @@ impl JobManagerSpec {
         TaskNeeds {
             is_exclusive: self.run_exclusive,
             on_dedicated_only: !self.allow_low_priority_node,
+            is_manager: true,
             ..as_task
         }
     }

@@ -11,6 +11,7 @@ pub const AFFINITY_PREFIX: &str = "TVM:";
 /// What a task needs of a pool to run; fixed when it is added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a need of its own")]
 pub struct TaskNeeds {
     /// Slots it takes on each of its nodes.
     pub slots: u32,
@@ -27,6 +28,9 @@ pub struct TaskNeeds {
     /// Whether it keeps away from Spot nodes.
     #[serde(default)]
     pub on_dedicated_only: bool,
+    /// Whether it is the manager of its job: when it runs again, others make room for it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_manager: bool,
     /// The node that it rather runs on than on others, if there is room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<String>,
@@ -81,6 +85,7 @@ impl TaskNeeds {
             is_connected: false,
             is_exclusive: false,
             on_dedicated_only: false,
+            is_manager: false,
             affinity: None,
         }
     }
@@ -88,4 +93,9 @@ impl TaskNeeds {
 
 fn one() -> u32 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_false(is: &bool) -> bool {
+    !*is
 }

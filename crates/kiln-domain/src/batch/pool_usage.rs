@@ -84,9 +84,10 @@ pub fn end_of(begin: Timestamp) -> Timestamp {
     begin.plus(interval())
 }
 
-/// The intervals that a client sees who asks for the time from `start` to `end`: those that
-/// begin from the first time on and before the second one. Who asks for no time sees the last
-/// interval that is over.
+/// The intervals that a client sees who asks for the time from `start` to `end`.
+///
+/// Those that begin from the first time on and before the second one; who asks for no time sees
+/// the last interval that is over.
 #[must_use]
 pub fn intervals_shown(
     start: Option<Timestamp>,

@@ -15,7 +15,7 @@ use super::ties::Ties;
 use super::usage::TaskUsage;
 use super::user::check_identity;
 use crate::id;
-use crate::limits::{TASK_NODES_LOST_MAX, TASK_RETENTION_DAYS};
+use crate::limits::{TASK_LIFETIME_DAYS, TASK_NODES_LOST_MAX, TASK_RETENTION_DAYS};
 use crate::rejection::Rejection;
 use crate::span::Span;
 use crate::time::Timestamp;
@@ -256,6 +256,8 @@ pub enum TaskFact {
     Requeued,
     /// A client, or the end of its job, ended it.
     Terminated,
+    /// It did not complete within the time that tasks have.
+    Expired,
     /// A client asks for it to run again.
     Reactivated,
     /// A client changed its constraints: it may take so many retries now; -1 has no end.
@@ -294,6 +296,11 @@ impl TaskLife {
             nodes_lost: 0,
             usage: None,
         }
+    }
+
+    /// When it is given up if it has not completed by then.
+    pub fn expires_at(&self) -> Timestamp {
+        self.created_at.plus(Span::days(TASK_LIFETIME_DAYS))
     }
 
     /// Whether it completed without failure.
@@ -336,6 +343,22 @@ impl TaskLife {
         self.state = state;
         self.state_at = now;
         self
+    }
+
+    fn assigned(mut self, place: Place, state: TaskState, now: Timestamp) -> Self {
+        self.attempt = self.attempt.saturating_add(1);
+        self.place = Some(place);
+        self.moved(state, now)
+    }
+
+    fn reactivated(self, now: Timestamp) -> Self {
+        Self {
+            attempt: self.attempt,
+            previous: Some((self.state, self.state_at)),
+            created_at: self.created_at,
+            usage: self.usage,
+            ..Self::new(self.retries_max, now)
+        }
     }
 
     fn waiting_again(self, now: Timestamp) -> Self {
@@ -404,17 +427,10 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
     use {TaskFact as F, TaskState as S};
     let life = task.life.clone();
     match (life.state, fact) {
-        (S::Active, F::Assigned(place)) => Ok(TaskLife {
-            attempt: life.attempt.saturating_add(1),
-            place: Some(place),
-            started_at: Some(now),
-            ..life.moved(S::Running, now)
-        }),
-        (S::Active, F::AssignedUnprepared(place)) => Ok(TaskLife {
-            attempt: life.attempt.saturating_add(1),
-            place: Some(place),
-            ..life.moved(S::Preparing, now)
-        }),
+        (S::Active, F::Assigned(place)) => {
+            Ok(TaskLife { started_at: Some(now), ..life.assigned(place, S::Running, now) })
+        }
+        (S::Active, F::AssignedUnprepared(place)) => Ok(life.assigned(place, S::Preparing, now)),
         (S::Active, F::AssignedToAll { pool_id, nodes }) => {
             Ok(assigned_to_all(life, pool_id, nodes, now))
         }
@@ -437,16 +453,13 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             modified_at: now,
             ..life.completed(now, None, Some(FailureInfo::ended_by_user()))
         }),
+        (S::Active | S::Preparing | S::Running, F::Expired) => {
+            Ok(life.completed(now, None, Some(FailureInfo::too_old())))
+        }
         (S::Completed, F::Reactivated) if life.failure.is_none() => {
             Err(Rejection::TaskSucceeded { task: task.id.clone() })
         }
-        (S::Completed, F::Reactivated) => Ok(TaskLife {
-            attempt: life.attempt,
-            previous: Some((life.state, life.state_at)),
-            created_at: life.created_at,
-            usage: life.usage,
-            ..TaskLife::new(life.retries_max, now)
-        }),
+        (S::Completed, F::Reactivated) => Ok(life.reactivated(now)),
         (S::Active | S::Preparing | S::Running, F::Reactivated) => {
             Err(Rejection::TaskNotCompleted { task: task.id.clone() })
         }
@@ -462,7 +475,8 @@ pub fn step(task: &Task, fact: TaskFact, now: Timestamp) -> Result<TaskLife, Rej
             S::Preparing | S::Running,
             F::Assigned(_) | F::AssignedUnprepared(_) | F::AssignedToAll { .. },
         )
-        | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared) => Ok(life),
+        | (S::Active | S::Running | S::Completed, F::Prepared | F::NotPrepared)
+        | (S::Completed, F::Expired) => Ok(life),
         (
             S::Completed,
             F::Assigned(_)

@@ -34,6 +34,7 @@ fn any_fact() -> impl Strategy<Value = TaskFact> {
         1 => Just(TaskFact::Preempted),
         1 => Just(TaskFact::Requeued),
         1 => Just(TaskFact::Terminated),
+        1 => Just(TaskFact::Expired),
         2 => Just(TaskFact::Reactivated),
         1 => (-1..3).prop_map(TaskFact::Constrained),
     ]

@@ -175,45 +175,29 @@ pub(super) async fn update(call: &Call, job_id: &str, task_id: &str) -> Result<A
     let mut document = body.get_mut("constraints").map(Value::take).unwrap_or_default();
     let constraints: TaskConstraints = spec::read(&document, "task constraints")?;
     task::check_constraints("constraints", &constraints)?;
-    let conditions = Conditions::of(call)?;
-    let (account, now) = (call.account.clone(), call.now);
-    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
-    let modified_at = call
-        .server
-        .store
-        .write(move |tx| {
-            let (job, task) = find(tx, &account, &job_id, &task_id)?;
-            conditions.check(task.life.modified_at)?;
-            job::admits_tasks(&job)?;
-            let retries_max = retries_of(&constraints, &kept::job_spec(&job)?);
-            let life = task::step(&task, TaskFact::Constrained(retries_max), now)?;
-            set_retries(&mut document, retries_max);
-            let mut spec = kept::document(&task.document, "task specification")?;
-            set(&mut spec, "constraints", document);
-            tx.update_task_spec(&task, &spec.to_string())?;
-            task_life::keep(tx, &task, &life, now)?;
-            Ok::<_, OpError>(life.modified_at)
-        })
-        .await?;
+    let modified_at = take(call, job_id, task_id, move |tx, Found { job, task, now }| {
+        job::admits_tasks(&job)?;
+        let retries_max = retries_of(&constraints, &kept::job_spec(&job)?);
+        let life = task::step(&task, TaskFact::Constrained(retries_max), now)?;
+        set_retries(&mut document, retries_max);
+        let mut spec = kept::document(&task.document, "task specification")?;
+        set(&mut spec, "constraints", document);
+        tx.update_task_spec(&task, &spec.to_string())?;
+        task_life::keep(tx, &task, &life, now)?;
+        Ok(life.modified_at)
+    })
+    .await?;
     Ok(Answer::done(200, call, modified_at))
 }
 
 /// `POST /jobs/J/tasks/T/terminate`.
 pub(super) async fn terminate(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
-    let conditions = Conditions::of(call)?;
-    let (account, now) = (call.account.clone(), call.now);
-    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
-    let (modified_at, outbox) = call
-        .server
-        .store
-        .write(move |tx| {
-            let (_, task) = find(tx, &account, &job_id, &task_id)?;
-            conditions.check(task.life.modified_at)?;
-            let mut outbox = Outbox::default();
-            let life = stop_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
-            Ok::<_, OpError>((life.modified_at, outbox))
-        })
-        .await?;
+    let (modified_at, outbox) = take(call, job_id, task_id, |tx, Found { task, now, .. }| {
+        let mut outbox = Outbox::default();
+        let life = stop_task(tx, &task, TaskFact::Terminated, now, &mut outbox)?;
+        Ok((life.modified_at, outbox))
+    })
+    .await?;
     outbox.send(&call.server);
     Ok(Answer::done(204, call, modified_at))
 }
@@ -224,50 +208,60 @@ pub(super) async fn reactivate(
     job_id: &str,
     task_id: &str,
 ) -> Result<Answer, Refusal> {
-    let conditions = Conditions::of(call)?;
-    let (account, now) = (call.account.clone(), call.now);
-    let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
-    let modified_at = call
-        .server
-        .store
-        .write(move |tx| {
-            let (job, task) = find(tx, &account, &job_id, &task_id)?;
-            conditions.check(task.life.modified_at)?;
-            job::admits_tasks(&job)?;
-            let life = task::step(&task, TaskFact::Reactivated, now)?;
-            task_life::keep(tx, &task, &life, now)?;
-            Ok::<_, OpError>(life.modified_at)
-        })
-        .await?;
+    let modified_at = take(call, job_id, task_id, |tx, Found { job, task, now }| {
+        job::admits_tasks(&job)?;
+        let life = task::step(&task, TaskFact::Reactivated, now)?;
+        task_life::keep(tx, &task, &life, now)?;
+        Ok(life.modified_at)
+    })
+    .await?;
     // As was seen: unlike other actions, it does not name the task.
     Ok(Answer::new(204).revision(modified_at))
 }
 
 /// `DELETE /jobs/J/tasks/T`.
 pub(super) async fn delete(call: &Call, job_id: &str, task_id: &str) -> Result<Answer, Refusal> {
+    let outbox = take(call, job_id, task_id, |tx, Found { job, task, now }| {
+        let mut outbox = Outbox::default();
+        if let Ok(life) = task::step(&task, TaskFact::Terminated, now) {
+            leave_nodes(tx, &task, &life, None, now, &mut outbox)?;
+        }
+        for node_id in task.life.node_ids() {
+            let path = directory(&job.id, &task.id);
+            outbox.add(node_id, ToAgent::RemoveDirectory { path });
+        }
+        task_life::remove(tx, &task)?;
+        Ok(outbox)
+    })
+    .await?;
+    outbox.send(&call.server);
+    Ok(Answer::new(200))
+}
+
+/// A task that a client wants something of, and its job.
+struct Found {
+    job: Job,
+    task: Task,
+    /// The time of the request.
+    now: Timestamp,
+}
+
+/// Does something with a task that is there and whose conditions hold, in one commit.
+async fn take<T: Send + 'static>(
+    call: &Call,
+    job_id: &str,
+    task_id: &str,
+    act: impl FnOnce(&mut Tx<'_>, Found) -> Result<T, OpError> + Send + 'static,
+) -> Result<T, Refusal> {
     let conditions = Conditions::of(call)?;
     let (account, now) = (call.account.clone(), call.now);
     let (job_id, task_id) = (job_id.to_owned(), task_id.to_owned());
-    let outbox = call
-        .server
-        .store
-        .write(move |tx| {
-            let (job, task) = find(tx, &account, &job_id, &task_id)?;
-            conditions.check(task.life.modified_at)?;
-            let mut outbox = Outbox::default();
-            if let Ok(life) = task::step(&task, TaskFact::Terminated, now) {
-                leave_nodes(tx, &task, &life, None, now, &mut outbox)?;
-            }
-            for node_id in task.life.node_ids() {
-                let path = directory(&job.id, &task.id);
-                outbox.add(node_id, ToAgent::RemoveDirectory { path });
-            }
-            task_life::remove(tx, &task)?;
-            Ok::<_, OpError>(outbox)
-        })
-        .await?;
-    outbox.send(&call.server);
-    Ok(Answer::new(200))
+    let taking = call.server.store.write(move |tx| {
+        let (job, task) = find(tx, &account, &job_id, &task_id)?;
+        conditions.check(task.life.modified_at)?;
+        act(tx, Found { job, task, now })
+    });
+    Ok(taking.await?)
 }
 
 /// The task of that id, and its job.

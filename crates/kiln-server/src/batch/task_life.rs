@@ -55,6 +55,7 @@ pub(crate) fn change(task: &Task, life: &TaskLife) -> Change {
         sequence: task.sequence,
         needs: task.needs.clone(),
         state: life.state,
+        displaces: task.needs.is_manager && life.attempt > 0,
         is_ready: task.is_ready(),
         node_ids: life.node_ids().into_iter().map(str::to_owned).collect(),
     }

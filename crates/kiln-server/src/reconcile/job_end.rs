@@ -11,12 +11,16 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::job::{DisableTasks, Job, JobFact, JobState};
 use kiln_domain::batch::job_end::{self, OwnEnd, Progress};
 use kiln_domain::batch::task::TaskFact;
+use kiln_domain::limits::TASK_LIFETIME_DAYS;
+use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{StoreError, TaskRange, Tx, View};
 use tracing::error;
 
 use super::deadlines::Deadlines;
-use crate::batch::{Outbox, forget_job, release_auto_pool, step_job, stop_tasks, terminate_job};
+use crate::batch::{
+    Outbox, forget_job, release_auto_pool, step_job, stop_if_allowed, stop_tasks, terminate_job,
+};
 use crate::preparation::{Steps, Unreleased, unreleased};
 use crate::server::Server;
 use crate::{clock, kept};
@@ -71,6 +75,8 @@ enum Step {
     Rest(Option<Timestamp>),
     /// To be ended for this reason.
     End(&'static str),
+    /// Its oldest tasks are to be given up.
+    Expire,
     /// Some of its running tasks are to be stopped.
     Stop(TaskFact),
     /// Some of its nodes are to be released.
@@ -97,8 +103,13 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
     let tasks = Progress { all, open, is_managed_to_end };
     let rest = match job_end::own_end(job, &spec, tasks, now) {
         OwnEnd::Now(reason) => return Ok(Step::End(reason)),
-        OwnEnd::Later(at) => Step::Rest(at),
+        OwnEnd::Later(at) => at,
     };
+    let expiry = expiry(view, job, open, now)?;
+    if expiry.is_some_and(|at| at <= now) {
+        return Ok(Step::Expire);
+    }
+    let rest = Step::Rest(rest.into_iter().chain(expiry).min());
     let unreleased = unreleased(view, job, &spec)?;
     Ok(match (job.life.state, job.life.disable_tasks) {
         (JobState::Active | JobState::Disabled | JobState::Completed, _) => rest,
@@ -127,6 +138,25 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
     })
 }
 
+/// When the oldest of the open tasks of a job is given up, or a time before that. Tasks are
+/// numbered as they are added, so the first open one is the oldest; none is older than the job.
+fn expiry(
+    view: &View<'_>,
+    job: &Job,
+    open: i64,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, StoreError> {
+    if open == 0 || !job.life.is_lasting() {
+        return Ok(None);
+    }
+    let earliest = job.life.created_at.plus(Span::days(TASK_LIFETIME_DAYS));
+    if earliest > now {
+        return Ok(Some(earliest));
+    }
+    let oldest = view.open_tasks_after(job.key, 0, 1)?;
+    Ok(oldest.first().map(|task| task.life.expires_at()))
+}
+
 /// Looks at a job; changes it only when there is something to change, so that the end of an
 /// ordinary task costs no commit of its own.
 async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
@@ -139,9 +169,12 @@ async fn settle(server: &Server, job_key: i64) -> Result<Looked, StoreError> {
                 forget_job(view, &job)?.send(server);
                 Looked::Due
             }
-            Step::End(_) | Step::Stop(_) | Step::Release | Step::Settle | Step::Shrink => {
-                Looked::Due
-            }
+            Step::End(_)
+            | Step::Expire
+            | Step::Stop(_)
+            | Step::Release
+            | Step::Settle
+            | Step::Shrink => Looked::Due,
         })
     })?;
     if let Looked::Open(_) = looked {
@@ -161,6 +194,14 @@ fn change(tx: &mut Tx<'_>, job_key: i64, now: Timestamp) -> Result<(Looked, Outb
             Step::Rest(at) => break Looked::Open(at),
             Step::End(reason) => terminate_job(tx, &job, reason, now)?,
             Step::Settle => step_job(tx, &job, JobFact::Settled, now)?,
+            Step::Expire => {
+                for task in tx.open_tasks_after(job.key, 0, STOPPED_TASKS_MAX)? {
+                    if task.life.expires_at() <= now {
+                        stop_if_allowed(tx, &task, TaskFact::Expired, now, &mut outbox)?;
+                    }
+                }
+                break Looked::Due;
+            }
             Step::Stop(fact) => {
                 stop_tasks(tx, &job, &fact, STOPPED_TASKS_MAX, now, &mut outbox)?;
                 break Looked::Due;
@@ -198,14 +239,28 @@ fn remove_tasks(tx: &mut Tx<'_>, job: &Job) -> Result<(), StoreError> {
 mod tests {
     use kiln_domain::batch::job::{self, Job, JobFact, JobLife};
     use kiln_domain::batch::needs::TaskNeeds;
-    use kiln_domain::batch::task::{self, Place, Task, TaskFact, TaskLife};
+    use kiln_domain::batch::task::{Place, Task, TaskFact, TaskLife, step};
     use kiln_domain::batch::ties::Ties;
+    use kiln_domain::span::Span;
     use kiln_domain::time::Timestamp;
     use kiln_store::{Store, StoreError, Tx};
 
     use super::{Looked, REMOVED_TASKS_MAX, STOPPED_TASKS_MAX, change};
 
     const NOW: Timestamp = Timestamp(7);
+
+    fn task(job_key: i64, id: String, added_at: Timestamp) -> Task {
+        Task {
+            job_key,
+            id,
+            sequence: 0,
+            needs: TaskNeeds::slots(1),
+            ties: Ties::default(),
+            n_unmet: 0,
+            document: "{}".to_owned(),
+            life: TaskLife::new(0, added_at),
+        }
+    }
 
     /// Adds a job in which `running` tasks run and `waiting` more wait, and lets `fact` happen.
     fn add(tx: &mut Tx<'_>, running: usize, waiting: usize, fact: JobFact) -> i64 {
@@ -220,20 +275,11 @@ mod tests {
         job.life = job::step(&job, fact, NOW).expect("an active job takes all of them");
         job.key = tx.insert_job(&job).expect("a new job");
         for number in 0..running + waiting {
-            let mut task = Task {
-                job_key: job.key,
-                id: format!("t{number}"),
-                sequence: 0,
-                needs: TaskNeeds::slots(1),
-                ties: Ties::default(),
-                n_unmet: 0,
-                document: "{}".to_owned(),
-                life: TaskLife::new(0, NOW),
-            };
+            let mut task = task(job.key, format!("t{number}"), NOW);
             tx.insert_task(&mut task).expect("a new task");
             if number < running {
                 let place = Place { pool_id: "p".to_owned(), node_id: "n".to_owned() };
-                let life = task::step(&task, TaskFact::Assigned(place), NOW);
+                let life = step(&task, TaskFact::Assigned(place), NOW);
                 let life = life.expect("a waiting task is placed");
                 tx.update_task(&task, &life).expect("a kept task");
             }
@@ -281,5 +327,42 @@ mod tests {
         let fact = JobFact::Terminated { reason: "enough".to_owned(), is_forced: false };
         let (few, all) = (STOPPED_TASKS_MAX, 2 * STOPPED_TASKS_MAX + 15);
         check(2 * few + 5, 10, fact, &[(few + 5, all), (5, all), (0, all), (0, all)]).await;
+    }
+
+    #[tokio::test]
+    async fn a_task_is_given_up_after_180_days() {
+        let data = tempfile::tempdir().expect("a directory");
+        let store = Store::open(data.path(), Box::new(drop)).expect("a store");
+        let (running, waiting) = (1, STOPPED_TASKS_MAX);
+        let adding = move |tx: &mut Tx<'_>| {
+            let key = add(tx, running, waiting, JobFact::Settled);
+            let young = task(key, "young".to_owned(), Timestamp(7).plus(Span::days(1)));
+            tx.insert_task(&mut { young })?;
+            Ok::<_, StoreError>(key)
+        };
+        let key = store.write(adding).await.expect("a job");
+        let looked_at = |day: i64, ticks: i64| {
+            let now = Timestamp(7 + ticks).plus(Span::days(day));
+            store.write(move |tx| {
+                let (looked, _) = change(tx, key, now)?;
+                let counts = tx.task_counts(key)?;
+                let open = counts.active.tasks + counts.running.tasks;
+                Ok::<_, StoreError>((looked, open, counts.failed.tasks))
+            })
+        };
+        let all = i64::try_from(running + waiting).expect("few");
+        let (looked, open, _) = looked_at(180, -1).await.expect("a look");
+        let at = Timestamp(7).plus(Span::days(180));
+        assert!(matches!(looked, Looked::Open(Some(due)) if due == at));
+        assert_eq!(open, all + 1);
+        let (looked, open, _) = looked_at(180, 0).await.expect("a look");
+        assert!(matches!(looked, Looked::Due) && open == 2, "{open}");
+        looked_at(180, 0).await.expect("a look");
+        let (looked, open, failed) = looked_at(180, 0).await.expect("a look");
+        assert!(matches!(looked, Looked::Open(Some(due)) if due == at.plus(Span::days(1))));
+        assert_eq!((open, failed), (1, all));
+        let ended = store.read(|view| view.task(key, "t0")).expect("read").expect("a task");
+        let failure = ended.life.failure.expect("a failure");
+        assert_eq!((failure.code.as_str(), ended.life.modified_at), ("TaskEnded", NOW));
     }
 }

@@ -99,6 +99,31 @@ async fn a_job_manager_that_fails_is_retried_before_it_ends_its_job() {
 }
 
 #[tokio::test]
+async fn a_job_manager_that_runs_again_takes_the_place_of_a_task() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    add(&rig, json!({ "killJobOnCompletion": false })).await;
+    let boss = agents[0].run().await;
+    rig.until("/pools/p", |reply| reply.body["allocationState"] == "steady").await;
+    rig.post("/pools/p/resize", &json!({ "targetDedicatedNodes": 2 })).send().await.expect(202);
+    agents.extend(rig.ready(1).await);
+    rig.tasks("j", 1).await;
+    let other = agents[1].run().await;
+    assert_eq!(other.attempt.task_id, "t00000");
+    let path = format!("/pools/p/nodes/{}/disablescheduling", agents[0].node_id());
+    rig.post(&path, &json!({ "nodeDisableSchedulingOption": "requeue" })).send().await.expect(200);
+    assert_eq!(agents[0].stop().await, boss.attempt);
+    assert_eq!(agents[1].stop().await, other.attempt);
+    let again = agents[1].run().await;
+    assert_eq!((again.attempt.task_id.as_str(), again.attempt.attempt), ("boss", 2));
+    // As after the loss of a Spot node: nothing is counted.
+    let waits = rig.until_state("/jobs/j/tasks/t00000", "active").await;
+    assert_eq!(waits["executionInfo"], json!({ "retryCount": 0, "requeueCount": 0 }));
+    agents[1].end(&again.attempt, DONE).await;
+    assert_eq!(agents[1].run().await.attempt.task_id, "t00000");
+}
+
+#[tokio::test]
 async fn a_job_manager_need_not_end_its_job() {
     let mut rig = Rig::start().await;
     let mut agents = rig.pool("p", 1, json!({})).await;

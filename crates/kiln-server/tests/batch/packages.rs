@@ -212,7 +212,7 @@ async fn nodes_are_told_where_packages_are() {
     let mut agent = rig.agent().await;
     let prepare = agent.boot().await;
     let source = prepare.packages[0].source.clone().expect("a place");
-    assert!(source.directory.starts_with("app2"), "{source:?}");
+    assert!(source.directory.starts_with("app+2+"), "{source:?}");
     assert_eq!(blob(&source.url, None).await.expect(200).bytes.as_ref(), b"2");
     assert!(!format!("{prepare:?}").contains("sig="), "signatures are not printed");
     rig.job("j", "p").await;
@@ -220,7 +220,7 @@ async fn nodes_are_told_where_packages_are() {
     let run = agent.run().await;
     let places: Vec<_> =
         run.packages.iter().map(|it| it.source.clone().expect("a place")).collect();
-    assert!(places[0].directory.starts_with("app1") && places[1].directory.starts_with("app2"));
+    assert!(places[0].directory.starts_with("app+1+") && places[1].directory.starts_with("app+2+"));
     assert_eq!(blob(&places[0].url, None).await.expect(200).bytes.as_ref(), b"1");
     agent.end(&run.attempt, Outcome::Exited { exit_code: 0 }).await;
     // Gone meanwhile: the node hears that there is none, and says what that means.

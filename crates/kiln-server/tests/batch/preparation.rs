@@ -306,6 +306,28 @@ async fn a_reboot_prepares_again_unless_told_otherwise() {
 }
 
 #[tokio::test]
+async fn a_task_whose_node_is_prepared_again_has_not_started() {
+    let mut rig = Rig::start().await;
+    let mut agent = rig.pool("p", 1, json!({})).await.remove(0);
+    job(&rig, json!({})).await;
+    rig.task("j", "a", json!({})).await;
+    let start = |task: &Value| task["executionInfo"]["startTime"].clone();
+    assert_eq!(agent.run_to(EXITED_0).await.attempt.kind, AttemptKind::Preparation);
+    assert_eq!(agent.run().await.attempt.task_id, "a");
+    let first = start(&rig.until_state("/jobs/j/tasks/a", "running").await);
+    assert!(first.is_string());
+    agent.die();
+    let mut agent = rig.agent().await;
+    agent.boot().await;
+    let preparation = agent.run().await;
+    assert_eq!(preparation.attempt.kind, AttemptKind::Preparation);
+    assert_eq!(start(&rig.until_state("/jobs/j/tasks/a", "preparing").await), Value::Null);
+    agent.end(&preparation.attempt, EXITED_0).await;
+    let second = start(&rig.until_state("/jobs/j/tasks/a", "running").await);
+    assert!(second.as_str() > first.as_str(), "{first} {second}");
+}
+
+#[tokio::test]
 async fn a_reimage_prepares_again_and_opens_a_node_that_failed() {
     let mut rig = Rig::start().await;
     let mut agent = rig.pool("p", 1, json!({})).await.remove(0);

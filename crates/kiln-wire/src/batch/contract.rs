@@ -234,7 +234,24 @@ pub fn operations() -> impl Iterator<Item = Operation> {
 
 /// The operation that a request asks for, by its method and the segments of its path.
 pub fn operation_of(method: &str, segments: &[&str]) -> Option<Operation> {
-    operations().find(|it| it.method == method && it.has_path(segments))
+    static BY_BEGIN: LazyLock<HashMap<Begin, Vec<Operation>>> = LazyLock::new(|| {
+        let mut by_begin: HashMap<Begin, Vec<Operation>> = HashMap::new();
+        for operation in operations() {
+            let first = operation.path.split('/').nth(1).unwrap_or_default();
+            by_begin.entry((operation.method, stem(first))).or_default().push(operation);
+        }
+        by_begin
+    });
+    let candidates = BY_BEGIN.get(&(method, stem(segments.first()?)))?;
+    candidates.iter().find(|it| it.has_path(segments)).copied()
+}
+
+/// A method, and the first segment of a path without what varies in it.
+type Begin = (&'static str, &'static str);
+
+/// `certificates` of `certificates(thumbprintAlgorithm=sha1,…)`.
+fn stem(segment: &str) -> &str {
+    segment.split_once('(').map_or(segment, |(stem, _)| stem)
 }
 
 /// The members that the body `shape` has in this version, by its own names for them.

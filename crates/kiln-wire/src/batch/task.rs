@@ -58,7 +58,8 @@ pub(super) fn node_info(base_url: &str, pool_id: &str, node_id: &str, directory:
 fn execution(life: &TaskLife) -> Value {
     let mut tree = Tree::empty();
     let is_completed = life.state == TaskState::Completed;
-    if life.state != TaskState::Active {
+    // While it waits, or its node is prepared, the run that it began is one of before.
+    if matches!(life.state, TaskState::Running | TaskState::Completed) {
         tree.set_time_some("startTime", life.started_at);
     }
     tree.set_time_some("endTime", life.ended_at);
