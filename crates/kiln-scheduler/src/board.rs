@@ -106,6 +106,7 @@ impl Board {
             Change::PoolSize { .. }
             | Change::PoolScaling { .. }
             | Change::JobEnd { .. }
+            | Change::JobDependents { .. }
             | Change::JobSchedule { .. }
             | Change::Certificate { .. } => {}
         }

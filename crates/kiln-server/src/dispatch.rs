@@ -110,6 +110,10 @@ impl Round<'_, '_> {
         if !task.is_ready() || task.life.state != TaskState::Active {
             return Ok(());
         }
+        if task.ties.has_dependencies && self.tx.is_turning_back(job.key)? {
+            // It may be one of those that wait again.
+            return Ok(());
+        }
         // That a task is alone on its node is not asked again: none but this loop places tasks.
         for node_id in &assignment.node_ids {
             if self.free_slots(node_id)? < task.needs.slots {

@@ -15,6 +15,7 @@ pub struct Signals {
     pools: DirtyKeys,
     scaling: DirtyKeys,
     jobs: DirtyKeys,
+    dependents: DirtyKeys,
     schedules: DirtyKeys,
     certificates: DirtyKeys,
     kept_nodes: DirtyKeys,
@@ -47,6 +48,7 @@ impl Signals {
                 Change::PoolSize { pool_key } => self.pools.mark(*pool_key),
                 Change::PoolScaling { pool_key } => self.scaling.mark(*pool_key),
                 Change::JobEnd { job_key } => self.jobs.mark(*job_key),
+                Change::JobDependents { job_key } => self.dependents.mark(*job_key),
                 Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
                 Change::Certificate { certificate_key } => self.certificates.mark(*certificate_key),
                 Change::PoolGone { .. } => self.gone.notify_waiters(),
@@ -110,6 +112,11 @@ impl Signals {
     /// Jobs to look at.
     pub fn jobs(&self) -> &DirtyKeys {
         &self.jobs
+    }
+
+    /// Jobs in which dependent tasks are to be counted.
+    pub fn dependents(&self) -> &DirtyKeys {
+        &self.dependents
     }
 
     /// Job schedules to look at.

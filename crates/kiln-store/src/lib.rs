@@ -24,6 +24,7 @@ pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
 pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::dependency::Unmet;
+pub use rows::dependency_turn::Turned;
 pub use rows::extent::{ExtentPlace, ExtentUses};
 pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::pool_usage::{MeteredPool, PoolInterval, PoolUsage};

@@ -19,6 +19,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0002_blob_editions.sql"),
     include_str!("migrations/0003_kept_files.sql"),
     include_str!("migrations/0004_pool_usage.sql"),
+    include_str!("migrations/0005_dependency_turn.sql"),
 ];
 
 /// Brings the database to the newest schema.

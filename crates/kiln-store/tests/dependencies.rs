@@ -8,8 +8,8 @@ use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Store, StoreError, Tx};
-use proptest::prelude::{ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
+use kiln_store::{Store, StoreError, Turned, Tx};
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 
 /// Something that happens to the tasks of a job.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ enum Step {
     Meet(u8, bool),
     /// A task is removed.
     Remove(u8),
+    /// What is still to be counted goes on.
+    GoOn,
 }
 
 /// The ids of tasks: names, numbers, and other spellings of both.
@@ -39,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (any::<u8>(), some(4), ranges).prop_map(|(id, ids, ranges)| Step::Add(id, ids, ranges)),
         (any::<u8>(), any::<bool>()).prop_map(|(id, is_met)| Step::Meet(id, is_met)),
         any::<u8>().prop_map(Step::Remove),
+        Just(Step::GoOn),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -56,6 +59,11 @@ fn dependencies(ids: &[u8], ranges: &[(u8, u8)]) -> Dependencies {
 struct Model {
     tasks: BTreeMap<String, Dependencies>,
     met: BTreeSet<String>,
+    /// Counts that one operation changes at the most.
+    limit: usize,
+    /// Tasks that were told to wait for nothing; counted right once nothing is left to count.
+    ready: BTreeSet<String>,
+    is_over: bool,
 }
 
 impl Model {
@@ -68,6 +76,30 @@ impl Model {
     }
 }
 
+fn waiting(job_key: i64, id: String) -> Task {
+    Task {
+        job_key,
+        id,
+        sequence: 0,
+        needs: TaskNeeds::slots(1),
+        ties: Ties { may_have_dependents: true, has_dependencies: true, may_act_on_job: false },
+        n_unmet: 0,
+        document: "{}".to_owned(),
+        life: TaskLife::new(0, Timestamp(0)),
+    }
+}
+
+fn insert_job(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    tx.insert_job(&Job {
+        key: 0,
+        account: "a".to_owned(),
+        id: "j".to_owned(),
+        document: "{}".to_owned(),
+        schedule_key: None,
+        life: JobLife::new("p".to_owned(), Timestamp(0)),
+    })
+}
+
 /// Does one step in the store and in the model; the tasks that turned must be the same.
 fn step(tx: &mut Tx<'_>, job_key: i64, model: &mut Model, step: &Step) -> Result<(), StoreError> {
     match step {
@@ -77,16 +109,8 @@ fn step(tx: &mut Tx<'_>, job_key: i64, model: &mut Model, step: &Step) -> Result
                 return Ok(());
             }
             let has_dependencies = !dependencies.is_empty();
-            let mut task = Task {
-                job_key,
-                id: id.clone(),
-                sequence: 0,
-                needs: TaskNeeds::slots(1),
-                ties: Ties { may_have_dependents: true, has_dependencies, may_act_on_job: false },
-                n_unmet: 0,
-                document: "{}".to_owned(),
-                life: TaskLife::new(0, Timestamp(0)),
-            };
+            let mut task = waiting(job_key, id.clone());
+            task.ties.has_dependencies = has_dependencies;
             tx.insert_task(&mut task)?;
             let mut n_unmet = 0;
             if has_dependencies {
@@ -95,6 +119,9 @@ fn step(tx: &mut Tx<'_>, job_key: i64, model: &mut Model, step: &Step) -> Result
             let id = id.to_ascii_lowercase();
             model.tasks.insert(id.clone(), dependencies);
             assert_eq!(n_unmet as usize, model.n_unmet(&id), "of a new task");
+            if n_unmet == 0 {
+                model.ready.insert(id);
+            }
         }
         Step::Meet(n, is_met) => meet(tx, job_key, model, &id(*n), *is_met)?,
         Step::Remove(n) => {
@@ -103,7 +130,12 @@ fn step(tx: &mut Tx<'_>, job_key: i64, model: &mut Model, step: &Step) -> Result
                 meet(tx, job_key, model, &id, false)?;
                 tx.delete_task(&task)?;
                 model.tasks.remove(&id.to_ascii_lowercase());
+                model.ready.remove(&id.to_ascii_lowercase());
             }
+        }
+        Step::GoOn => {
+            let turned = tx.go_on_with_turns(job_key, model.limit)?;
+            follow(tx, job_key, model, turned)?;
         }
     }
     Ok(())
@@ -139,43 +171,54 @@ fn meet(
     if !model.tasks.contains_key(&id) {
         return Ok(());
     }
-    let ready = |model: &Model| -> BTreeSet<String> {
-        model.tasks.keys().filter(|id| model.n_unmet(id) == 0).cloned().collect()
-    };
-    let before = ready(model);
     if is_met {
         model.met.insert(id.clone());
     } else {
         model.met.remove(&id);
     }
-    let after = ready(model);
-    let turned = tx.set_dependency_met(job_key, &id, is_met)?;
-    let n_turned = turned.len();
-    let turned: BTreeSet<_> = turned.into_iter().map(|id| id.to_ascii_lowercase()).collect();
-    let expected: BTreeSet<_> = before.symmetric_difference(&after).cloned().collect();
-    assert_eq!(turned, expected);
-    assert_eq!(n_turned, expected.len(), "each once");
+    let turned = tx.set_dependency_met(job_key, &id, is_met, model.limit)?;
+    follow(tx, job_key, model, turned)
+}
+
+/// Hears which tasks turned, as the board does: it looks how they are now.
+fn follow(tx: &Tx<'_>, job_key: i64, model: &mut Model, turned: Turned) -> Result<(), StoreError> {
+    model.is_over = turned.is_over;
+    for id in turned.children {
+        let Some(task) = tx.task(job_key, &id)? else { continue };
+        let id = id.to_ascii_lowercase();
+        if task.n_unmet == 0 {
+            model.ready.insert(id)
+        } else {
+            model.ready.remove(&id)
+        };
+    }
     Ok(())
 }
 
-fn walk(tx: &mut Tx<'_>, steps: &[Step]) -> Result<(), StoreError> {
-    let job_key = tx.insert_job(&Job {
-        key: 0,
-        account: "a".to_owned(),
-        id: "j".to_owned(),
-        document: "{}".to_owned(),
-        schedule_key: None,
-        life: JobLife::new("p".to_owned(), Timestamp(0)),
-    })?;
-    let mut model = Model::default();
+/// Once nothing is left to count, all is as the model says.
+fn check(tx: &Tx<'_>, job_key: i64, model: &Model) -> Result<(), StoreError> {
+    for id in model.tasks.keys() {
+        let task = tx.task(job_key, id)?.expect("it was added");
+        assert_eq!(task.n_unmet as usize, model.n_unmet(id), "{id}");
+        assert_eq!(model.ready.contains(id), task.n_unmet == 0, "{id} was told");
+    }
+    assert!(!tx.is_turning_back(job_key)?);
+    check_unmet(tx, job_key, model)
+}
+
+fn walk(tx: &mut Tx<'_>, steps: &[Step], limit: usize) -> Result<(), StoreError> {
+    let job_key = insert_job(tx)?;
+    let mut model = Model { limit, is_over: true, ..Model::default() };
     for each in steps {
         step(tx, job_key, &mut model, each)?;
-        check_unmet(tx, job_key, &model)?;
-        for id in model.tasks.keys() {
-            let task = tx.task(job_key, id)?.expect("it was added");
-            assert_eq!(task.n_unmet as usize, model.n_unmet(id), "{id}");
+        if model.is_over {
+            check(tx, job_key, &model)?;
         }
     }
+    while !model.is_over {
+        step(tx, job_key, &mut model, &Step::GoOn)?;
+    }
+    check(tx, job_key, &model)?;
     for id in model.tasks.keys() {
         let task = tx.task(job_key, id)?.expect("it was added");
         tx.delete_task(&task)?;
@@ -189,11 +232,51 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn counts_of_unmet_dependencies_are_right(steps in steps()) {
+    fn counts_of_unmet_dependencies_are_right(
+        steps in steps(),
+        limit in prop_oneof![Just(1000_usize), 1_usize..5],
+    ) {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path(), Box::new(|_changes| {})).expect("a store");
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let walked = runtime.block_on(store.write(move |tx| walk(tx, &steps)));
+        let walked = runtime.block_on(store.write(move |tx| walk(tx, &steps, limit)));
         walked.expect("the walk is kept");
     }
+}
+
+#[tokio::test]
+async fn what_is_still_to_be_counted_goes_on_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = || Store::open(directory.path(), Box::new(|_changes| {})).expect("a store");
+    let begin = |tx: &mut Tx<'_>| {
+        let job_key = insert_job(tx)?;
+        let mut model = Model { limit: 10, is_over: true, ..Model::default() };
+        step(tx, job_key, &mut model, &Step::Add(1, vec![], vec![]))?;
+        let waits = dependencies(&[1], &[(1, 1)]);
+        for number in 0..25 {
+            let id = format!("child{number}");
+            let mut task = waiting(job_key, id.clone());
+            tx.insert_task(&mut task)?;
+            tx.insert_dependencies(job_key, &id, &waits)?;
+        }
+        let turned = tx.set_dependency_met(job_key, "1", true, 10)?;
+        assert_eq!(turned, Turned { children: Vec::new(), is_over: false });
+        Ok::<_, StoreError>(job_key)
+    };
+    let job_key = open().write(begin).await.expect("a parent that ended");
+    let mut turned = Vec::new();
+    loop {
+        let store = open();
+        let jobs = store.read(|view| view.jobs_with_turns()).expect("read");
+        if jobs.is_empty() {
+            break;
+        }
+        assert_eq!(jobs, [job_key]);
+        let now = store.write(move |tx| tx.go_on_with_turns(job_key, 10)).await.expect("counted");
+        assert!(now.children.len() <= 10);
+        turned.extend(now.children);
+    }
+    turned.sort();
+    turned.dedup();
+    assert_eq!(turned.len(), 25, "{turned:?}");
 }

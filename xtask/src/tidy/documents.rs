@@ -17,6 +17,7 @@ const ROWS: &[(&str, &str)] = &[
     ("node", "nodes"),
     ("node_action", "actions on nodes"),
     ("node_count", "numbers of nodes"),
+    ("pool_metrics", "usage metrics of pools"),
     ("node_user", "users of nodes"),
     ("node_log", "logs of nodes"),
     ("node_login", "ways into nodes"),

@@ -94,6 +94,12 @@ pub enum Change {
         /// The store's key.
         job_key: i64,
     },
+    /// What follows from the end of one of its tasks for those that depend on it is still to be
+    /// counted: go on with it.
+    JobDependents {
+        /// The store's key.
+        job_key: i64,
+    },
     /// What a job schedule is to do may have changed: look at it.
     JobSchedule {
         /// The store's key.

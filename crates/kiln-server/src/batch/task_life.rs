@@ -6,12 +6,15 @@ use kiln_domain::batch::exit::{DependencyAction, ExitSpec, JobAction};
 use kiln_domain::batch::job::{DisableTasks, JobFact, JobState};
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Tx};
+use kiln_store::{StoreError, Turned, Tx};
 use tracing::warn;
 
 use super::job_life;
 use crate::kept;
 
+/// Tasks, and ranges of tasks, for which it is counted at once that a task need not be waited for
+/// any more.
+const DEPENDENTS_COUNTED_MAX: usize = 1000;
 /// Why a job ends whose task failed.
 const TASK_FAILED: &str = "TaskFailed";
 
@@ -87,10 +90,32 @@ fn on_completed(
 
 /// Others need not wait for a task any more, or have to again.
 fn set_met(tx: &mut Tx<'_>, parent: &Task, is_met: bool) -> Result<(), StoreError> {
-    for child_id in tx.set_dependency_met(parent.job_key, &parent.id, is_met)? {
-        if let Some(child) = tx.task(parent.job_key, &child_id)? {
+    let (job_key, limit) = (parent.job_key, DEPENDENTS_COUNTED_MAX);
+    let turned = tx.set_dependency_met(job_key, &parent.id, is_met, limit)?;
+    announce_turned(tx, job_key, turned)
+}
+
+/// Goes on with what follows for others from the end of a task of a job.
+pub(crate) fn go_on_with_dependents(tx: &mut Tx<'_>, job_key: i64) -> Result<(), StoreError> {
+    let turned = tx.go_on_with_turns(job_key, DEPENDENTS_COUNTED_MAX)?;
+    let is_over = turned.is_over;
+    announce_turned(tx, job_key, turned)?;
+    if is_over && let Some(job) = tx.job_by_key(job_key)? {
+        // Some of its tasks may have been held back meanwhile.
+        let spec = kept::job_spec(&job)?;
+        tx.announce(job_life::change(&job, &spec));
+    }
+    Ok(())
+}
+
+fn announce_turned(tx: &mut Tx<'_>, job_key: i64, turned: Turned) -> Result<(), StoreError> {
+    for child_id in turned.children {
+        if let Some(child) = tx.task(job_key, &child_id)? {
             tx.announce(change(&child, &child.life));
         }
+    }
+    if !turned.is_over {
+        tx.announce(Change::JobDependents { job_key });
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod autoscale;
 mod certificate;
 mod deadlines;
+mod dependents;
 mod job_end;
 mod job_schedule;
 mod kept_files;
@@ -16,6 +17,7 @@ mod unheard;
 
 pub use autoscale::run as autoscale;
 pub use certificate::run as certificate;
+pub use dependents::run as dependents;
 pub use job_end::run as job_end;
 pub use job_schedule::run as job_schedule;
 pub use kept_files::{recover_kept, run as kept_files};

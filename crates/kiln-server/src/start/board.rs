@@ -36,6 +36,9 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
         for certificate_key in view.all_certificate_keys()? {
             signals.observe(vec![Change::Certificate { certificate_key }]);
         }
+        for job_key in view.jobs_with_turns()? {
+            signals.observe(vec![Change::JobDependents { job_key }]);
+        }
         for job in view.open_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![

@@ -140,6 +140,7 @@ fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()
     loops.spawn(dispatch::run(Arc::clone(server)));
     loops.spawn(reconcile::pool_size(Arc::clone(server)));
     loops.spawn(reconcile::job_end(Arc::clone(server)));
+    loops.spawn(reconcile::dependents(Arc::clone(server)));
     loops.spawn(reconcile::spot(Arc::clone(server)));
     loops.spawn(reconcile::unheard(Arc::clone(server)));
     loops.spawn(reconcile::job_schedule(Arc::clone(server)));

@@ -196,3 +196,23 @@ async fn a_job_that_uses_no_dependencies_refuses_them() {
     add("j", backwards).await.refuses(400, "InvalidPropertyValue");
     add("plain", json!({ "taskIds": [] })).await.expect(201);
 }
+
+#[tokio::test]
+async fn the_end_of_a_task_frees_any_number_of_others() {
+    let (rig, mut agent) = start(1).await;
+    rig.task("j", "parent", json!({})).await;
+    let parent = agent.run().await;
+    // The last by its name, and the first by its turn.
+    wait_for(&rig, "z", &["parent"]).await;
+    let ids: Vec<usize> = (0..2100).collect();
+    for hundred in ids.chunks(100) {
+        let child = |n: &usize| {
+            json!({ "id": format!("c{n:05}"), "commandLine": "true",
+                    "dependsOn": { "taskIds": ["parent"] } })
+        };
+        let body = json!({ "value": hundred.iter().map(child).collect::<Vec<_>>() });
+        rig.post("/jobs/j/addtaskcollection", &body).send().await.expect(200);
+    }
+    agent.end(&parent.attempt, SUCCESS).await;
+    while agent.run_to(SUCCESS).await.attempt.task_id != "z" {}
+}

@@ -1,12 +1,15 @@
 //! What tasks wait for: kept so that the end of a task costs by what waits for it.
 
+use std::collections::VecDeque;
+
 use kiln_domain::batch::dependencies::{Dependencies, IdRange, number_of};
 use rusqlite::{OptionalExtension, params};
 
+use super::dependency_turn::{Of, Pass, Turned};
 use crate::{StoreError, Tx, View};
 
 /// Levels of blocks that ranges are cut into: numbers have 31 bits.
-const LEVELS: u32 = 32;
+pub(super) const LEVELS: u32 = 32;
 
 /// Numbers that begin at `index << level`, `1 << level` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +38,14 @@ fn blocks(range: IdRange) -> Vec<Block> {
 
 /// Whether what was waited for need not be any more, or has to be again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
+pub(super) enum Turn {
     Met,
     Unmet,
 }
 
 impl Turn {
     /// What is added to a count of what is missing.
-    fn step(self) -> i64 {
+    pub(super) fn step(self) -> i64 {
         match self {
             Self::Met => -1,
             Self::Unmet => 1,
@@ -51,7 +54,7 @@ impl Turn {
 
     /// Whether a count that was changed by this turn says that nothing, or something, is
     /// missing since then.
-    fn turns(self, missing: i64) -> bool {
+    pub(super) fn turns(self, missing: i64) -> bool {
         match self {
             Self::Met => missing == 0,
             Self::Unmet => missing == 1,
@@ -69,7 +72,11 @@ pub struct Unmet {
 }
 
 impl View<'_> {
-    fn texts(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<String>, StoreError> {
+    pub(super) fn texts(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<String>, StoreError> {
         let mut statement = self.statement(sql)?;
         Ok(statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
@@ -129,7 +136,11 @@ impl View<'_> {
         }
     }
 
-    fn numbers(&self, sql: &str, values: impl rusqlite::Params) -> Result<Vec<i64>, StoreError> {
+    pub(super) fn numbers(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+    ) -> Result<Vec<i64>, StoreError> {
         let mut statement = self.statement(sql)?;
         Ok(statement.query_map(values, |row| row.get(0))?.collect::<Result<_, _>>()?)
     }
@@ -144,6 +155,7 @@ impl Tx<'_> {
         dependencies: &Dependencies,
     ) -> Result<u32, StoreError> {
         let mut n_unmet = 0;
+        let since_turn = self.last_turn(job_key)?;
         for parent_id in &dependencies.ids {
             let sql = "INSERT INTO dependency (job_key, parent_id, child_id) VALUES (?1, ?2, ?3)";
             self.statement(sql)?.execute(params![job_key, parent_id, child_id])?;
@@ -152,25 +164,27 @@ impl Tx<'_> {
             n_unmet += u32::from(!is_met);
         }
         for range in &dependencies.ranges {
-            let (range_key, missing) = self.share_range(job_key, *range)?;
+            let (range_key, missing) = self.share_range(job_key, *range, since_turn)?;
             let sql = "INSERT INTO dependency_on_range (range_key, job_key, child_id)
                        VALUES (?1, ?2, ?3)";
             self.statement(sql)?.execute(params![range_key, job_key, child_id])?;
             n_unmet += u32::from(missing > 0);
         }
-        let sql = "INSERT INTO dependency_unmet (job_key, child_id, n_unmet) VALUES (?1, ?2, ?3)";
-        self.statement(sql)?.execute(params![job_key, child_id, n_unmet])?;
+        let sql = "INSERT INTO dependency_unmet (job_key, child_id, n_unmet, since_turn)
+                   VALUES (?1, ?2, ?3, ?4)";
+        self.statement(sql)?.execute(params![job_key, child_id, n_unmet, since_turn])?;
         Ok(n_unmet)
     }
 
-    /// Keeps that a task need not be waited for any more, or has to be again; gives the tasks
-    /// that wait for nothing since then, or wait again.
+    /// Keeps that a task need not be waited for any more, or has to be again. Counts of what is
+    /// missing follow, at most `limit` of them at once.
     pub fn set_dependency_met(
         &mut self,
         job_key: i64,
         parent_id: &str,
         is_met: bool,
-    ) -> Result<Vec<String>, StoreError> {
+        limit: usize,
+    ) -> Result<Turned, StoreError> {
         let turn = if is_met { Turn::Met } else { Turn::Unmet };
         let number = number_of(parent_id);
         let changed = match turn {
@@ -182,19 +196,15 @@ impl Tx<'_> {
             Turn::Unmet => self.forget_dependency_met(job_key, parent_id)?,
         };
         if changed == 0 {
-            return Ok(Vec::new());
+            return self.go_on_with_turns(job_key, limit);
         }
-        let sql = "SELECT child_id FROM dependency WHERE job_key = ?1 AND parent_id = ?2";
-        let children = self.texts(sql, params![job_key, parent_id])?;
-        let mut turned = self.turn_children(job_key, children, turn)?;
-        if let Some(number) = number {
-            for range_key in self.turn_ranges(job_key, number, turn)? {
-                let sql = "SELECT child_id FROM dependency_on_range WHERE range_key = ?1";
-                let children = self.texts(sql, params![range_key])?;
-                turned.extend(self.turn_children(job_key, children, turn)?);
-            }
+        let mut passes = VecDeque::from([Pass::new(Of::Parent(parent_id.to_owned()), turn)]);
+        if let Some(number) = number
+            && self.turns_number(job_key, number, turn)?
+        {
+            passes.push_back(Pass::new(Of::Number(number), turn));
         }
-        Ok(turned)
+        self.turn(job_key, passes, limit)
     }
 
     /// Forgets that a task need not be waited for; gives whether that was so, as a number.
@@ -229,67 +239,26 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Counts for each of the tasks that one thing less, or more, is missing; gives those for
-    /// which that makes the difference.
-    fn turn_children(
-        &mut self,
-        job_key: i64,
-        children: Vec<String>,
-        turn: Turn,
-    ) -> Result<Vec<String>, StoreError> {
-        let sql = "UPDATE dependency_unmet SET n_unmet = n_unmet + ?3
-                   WHERE job_key = ?1 AND child_id = ?2 RETURNING n_unmet";
-        let mut statement = self.statement(sql)?;
-        let mut turned = Vec::new();
-        for child_id in children {
-            let values = params![job_key, child_id, turn.step()];
-            let n_unmet = statement.query_row(values, |row| row.get(0)).optional()?;
-            if n_unmet.is_some_and(|n_unmet| turn.turns(n_unmet)) {
-                turned.push(child_id);
-            }
-        }
-        Ok(turned)
-    }
-
-    /// Counts for each range with this number that one number less, or more, is missing; gives
-    /// those for which that makes the difference.
-    fn turn_ranges(
-        &mut self,
-        job_key: i64,
-        number: i32,
-        turn: Turn,
-    ) -> Result<Vec<i64>, StoreError> {
+    /// Whether it makes a difference for ranges that a task with this number as id turned: of
+    /// `7` and `007` the first that is met counts, and the last that is not.
+    fn turns_number(&self, job_key: i64, number: i32, turn: Turn) -> Result<bool, StoreError> {
         let sql = "SELECT 1 FROM dependency_range WHERE job_key = ?1 LIMIT 1";
         if !self.statement(sql)?.exists(params![job_key])? {
-            return Ok(Vec::new());
+            return Ok(false);
         }
-        // `7` and `007` are one number: the first that is met counts, and the last that is not.
         let sql = "SELECT COUNT(*) FROM dependency_met WHERE job_key = ?1 AND number = ?2";
         let n_met: i64 =
             self.statement(sql)?.query_row(params![job_key, number], |row| row.get(0))?;
-        if n_met != i64::from(turn == Turn::Met) {
-            return Ok(Vec::new());
-        }
-        let mut turned = Vec::new();
-        for level in 0..LEVELS {
-            let sql = "SELECT range_key FROM dependency_block
-                       WHERE job_key = ?1 AND level = ?2 AND block = ?3";
-            let index = i64::from(number) >> level;
-            for range_key in self.numbers(sql, params![job_key, level, index])? {
-                let sql = "UPDATE dependency_range SET missing = missing + ?2 WHERE key = ?1
-                           RETURNING missing";
-                let values = params![range_key, turn.step()];
-                let missing = self.statement(sql)?.query_row(values, |row| row.get(0))?;
-                if turn.turns(missing) {
-                    turned.push(range_key);
-                }
-            }
-        }
-        Ok(turned)
+        Ok(n_met == i64::from(turn == Turn::Met))
     }
 
     /// The key of a range, kept if it is new, and how many of its numbers are not met.
-    fn share_range(&mut self, job_key: i64, range: IdRange) -> Result<(i64, i64), StoreError> {
+    fn share_range(
+        &mut self,
+        job_key: i64,
+        range: IdRange,
+        since_turn: i64,
+    ) -> Result<(i64, i64), StoreError> {
         let ends = params![job_key, range.start, range.end];
         let sql = "SELECT key, missing FROM dependency_range
                    WHERE job_key = ?1 AND first = ?2 AND last = ?3";
@@ -302,9 +271,9 @@ impl Tx<'_> {
                    WHERE job_key = ?1 AND number BETWEEN ?2 AND ?3";
         let n_met: i64 = self.statement(sql)?.query_row(ends, |row| row.get(0))?;
         let missing = i64::from(range.end) - i64::from(range.start) + 1 - n_met;
-        let sql = "INSERT INTO dependency_range (job_key, first, last, missing)
-                   VALUES (?1, ?2, ?3, ?4)";
-        let values = params![job_key, range.start, range.end, missing];
+        let sql = "INSERT INTO dependency_range (job_key, first, last, missing, since_turn)
+                   VALUES (?1, ?2, ?3, ?4, ?5)";
+        let values = params![job_key, range.start, range.end, missing, since_turn];
         let range_key = self.statement(sql)?.insert(values)?;
         for block in blocks(range) {
             let sql = "INSERT INTO dependency_block (job_key, level, block, range_key)

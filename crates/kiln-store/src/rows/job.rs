@@ -114,6 +114,7 @@ impl Tx<'_> {
     pub fn delete_job(&mut self, key: i64) -> Result<(), StoreError> {
         self.statement("DELETE FROM preparation WHERE job_key = ?1")?.execute(params![key])?;
         self.retire_usage(key)?;
+        self.delete_turns(key)?;
         self.statement("DELETE FROM task_count WHERE job_key = ?1")?.execute(params![key])?;
         self.statement("DELETE FROM job WHERE key = ?1")?.execute(params![key])?;
         Ok(())

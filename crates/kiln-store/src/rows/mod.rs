@@ -6,6 +6,7 @@ mod blob;
 mod certificate;
 pub(crate) mod container;
 pub(crate) mod dependency;
+pub(crate) mod dependency_turn;
 pub(crate) mod extent;
 mod instance;
 mod job;

@@ -36,7 +36,8 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 6] = [
+const READ_WHOLE: [&str; 7] = [
+    "SCAN dependency_turn USING COVERING INDEX dependency_turn_of_job",
     "SCAN account",
     "SCAN certificate",
     "SCAN job USING INDEX job_open",
@@ -123,6 +124,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("blob.rs"),
         include_str!("container.rs"),
         include_str!("dependency.rs"),
+        include_str!("dependency_turn.rs"),
         include_str!("extent.rs"),
         include_str!("instance.rs"),
         include_str!("job.rs"),
@@ -270,8 +272,11 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     let ranges = BTreeSet::from([IdRange { start: 3, end: 9 }]);
     let dependencies = Dependencies { ids: BTreeSet::from(["p".to_owned()]), ranges };
     tx.insert_dependencies(key, "t", &dependencies)?;
-    tx.set_dependency_met(key, "7", true)?;
-    tx.set_dependency_met(key, "7", false)?;
+    tx.set_dependency_met(key, "7", true, 1)?;
+    tx.set_dependency_met(key, "7", false, 1)?;
+    tx.go_on_with_turns(key, 1)?;
+    tx.jobs_with_turns()?;
+    tx.is_turning_back(key)?;
     tx.unmet_dependencies(key, "t", 9)?;
     tx.unmet_numbers(key, IdRange { start: 3, end: 9 }, 9)?;
     tx.task(key, "T")?;
