@@ -35,6 +35,10 @@ fn room_is_kept_for_a_wide_task_that_was_passed() {
     run(&mut board, 1, 3, one(), &["m"]);
     put(&mut board, 1, 1, one(), TaskState::Completed, &[]);
     check(&mut board, "");
+    let is_room_kept =
+        |needs: TaskNeeds| crate::standing(&board, 1, &needs).map(|it| it.is_room_kept);
+    assert_eq!(is_room_kept(one()), Some(true), "people are told");
+    assert_eq!(is_room_kept(TaskNeeds::slots(2)), Some(false));
     put(&mut board, 1, 3, one(), TaskState::Completed, &[]);
     check(&mut board, "1t2@m");
 }

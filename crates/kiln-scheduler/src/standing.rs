@@ -20,6 +20,8 @@ pub struct Standing {
     pub parallel_tasks_max: Option<u32>,
     /// Jobs of the pool whose turn comes before that of its job.
     pub n_jobs_before: usize,
+    /// Whether room of the pool is kept for another task, which needs more of it than most.
+    pub is_room_kept: bool,
     /// The nodes by their ids.
     pub nodes: BTreeMap<String, NodeStanding>,
 }
@@ -58,8 +60,9 @@ pub enum Fit {
 /// not there.
 pub fn standing(board: &Board, job_key: i64, needs: &TaskNeeds) -> Option<Standing> {
     let job = board.jobs.get(&job_key)?;
-    let pool = board.pools.get(&board.pool_key(&job.pool)?)?;
-    let shape = Shape::of(needs);
+    let pool_key = board.pool_key(&job.pool)?;
+    let pool = board.pools.get(&pool_key)?;
+    let shape = Shape::of(needs, false);
     let nodes = pool.rooms(shape).map(|(id, room)| {
         let is_excluded = job.excluded.contains(id);
         (id.to_owned(), of_node(room, shape, is_excluded))
@@ -69,7 +72,8 @@ pub fn standing(board: &Board, job_key: i64, needs: &TaskNeeds) -> Option<Standi
         is_accepted: !shape.is_connected || pool.is_connected,
         n_placed: job.placed().count(),
         parallel_tasks_max: job.terms.parallel_tasks_max,
-        n_jobs_before: before.filter(|turn| turn.2 != job_key).count(),
+        n_jobs_before: before.filter(|turn| turn.key != job_key).count(),
+        is_room_kept: board.held_in(pool_key).is_some_and(|held| held.shape != shape),
         nodes: nodes.collect(),
     })
 }

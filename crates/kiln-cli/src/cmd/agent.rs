@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use tracing::error;
 
+use crate::environment::Environment;
+
 /// Bytes of settings that an agent reads.
 const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -26,8 +28,11 @@ pub(crate) fn dispatch(argument: Option<&OsStr>) -> Option<ExitCode> {
 
 /// Reads its settings from standard input and runs until the server or a signal ends it.
 fn run_agent() -> ExitCode {
-    // Its standard error is a file that the server keeps; what is said there is read later.
-    if let Err(failure) = crate::logs::start(crate::logs::AGENT) {
+    // Its standard error is a file that the server keeps; what is said there is read later. The
+    // server's own variable says how much that is.
+    let environment = Environment::read();
+    let filter = environment.get("KILN_LOG").unwrap_or(crate::logs::AGENT);
+    if let Err(failure) = crate::logs::start(filter) {
         crate::output::failure(&failure);
         return failure.exit_code();
     }

@@ -103,7 +103,11 @@ fn reasons(facts: &Facts<'_>) -> Vec<Value> {
     }
     if reasons.is_empty() {
         let n_before = facts.standing.map_or(0, |it| it.n_jobs_before);
+        let is_room_kept = facts.standing.is_some_and(|it| it.is_room_kept);
         let message = match n_before {
+            _ if is_room_kept => {
+                "there is room, but some is kept for a task that needs more of it".to_owned()
+            }
             0 => "there is room: it is about to start".to_owned(),
             n => format!("there is room, and {n} other jobs of the pool have their turn first"),
         };
