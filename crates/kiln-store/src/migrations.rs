@@ -48,14 +48,38 @@ mod tests {
     use rusqlite::Connection;
 
     use super::STEPS;
-    use crate::{ContainerKey, View};
+    use crate::{ContainerKey, Tx, View};
 
-    #[test]
-    fn blobs_of_the_first_schema_are_kept() {
+    /// A database of the first schema with these rows, brought to the newest.
+    fn upgraded(rows: &str) -> Connection {
         let mut connection = Connection::open_in_memory().expect("a database");
         connection.pragma_update(None, "foreign_keys", "ON").expect("set");
         connection.execute_batch(STEPS.first().expect("a first step")).expect("the first schema");
         connection.pragma_update(None, "user_version", 1).expect("set");
+        connection.execute_batch(rows).expect("rows");
+        super::apply(&mut connection).expect("the newest schema");
+        connection
+    }
+
+    #[test]
+    fn pools_and_dependencies_of_the_first_schema_are_kept() {
+        let connection = upgraded(
+            "INSERT INTO pool (account, id, spec, life) VALUES
+                 ('a', 'p', '{}', '{}'), ('a', 'q', '{}', '{}'), ('b', 'p', '{}', '{}');
+             INSERT INTO job (key, account, id, spec, life) VALUES (1, 'a', 'j', '{}', '{}');
+             INSERT INTO dependency VALUES (1, 'parent', 'child');
+             INSERT INTO dependency_unmet VALUES (1, 'child', 1);",
+        );
+        let mut tx = Tx::new(&connection);
+        tx.delete_pool(3).expect("removed");
+        assert_eq!(tx.n_pools("a").expect("kept"), 2);
+        assert_eq!(tx.n_pools("b").expect("kept"), 0);
+        let turned = tx.set_dependency_met(1, "parent", true, 9).expect("counted");
+        assert_eq!((turned.children, turned.is_over), (vec!["child".to_owned()], true));
+    }
+
+    #[test]
+    fn blobs_of_the_first_schema_are_kept() {
         let rows = r#"
             INSERT INTO container (key, account, name, modified_at, public_access, metadata,
                 policies) VALUES (1, 'a', 'c', 5, '"private"', '[]', '[]');
@@ -64,8 +88,7 @@ mod tests {
             INSERT INTO blob VALUES (1, CAST('copied' AS BLOB), 6, 7, 8,
                 '{"content_type":"x","tier":"Cool","copy":{"id":"i","source":"s","size_bytes":8,
                 "completed_at":9}}', '[]', x'');"#;
-        connection.execute_batch(rows).expect("rows");
-        super::apply(&mut connection).expect("the newest schema");
+        let connection = upgraded(rows);
         let view = View::new(&connection);
         let key = ContainerKey(1);
         let plain = view.blob(key, "plain").expect("read").expect("there");
