@@ -7,7 +7,7 @@ use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::batch::user::UserAccount;
 
 use crate::isolate::SetupError;
-use crate::node_init::message::UserId;
+use crate::node_init::message::{Rights, UserId};
 
 /// Name of the user that runs the tasks of a pool.
 const POOL_USER: &str = "_azbatch";
@@ -67,6 +67,13 @@ pub(crate) struct Account {
     pub(crate) owner: Option<UserId>,
     /// Whether it keeps the rights of the node's root user.
     pub(crate) is_admin: bool,
+}
+
+impl Account {
+    /// What its processes may do on the node.
+    pub(crate) fn rights(&self) -> Rights {
+        if self.is_admin { Rights::Admin } else { Rights::User }
+    }
 }
 
 impl Accounts {

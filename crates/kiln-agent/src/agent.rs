@@ -523,8 +523,8 @@ impl Agent {
             .partition::<Vec<_>, _>(|run| run.attempt.comes_after(&id));
         self.waiting = waiting;
         self.ended.add(id.clone());
-        let End { outcome, usage } = end;
-        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage });
+        let End { outcome, usage, container } = end;
+        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage, container });
         for run in next {
             self.on_run(run);
         }

@@ -3,10 +3,13 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{EnvironmentSetting, StartTaskSpec};
+use kiln_domain::batch::container::{
+    ContainerConfiguration, ContainerSettings, TaskKind, admit_to_pool,
+};
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
 use kiln_wire::auth::task_token::Issuer;
@@ -14,7 +17,8 @@ use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
 use rustix::fs::OFlags;
 
 use crate::certificates::Certificates;
-use crate::command::Command;
+use crate::command::{Command, Contained};
+use crate::containers::{self, Containers};
 use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
 use crate::node::Node;
@@ -35,7 +39,7 @@ const STREAMS: [&str; 2] = ["stdout.txt", "stderr.txt"];
 /// Names of those that catch what the coordination command of a primary prints.
 const COORDINATION_STREAMS: [&str; 2] = ["coordination_stdout.txt", "coordination_stderr.txt"];
 /// Where certificates that commands trust are put, below the node's root.
-const TRUST_DIRECTORY: &str = "volatile/trust";
+pub(crate) const TRUST_DIRECTORY: &str = "volatile/trust";
 /// Where the program that tasks may call is put, below the node's root.
 const PROGRAM_DIRECTORY: &str = "volatile/bin";
 /// Variable that names this program.
@@ -71,6 +75,10 @@ pub(crate) struct Boot {
     pub(crate) packages: Packages,
     /// Puts certificates into place.
     pub(crate) certificates: Certificates,
+    /// Runs containers, once the node is ready.
+    containers: OnceLock<Containers>,
+    /// How the node is to run them, if it is.
+    containers_wanted: Option<ContainerConfiguration>,
     facts: NodeFacts,
     tokens: Issuer,
 }
@@ -101,6 +109,8 @@ impl Boot {
             node,
             fetcher: Fetcher::new(Arc::clone(&transfer), Path::new(&config.directory))?,
             uploader: Uploader::new(transfer),
+            containers: OnceLock::new(),
+            containers_wanted: prepare.containers.clone(),
             facts,
             tokens: Issuer::of(config),
         })
@@ -109,7 +119,42 @@ impl Boot {
     /// Brings what the pool wants on its nodes before any command runs.
     pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
         self.packages.bring(&self.facts.packages).await?;
-        self.certificates.check()
+        self.certificates.check()?;
+        if let Some(wanted) = &self.containers_wanted {
+            let started = Containers::start(&self.node, wanted, &self.facts.given).await?;
+            // It is made ready once.
+            let _once = self.containers.set(started);
+        }
+        Ok(())
+    }
+
+    /// What runs containers on this node.
+    ///
+    /// # Errors
+    /// When its pool wants none.
+    pub(crate) fn containers(&self) -> Result<&Containers, FailureInfo> {
+        let reason = "the pool of the node has no containerConfiguration";
+        self.containers.get().ok_or_else(|| containers::does_not_fit(reason))
+    }
+
+    /// The container of a command, if it has one; `task` is all that its task has on the node.
+    fn contained(
+        &self,
+        kind: TaskKind,
+        settings: Option<&ContainerSettings>,
+        facts: &CommandFacts<'_>,
+        task: &str,
+    ) -> Result<Option<Contained>, FailureInfo> {
+        let offered = self.containers_wanted.as_ref();
+        admit_to_pool("containerSettings", kind, settings, offered)
+            .map_err(|rejection| containers::does_not_fit(&rejection.to_string()))?;
+        let given = facts.given.into_iter().flatten().map(|setting| setting.name.clone());
+        Ok(settings.map(|settings| Contained {
+            settings: settings.clone(),
+            given: given.collect(),
+            task: task.to_owned(),
+            preparation: facts.preparation_directory.map(str::to_owned),
+        }))
     }
 
     /// The start task as a command.
@@ -125,7 +170,10 @@ impl Boot {
             packages: &[],
             given: [&[], &spec.environment_settings],
         };
+        let settings = spec.container_settings.as_ref();
+        let directory = START_TASK_DIRECTORY;
         Ok(Command {
+            container: self.contained(TaskKind::Preparation, settings, &facts, directory)?,
             directory: START_TASK_DIRECTORY.to_owned(),
             directory_mode: READABLE_MODE,
             command_line: spec.command_line.clone(),
@@ -176,8 +224,15 @@ impl Boot {
         if spec.may_use_job() {
             variables.insert(TOKEN.to_owned(), self.tokens.make(&run.attempt));
         }
+        let kind = match run.attempt.kind {
+            AttemptKind::Task | AttemptKind::Subtask { .. } => TaskKind::Task,
+            AttemptKind::Preparation | AttemptKind::Release => TaskKind::Preparation,
+        };
+        let settings = spec.container_settings.as_ref();
+        let container = self.contained(kind, settings, &facts, run.whole_directory())?;
         let limit = spec.constraints.max_wall_clock_time.filter(|limit| *limit != Span::MAX);
         Ok(Command {
+            container,
             directory: run.directory.clone(),
             directory_mode: match run.attempt.kind {
                 // What it brought is there for the tasks of the job, whoever runs them.

@@ -13,6 +13,7 @@ use futures_util::FutureExt as _;
 use kiln_domain::batch::attempt::{Effect, Fact, State, step};
 use kiln_domain::batch::certificate::Visibility;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
+use kiln_domain::batch::container::{ContainerInfo, ContainerSettings};
 use kiln_domain::batch::task::{FailureCategory, FailureInfo, Outcome};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
@@ -21,12 +22,13 @@ use kiln_wire::node::{AttemptId, Package, Report};
 use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
-use crate::boot::Boot;
+use crate::boot::{Boot, TRUST_DIRECTORY};
 use crate::clock;
+use crate::containers::{Container, Order, Places};
 use crate::environment::MARK;
 use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
-use crate::node_init::message::{Input, Spawn, SpawnStep, UserId};
+use crate::node_init::message::{Input, Rights, Spawn, SpawnStep, UserId};
 use kiln_files::Directory;
 
 /// Permission bits of the directories above those of tasks.
@@ -68,6 +70,27 @@ pub(crate) struct Command {
     pub(crate) slots: u32,
     /// Time after which it is killed.
     pub(crate) time_limit: Option<Duration>,
+    /// The container that it runs in, if it does.
+    pub(crate) container: Option<Contained>,
+}
+
+/// The container that a command wants.
+#[derive(Clone, Debug)]
+pub(crate) struct Contained {
+    /// As the client says.
+    pub(crate) settings: ContainerSettings,
+    /// Names of the variables that the client chose.
+    pub(crate) given: Vec<String>,
+    /// The directory, below the node's root, with all that the task has there.
+    pub(crate) task: String,
+    /// That of the job's preparation task.
+    pub(crate) preparation: Option<String>,
+}
+
+/// What is there before a command is started.
+struct Prepared {
+    directory: Directory,
+    container: Option<Container>,
 }
 
 type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, FailureInfo>> + Send + 'a>>;
@@ -79,12 +102,14 @@ pub(crate) struct End {
     pub(crate) outcome: Outcome,
     /// What it took of the node, if its process ran.
     pub(crate) usage: Option<Usage>,
+    /// The container that it ran in, if it did.
+    pub(crate) container: Option<ContainerInfo>,
 }
 
 impl From<Outcome> for End {
     /// The end of a command whose process never ran.
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, usage: None }
+        Self { outcome, usage: None, container: None }
     }
 }
 
@@ -92,14 +117,19 @@ impl From<Outcome> for End {
 struct Hands<'a> {
     boot: &'a Boot,
     command: &'a Command,
-    preparation: Option<Step<'a, Directory>>,
+    preparation: Option<Step<'a, Prepared>>,
     upload: Option<Step<'a, ()>>,
     directory: Option<Directory>,
     process: Option<Process>,
+    container: Option<Container>,
+    /// Exit code of a process whose container has not been looked at.
+    exited: Option<i32>,
+    /// Whether no process is left, but the container.
+    is_emptied: bool,
     began_at: Timestamp,
 }
 
-/// Who hears that a coordination command ended well.
+/// Who hears what happens to a command before it ends.
 #[derive(Debug)]
 pub(crate) struct Listener {
     /// The attempt.
@@ -109,7 +139,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    async fn hear(&self) {
+    async fn hear_contained(&self, container: ContainerInfo) {
+        let report = Report::Contained { attempt: self.attempt.clone(), container };
+        // Nobody listens to what runs on a node that ends.
+        let _ended = self.reports.send(report).await;
+    }
+
+    async fn hear_coordinated(&self) {
         let report = Report::Coordinated { attempt: self.attempt.clone(), at: clock::now() };
         // Nobody listens to what runs on a node that ends.
         let _ended = self.reports.send(report).await;
@@ -130,9 +166,13 @@ pub(crate) async fn run(
         upload: None,
         directory: None,
         process: None,
+        container: None,
+        exited: None,
+        is_emptied: false,
         began_at: clock::now(),
     };
     if let Some(end) = survive(live(&mut hands, stop, listener)).await {
+        hands.remove_container().await;
         return end;
     }
     // A bug: the server must hear of an end all the same, and nothing may run on.
@@ -181,6 +221,11 @@ async fn live(
                 fact = hands.next() => fact,
             },
         };
+        if let (Fact::Spawned, Some(listener), Some(container)) =
+            (&fact, listener, &hands.container)
+        {
+            listener.hear_contained(container.info()).await;
+        }
         let effects;
         (state, effects) = match step(state, fact) {
             Ok(next) => next,
@@ -195,7 +240,7 @@ async fn live(
                 return hands.end(outcome);
             }
             if let (Effect::Announce, Some(listener)) = (&effect, listener) {
-                listener.hear().await;
+                listener.hear_coordinated().await;
             }
             facts.extend(hands.apply(effect).await);
         }
@@ -209,8 +254,9 @@ impl Hands<'_> {
             let prepared = preparation.await;
             self.preparation = None;
             return match prepared {
-                Ok(directory) => {
+                Ok(Prepared { directory, container }) => {
                     self.directory = Some(directory);
+                    self.container = container;
                     Fact::Prepared
                 }
                 Err(failure) => Fact::PrepareFailed(failure),
@@ -221,15 +267,51 @@ impl Hands<'_> {
             self.upload = None;
             return uploaded.map_or_else(Fact::UploadFailed, |()| Fact::Uploaded);
         }
-        let Some(process) = &mut self.process else {
-            return std::future::pending().await;
-        };
-        match process.next().await {
-            ProcessFact::Spawned => Fact::Spawned,
-            ProcessFact::SpawnFailed { step, errno } => Fact::SpawnFailed(not_started(step, errno)),
-            ProcessFact::Exited { exit_code: 0 } if self.command.coordinates => Fact::Coordinated,
-            ProcessFact::Exited { exit_code } => Fact::Exited { exit_code },
-            ProcessFact::Emptied => Fact::Emptied,
+        loop {
+            if let Some(fact) = self.next_of_container().await {
+                return fact;
+            }
+            let Some(process) = &mut self.process else {
+                return std::future::pending().await;
+            };
+            match process.next().await {
+                ProcessFact::Spawned => return Fact::Spawned,
+                ProcessFact::SpawnFailed { step, errno } => {
+                    return Fact::SpawnFailed(not_started(step, errno));
+                }
+                ProcessFact::Exited { exit_code } => self.exited = Some(exit_code),
+                ProcessFact::Emptied => self.is_emptied = true,
+            }
+        }
+    }
+
+    /// What follows from the end of a process, once its container, if it has one, was looked at
+    /// or is removed; loses nothing when it is cancelled.
+    async fn next_of_container(&mut self) -> Option<Fact> {
+        if let Some(exit_code) = self.exited {
+            let why_not = match &mut self.container {
+                Some(container) => container.on_exited(exit_code).await,
+                None => None,
+            };
+            self.exited = None;
+            return Some(match (why_not, exit_code) {
+                (Some(failure), _) => Fact::NeverBegan(failure),
+                (None, 0) if self.command.coordinates => Fact::Coordinated,
+                (None, exit_code) => Fact::Exited { exit_code },
+            });
+        }
+        if self.is_emptied {
+            self.remove_container().await;
+            self.is_emptied = false;
+            return Some(Fact::Emptied);
+        }
+        None
+    }
+
+    /// Removes the container, if there is one that was not removed.
+    async fn remove_container(&mut self) {
+        if let Some(container) = &mut self.container {
+            container.remove().await;
         }
     }
 
@@ -279,13 +361,15 @@ impl Hands<'_> {
     async fn abandon(&mut self) {
         self.preparation = None;
         self.upload = None;
-        let Some(process) = &mut self.process else { return };
+        let Some(process) = &mut self.process else { return self.remove_container().await };
         if let Err(error) = self.boot.node.init.empty(process).await {
             tracing::error!(%error, "failed to ask for the end of a task's processes");
         }
         loop {
             match process.next().await {
-                ProcessFact::Emptied | ProcessFact::SpawnFailed { .. } => return,
+                ProcessFact::Emptied | ProcessFact::SpawnFailed { .. } => {
+                    return self.remove_container().await;
+                }
                 ProcessFact::Spawned | ProcessFact::Exited { .. } => {}
             }
         }
@@ -294,16 +378,15 @@ impl Hands<'_> {
     fn end(&self, outcome: Outcome) -> End {
         let wall_clock = Span::from_std(clock::now().since(self.began_at));
         let usage = self.process.as_ref().and_then(Process::usage);
-        End { outcome, usage: usage.map(|usage| Usage { wall_clock, ..usage }) }
+        End {
+            outcome,
+            usage: usage.map(|usage| Usage { wall_clock, ..usage }),
+            container: self.container.as_ref().map(Container::info),
+        }
     }
 
     async fn spawn(&mut self) -> Result<Process, FailureInfo> {
         let command = self.command;
-        let argv = shell_words::split(&command.command_line)
-            .map_err(|error| launch_failed(&error.to_string()))?;
-        if argv.is_empty() {
-            return Err(program_not_found("the command line is empty"));
-        }
         let failed = |error: io::Error| launch_failed(&error.to_string());
         let Some(directory) = &self.directory else {
             return Err(launch_failed("the task has no directory"));
@@ -313,25 +396,57 @@ impl Hands<'_> {
         };
         let [stdout, stderr] = command.streams.map(output);
         let (stdout, stderr) = (stdout.map_err(failed)?, stderr.map_err(failed)?);
-        let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
-        let place = format!("{}/{}", self.boot.node.root_in_view, command.directory);
-        let request = Spawn {
-            id: self.boot.node.init.new_id(),
-            argv,
-            environment: settings.collect(),
-            mark: format!("{MARK}={place}"),
-            directory: format!("{place}/wd"),
-            user: command.account.id,
-            is_admin: command.account.is_admin,
-            has_group: false,
-            n_places: 0,
-            input: Input::Nothing,
+        let request = match &mut self.container {
+            Some(container) => contained_request(&self.boot.node, command, container),
+            None => request(&self.boot.node, command)?,
         };
         self.boot
             .node
             .spawn(request, Streams::of_output(&stdout, &stderr), command.slots)
             .await
             .map_err(failed)
+    }
+}
+
+/// The process of a command.
+fn request(node: &Node, command: &Command) -> Result<Spawn, FailureInfo> {
+    let argv = shell_words::split(&command.command_line)
+        .map_err(|error| launch_failed(&error.to_string()))?;
+    if argv.is_empty() {
+        return Err(program_not_found("the command line is empty"));
+    }
+    let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
+    let place = format!("{}/{}", node.root_in_view, command.directory);
+    Ok(Spawn {
+        id: node.init.new_id(),
+        argv,
+        environment: settings.collect(),
+        mark: format!("{MARK}={place}"),
+        directory: format!("{place}/wd"),
+        user: command.account.id,
+        rights: command.account.rights(),
+        has_group: false,
+        n_places: 0,
+        input: Input::Nothing,
+    })
+}
+
+/// The process that stays with the container of a command.
+fn contained_request(node: &Node, command: &Command, container: &mut Container) -> Spawn {
+    let (argv, mut environment) = container.start();
+    let mark = format!("{MARK}={}/{}", node.root_in_view, command.directory);
+    environment.push(mark.clone());
+    Spawn {
+        id: node.init.new_id(),
+        argv,
+        environment,
+        mark,
+        directory: "/".to_owned(),
+        user: node.accounts.root().id,
+        rights: Rights::Engine,
+        has_group: false,
+        n_places: 0,
+        input: Input::Nothing,
     }
 }
 
@@ -343,7 +458,7 @@ impl Drop for Hands<'_> {
     }
 }
 
-async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInfo> {
+async fn prepare(boot: &Boot, command: &Command) -> Result<Prepared, FailureInfo> {
     let failed = |error: io::Error| {
         let message = "The directory of the task can not be made";
         failure("ResourceDirectoryCreateFailed", message, &error.to_string())
@@ -365,7 +480,34 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Directory, FailureInf
     let working_directory = make().map_err(failed)?;
     boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
-    Ok(directory)
+    let container = match &command.container {
+        Some(contained) => Some(make_container(boot, command, contained).await?),
+        None => None,
+    };
+    Ok(Prepared { directory, container })
+}
+
+async fn make_container(
+    boot: &Boot,
+    command: &Command,
+    contained: &Contained,
+) -> Result<Container, FailureInfo> {
+    let root = &boot.node.root_in_view;
+    let order = Order {
+        command_line: &command.command_line,
+        variables: &command.variables,
+        given: &contained.given,
+        account: &command.account,
+        places: Places {
+            root,
+            task: &contained.task,
+            preparation: contained.preparation.as_deref(),
+            trust: TRUST_DIRECTORY,
+        },
+        working_directory: &format!("{root}/{}/wd", command.directory),
+        coordinates: command.coordinates,
+    };
+    boot.containers()?.make(&contained.settings, order).await
 }
 
 /// The directory at `path` below the node's root, which belongs to the user of `command`.

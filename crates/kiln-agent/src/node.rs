@@ -28,13 +28,17 @@ use crate::isolate::group::NodeGroup;
 use crate::isolate::layers::Layers;
 use crate::isolate::limits::Limits;
 use crate::isolate::seats::Seats;
-use crate::isolate::view::TASKS_DIRECTORY;
+use crate::isolate::view::{ENGINE_DIRECTORY, TASKS_DIRECTORY};
 use crate::measure::measure;
 use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
 use kiln_files::{Directory, NODE_ROOT, WORK_ITEMS};
 
+/// The directory of the engine of containers, beside the node's root within its own directory.
+const ENGINE: &str = "containers";
+/// Permission bits of that directory: what is in it is nobody else's business.
+const ENGINE_MODE: u32 = 0o700;
 /// Time that a node's first process has to become ready, in seconds.
 const READY_SECONDS_MAX: u64 = 30;
 /// Directories of a node's root, with their permission bits. What anyone puts into `shared`
@@ -61,6 +65,10 @@ pub(crate) struct Node {
     pub(crate) root: Directory,
     /// Its root directory, as its processes see it.
     pub(crate) root_in_view: String,
+    /// The directory that the engine of containers has for itself.
+    pub(crate) engine: Directory,
+    /// That directory, as the engine sees it.
+    pub(crate) engine_in_view: String,
     /// Its first process.
     pub(crate) init: InitClient,
     group: Option<NodeGroup>,
@@ -139,6 +147,8 @@ impl Node {
             .map_err(|error| SetupError::new(format!("make `{}`", tasks.display()), error))?;
         let accounts = accounts(config, kind, users)?;
         let root = lay_out(&tasks, &accounts)?;
+        let engine_directory = directory.join(ENGINE);
+        let engine = lay_out_engine(&engine_directory, &accounts)?;
         let host_name = host_name(&config.node_id);
         if kind != SetupKind::Plain {
             let first_uid = (kind == SetupKind::Namespaces).then_some(config.first_uid);
@@ -153,6 +163,7 @@ impl Node {
             kind,
             view_directory: text(&directory.join("view"))?,
             tasks_directory: text(&tasks)?,
+            engine_directory: text(&engine_directory)?,
             first_uid: config.first_uid,
             host_name,
         };
@@ -178,15 +189,19 @@ impl Node {
             }
             process = FirstProcess::Launched(watch(pid)?);
         }
-        let root_in_view = match kind {
-            SetupKind::Namespaces | SetupKind::Rootless => format!("/{TASKS_DIRECTORY}"),
-            SetupKind::Plain => text(&tasks)?,
+        let [root_in_view, engine_in_view] = match kind {
+            SetupKind::Namespaces | SetupKind::Rootless => {
+                [TASKS_DIRECTORY, ENGINE_DIRECTORY].map(|path| format!("/{path}"))
+            }
+            SetupKind::Plain => [text(&tasks)?, text(&engine_directory)?],
         };
         let node = Arc::new(Self {
             kind,
             accounts,
             root,
             root_in_view,
+            engine,
+            engine_in_view,
             init,
             group,
             seats,
@@ -340,6 +355,16 @@ fn lay_out(tasks: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
         root.make(name, owner.map(UserId::sharing), mode).map_err(failed)?;
     }
     Ok(root)
+}
+
+fn lay_out_engine(path: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
+    let lay_out = || {
+        fs::create_dir_all(path)?;
+        let directory = Directory::open_root(path)?;
+        directory.give(accounts.root().owner, ENGINE_MODE)?;
+        Ok::<_, io::Error>(directory)
+    };
+    lay_out().map_err(|error| SetupError::new(format!("lay out `{}`", path.display()), error))
 }
 
 /// A first process that is ready.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::boot::Boot;
 use crate::clock;
-use crate::command;
+use crate::command::{self, End};
 
 /// Runs the start task to its end.
 pub(crate) async fn run(
@@ -30,15 +30,16 @@ pub(crate) async fn run(
                 };
                 let started = begun(retry_count, clock::now());
                 tell(boot, reports, started.clone()).await;
-                let outcome = match boot.start_task_command(spec) {
-                    Ok(command) => command::run(boot, &command, stop.clone(), None).await.outcome,
-                    Err(failure) => Outcome::NotStarted { failure },
+                let End { outcome, container, .. } = match boot.start_task_command(spec) {
+                    Ok(command) => command::run(boot, &command, stop.clone(), None).await,
+                    Err(failure) => Outcome::NotStarted { failure }.into(),
                 };
                 info = Some(StartTaskInfo {
                     is_running: false,
                     ended_at: Some(clock::now()),
                     exit_code: outcome.exit_code(),
                     failure: outcome.failure(),
+                    container,
                     ..started
                 });
                 Fact::Ended(outcome)
@@ -77,6 +78,7 @@ fn begun(retry_count: u32, now: Timestamp) -> StartTaskInfo {
         retry_count,
         last_retry_at: (retry_count > 0).then_some(now),
         is_final: false,
+        container: None,
     }
 }
 

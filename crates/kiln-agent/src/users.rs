@@ -6,8 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,21 +14,17 @@ use std::time::Duration;
 
 use kiln_domain::time::Timestamp;
 use kiln_wire::node::{NodeRefusal, NodeUser};
-use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::environment::MARK;
-use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
-use crate::node_init::message::{Input, SetupKind, Spawn};
+use crate::node_init::message::{Rights, SetupKind};
+use crate::tool::{self, Ended, Tool};
 
 /// Name of the file in the node's directory that lists the users.
 const FILE: &str = "users.json";
 /// Seconds after which the tools are given up.
 const TOOLS_SECONDS_MAX: u64 = 20;
-/// Bytes of what the tools say that are told on.
-const SAID_BYTES_MAX: u64 = 512;
 /// Exit code that says that somebody of this name is there.
 const EXISTS: i32 = 64;
 /// A password that nothing matches.
@@ -207,67 +202,19 @@ async fn run(node: &Node, script: &str, variables: &[String]) -> Result<(), Node
         let reason = "The node has no users of its own: see `kiln doctor`".to_owned();
         return Err(NodeRefusal::Unsupported { reason });
     }
-    let output = rustix::fs::memfd_create("kiln-users", MemfdFlags::CLOEXEC)
-        .map_err(|error| failed(error.to_string()))?;
-    let request = Spawn {
-        id: node.init.new_id(),
+    let tool = Tool {
         argv: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
         environment: variables.to_vec(),
-        mark: format!("{MARK}=kiln-users"),
-        directory: "/".to_owned(),
-        user: node.accounts.root().id,
-        is_admin: true,
-        has_group: false,
-        n_places: 0,
-        input: Input::Nothing,
+        rights: Rights::Admin,
+        time_limit: Duration::from_secs(TOOLS_SECONDS_MAX),
     };
-    let spawned = node.spawn(request, Streams::of_output(&output, &output), 1).await;
-    let mut process = spawned.map_err(|error| failed(error.to_string()))?;
-    let ended = tokio::select! {
-        ended = end_of(node, &mut process) => ended,
-        () = clock::sleep(Duration::from_secs(TOOLS_SECONDS_MAX)) => {
-            Err("it took too long".to_owned())
+    match tool::run(node, tool).await {
+        Ok(Ended { exit_code: 0, .. }) => Ok(()),
+        Ok(Ended { exit_code: EXISTS, .. }) => Err(NodeRefusal::UserExists),
+        Ok(Ended { exit_code, output, .. }) => {
+            Err(failed(format!("exit code {exit_code}: {output}")))
         }
-    };
-    if ended.is_err()
-        && let Err(error) = node.init.empty(&mut process).await
-    {
-        tracing::error!(%error, "failed to end the tools that make users");
-    }
-    node.init.forget(&process);
-    match ended {
-        Ok(0) => Ok(()),
-        Ok(EXISTS) => Err(NodeRefusal::UserExists),
-        Ok(exit_code) => Err(failed(format!("exit code {exit_code}: {}", said(output)))),
-        Err(message) => Err(failed(message)),
-    }
-}
-
-/// The exit code of a process, once nothing of it is left.
-async fn end_of(node: &Node, process: &mut Process) -> Result<i32, String> {
-    let mut ended = 0;
-    loop {
-        match process.next().await {
-            ProcessFact::Spawned => {}
-            ProcessFact::SpawnFailed { step, errno } => {
-                return Err(format!("{step:?} failed with error {errno}"));
-            }
-            ProcessFact::Exited { exit_code } => {
-                ended = exit_code;
-                node.init.empty(process).await.map_err(|error| error.to_string())?;
-            }
-            ProcessFact::Emptied => return Ok(ended),
-        }
-    }
-}
-
-fn said(output: OwnedFd) -> String {
-    let mut file = File::from(output);
-    let mut bytes = Vec::new();
-    let read = file.rewind().and_then(|()| file.take(SAID_BYTES_MAX).read_to_end(&mut bytes));
-    match read {
-        Ok(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => Err(failed(crate::with_causes(&error))),
     }
 }
 

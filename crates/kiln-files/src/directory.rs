@@ -219,6 +219,14 @@ impl Directory {
         Ok((self.enter(directory, Links::Below)?, name))
     }
 
+    /// Removes the file or link `name`, directly below.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn remove_file(&self, name: &str) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
     /// Removes the directory `name`, directly below, with all in it.
     ///
     /// # Errors

@@ -19,9 +19,9 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::{Gid, Signal, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use super::SetupError;
 use super::clone::{Cloned, clone_into_name_spaces};
-use super::view::{self, Tasks};
-use super::{SetupError, capabilities};
+use super::view::{self, ENGINE_DIRECTORY, Shown, TASKS_DIRECTORY};
 use crate::node_init::channel::{self, Incoming};
 use crate::node_init::message::{FromInit, Setup};
 
@@ -38,6 +38,7 @@ pub(crate) fn launch(
     std::env::set_current_dir(&setup.view_directory)
         .map_err(|error| SetupError::new(format!("enter `{}`", setup.view_directory), error))?;
     let tasks = clone_tree(Path::new(&setup.tasks_directory))?;
+    let engine = clone_tree(Path::new(&setup.engine_directory))?;
     let sys = clone_tree(Path::new("/sys"))?;
     view::set_read_only(sys.as_fd(), false)
         .map_err(|error| SetupError::new("make `/sys` read-only", error))?;
@@ -46,7 +47,7 @@ pub(crate) fn launch(
     match clone_into_name_spaces(group)? {
         Cloned::Child => {
             drop(near);
-            become_first(setup, far.into(), [&tasks, &sys])?;
+            become_first(setup, far.into(), [&tasks, &engine, &sys])?;
             Ok(true)
         }
         Cloned::Parent { pid, is_in_group } => {
@@ -81,8 +82,8 @@ fn send_lower(to: &UnixStream, lower: BorrowedFd<'_>) -> Result<(), SetupError> 
         .map_err(|error| SetupError::new("hand over the lower layer", error))
 }
 
-fn become_first(setup: &Setup, from: OwnedFd, trees: [&OwnedFd; 2]) -> Result<(), SetupError> {
-    let [tasks, sys] = trees;
+fn become_first(setup: &Setup, from: OwnedFd, trees: [&OwnedFd; 3]) -> Result<(), SetupError> {
+    let [tasks, engine, sys] = trees;
     let handed = Incoming::default()
         .wait::<()>(&from)
         .map_err(|error| SetupError::new("take over the lower layer", error))?;
@@ -95,10 +96,11 @@ fn become_first(setup: &Setup, from: OwnedFd, trees: [&OwnedFd; 2]) -> Result<()
     view::attach(&lower, "lower")?;
     view::mount_overlay("lower", "upper", "work", "root")
         .map_err(|error| SetupError::new("mount the view's layers", error))?;
-    view::furnish("root", &Tasks::Tree(tasks))?;
+    let shown = [(TASKS_DIRECTORY, Shown::Tree(tasks)), (ENGINE_DIRECTORY, Shown::Tree(engine))];
+    view::furnish("root", &shown)?;
     view::attach(sys, "root/sys")?;
-    view::enter("root", &setup.host_name)?;
-    capabilities::limit().map_err(|error| SetupError::new("limit the node's root user", error))
+    view::hide_groups("root")?;
+    view::enter("root", &setup.host_name)
 }
 
 /// Becomes the root user of the node, who dies with the agent.

@@ -1,12 +1,18 @@
 //! What works on this machine, and what to do about what does not.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::geteuid;
 
 use super::limits::Controller;
 use super::{controllers, seats};
+use crate::containers::RUNTIMES;
+
+/// Where programs lie.
+const PLACES: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// Something that a node can make use of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,12 +83,7 @@ pub fn probe() -> Vec<Capability> {
             "tasks run as users that only their node has",
             "run Kiln as root; until then all tasks of a node are you",
         ),
-        check(
-            "podman",
-            is_on_path("podman"),
-            "it is there, though Kiln offers no tasks in containers yet",
-            "not needed: Kiln offers no tasks in containers yet",
-        ),
+        containers(),
     ]
 }
 
@@ -131,8 +132,33 @@ fn can_make_group() -> bool {
     rustix::fs::access(&directory, access).is_ok() && kernel_is_at_least(5, 14)
 }
 
-fn is_on_path(name: &str) -> bool {
-    ["/usr/local/bin", "/usr/bin", "/bin"].iter().any(|place| Path::new(place).join(name).exists())
+/// Whether what runs containers is there. Whether it works is found out on each node that is to
+/// run some.
+fn containers() -> Capability {
+    let runtime = RUNTIMES.iter().find_map(|name| find(name));
+    let (is_available, advice) = match (find("podman"), runtime) {
+        (Some(podman), Some(runtime)) => {
+            let versions = [podman, runtime].map(|program| version(&program));
+            (true, format!("pools may have a containerConfiguration: {}", versions.join(", ")))
+        }
+        (None, Some(_)) => (false, "install podman: apt-get install podman".to_owned()),
+        (_, None) => (false, "install podman and crun: apt-get install podman crun".to_owned()),
+    };
+    Capability { name: "containers", is_available, advice }
+}
+
+/// Where a program lies.
+fn find(name: &str) -> Option<PathBuf> {
+    PLACES.iter().map(|place| Path::new(place).join(name)).find(|path| path.exists())
+}
+
+/// What a program calls itself.
+#[expect(clippy::disallowed_methods, reason = "only the program knows its version")]
+fn version(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").output();
+    let said = said.map(|said| String::from_utf8_lossy(&said.stdout).into_owned());
+    let said = said.unwrap_or_default();
+    said.lines().next().map_or_else(|| program.display().to_string(), str::to_owned)
 }
 
 #[cfg(test)]

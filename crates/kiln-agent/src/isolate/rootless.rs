@@ -16,9 +16,9 @@ use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::mount::{MountFlags, mount, mount_bind_recursive};
 use rustix::process::{Signal, getgid, getuid};
 
+use super::SetupError;
 use super::clone::{Cloned, clone_into_name_spaces};
-use super::view::{self, Tasks};
-use super::{SetupError, capabilities};
+use super::view::{self, ENGINE_DIRECTORY, Shown, TASKS_DIRECTORY};
 use crate::node_init::channel::{self, Incoming};
 use crate::node_init::message::{FromInit, Setup};
 
@@ -78,21 +78,17 @@ fn become_first(setup: &Setup, from: &UnixStream) -> Result<(), SetupError> {
             SetupError::new(format!("show `{}`", entry.path().display()), error)
         })?;
     }
-    let view_directory = Path::new(&setup.tasks_directory);
-    view::furnish("root", &Tasks::Path(view_directory))?;
+    let [tasks, engine] = [&setup.tasks_directory, &setup.engine_directory].map(Path::new);
+    let shown = [(TASKS_DIRECTORY, Shown::Path(tasks)), (ENGINE_DIRECTORY, Shown::Path(engine))];
+    view::furnish("root", &shown)?;
     mount_bind_recursive("/sys", "root/sys")
         .map_err(|error| SetupError::new("show `/sys`", error))?;
-    if Path::new("root/sys/fs/cgroup").exists() {
-        let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        mount("tmpfs", "root/sys/fs/cgroup", "tmpfs", flags, c"size=4k,mode=755")
-            .map_err(|error| SetupError::new("hide control groups", error))?;
-    }
+    view::hide_groups("root")?;
     let sys = open("root/sys", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| SetupError::new("open `/sys`", error))?;
     view::set_read_only(sys.as_fd(), true)
         .map_err(|error| SetupError::new("make `/sys` read-only", error))?;
-    view::enter("root", &setup.host_name)?;
-    capabilities::limit().map_err(|error| SetupError::new("limit the node's root user", error))
+    view::enter("root", &setup.host_name)
 }
 
 /// Shows one entry of `/` in the view; a directory gets a layer on top.

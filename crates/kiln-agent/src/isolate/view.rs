@@ -20,6 +20,9 @@ use super::SetupError;
 
 /// Where the node's root directory lies in the view, without the slash.
 pub(crate) const TASKS_DIRECTORY: &str = "mnt/batch/tasks";
+/// Where the engine of containers has its own directory in the view, without the slash: not below
+/// the node's root, all of which containers see.
+pub(crate) const ENGINE_DIRECTORY: &str = "mnt/batch/containers";
 
 /// Devices that every node has.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
@@ -47,10 +50,11 @@ pub(crate) fn mount_overlay(lower: &str, upper: &str, work: &str, place: &str) -
     Ok(mount("overlay", place, "overlay", MountFlags::empty(), layers.as_c_str())?)
 }
 
-/// Gives the view in `root` its own `/proc`, `/dev`, `/run` and `/tmp`, and the node's root
-/// directory.
-pub(crate) fn furnish(root: &str, tasks: &Tasks<'_>) -> Result<(), SetupError> {
-    for directory in ["proc", "dev", "sys", "run", "tmp", TASKS_DIRECTORY] {
+/// Gives the view in `root` its own `/proc`, `/dev`, `/run` and `/tmp`, and shows directories of
+/// the machine at these places.
+pub(crate) fn furnish(root: &str, shown: &[(&str, Shown<'_>)]) -> Result<(), SetupError> {
+    let places = shown.iter().map(|(place, _)| *place);
+    for directory in ["proc", "dev", "sys", "run", "tmp"].into_iter().chain(places) {
         let path = format!("{root}/{directory}");
         fs::create_dir_all(&path)
             .map_err(|error| SetupError::new(format!("make `{path}`"), error))?;
@@ -66,16 +70,29 @@ pub(crate) fn furnish(root: &str, tasks: &Tasks<'_>) -> Result<(), SetupError> {
     let place = format!("{root}/tmp");
     mount_bind("tmp", &place).map_err(|error| SetupError::new(format!("bind `{place}`"), error))?;
     furnish_devices(&format!("{root}/dev"))?;
-    let place = format!("{root}/{TASKS_DIRECTORY}");
-    match tasks {
-        Tasks::Tree(tree) => attach(tree, &place),
-        Tasks::Path(path) => mount_bind(*path, &place)
-            .map_err(|error| SetupError::new(format!("bind `{place}`"), error)),
+    for (place, what) in shown {
+        let place = format!("{root}/{place}");
+        match what {
+            Shown::Tree(tree) => attach(tree, &place)?,
+            Shown::Path(path) => mount_bind(*path, &place)
+                .map_err(|error| SetupError::new(format!("bind `{place}`"), error))?,
+        }
     }
+    Ok(())
 }
 
-/// The node's root directory, as the one who makes the view can reach it.
-pub(crate) enum Tasks<'a> {
+/// Hides the machine's control groups: a node has no business there, and the engine of containers
+/// leaves those of its command alone when it sees none.
+pub(crate) fn hide_groups(root: &str) -> Result<(), SetupError> {
+    let place = format!("{root}/sys/fs/cgroup");
+    if !Path::new(&place).exists() {
+        return Ok(());
+    }
+    mount_new("tmpfs", &place, MountFlags::NOSUID | MountFlags::NODEV, c"size=4k,mode=755")
+}
+
+/// A directory of the machine, as the one who makes the view can reach it.
+pub(crate) enum Shown<'a> {
     /// Opened by a process with more rights.
     Tree(&'a OwnedFd),
     /// By name.

@@ -29,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) view_directory: String,
     /// Directory that becomes the node's root, `D/tasks`.
     pub(crate) tasks_directory: String,
+    /// Directory that the engine of containers has for itself, `D/containers`.
+    pub(crate) engine_directory: String,
     /// First of the 65,536 user ids of the machine that the node's users are mapped to.
     pub(crate) first_uid: u32,
     /// The node's name for itself.
@@ -61,14 +63,25 @@ pub(crate) struct Spawn {
     pub(crate) directory: String,
     /// User and group, as the node sees them; the first process's own when absent.
     pub(crate) user: Option<UserId>,
-    /// Whether it keeps the rights of the node's root user.
-    pub(crate) is_admin: bool,
+    /// What it may do on its node.
+    pub(crate) rights: Rights,
     /// Whether the directory of a control group comes along.
     pub(crate) has_group: bool,
     /// Files that come along in which it takes its place, as in a control group of version 1.
     pub(crate) n_places: usize,
     /// What it reads.
     pub(crate) input: Input,
+}
+
+/// What a process may do on its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rights {
+    /// What ordinary users may.
+    User,
+    /// What administrators may: nearly all, on a node that is apart from its machine.
+    Admin,
+    /// All there is to have on the node: the engine of containers makes name spaces and mounts.
+    Engine,
 }
 
 /// What a process reads.

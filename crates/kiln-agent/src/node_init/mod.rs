@@ -64,7 +64,7 @@ fn serve(socket: &OwnedFd) -> Result<(), SetupError> {
         return Ok(());
     }
     let own = socket.try_clone().map_err(|error| SetupError::new("keep the socket", error))?;
-    Init::new(own, incoming)
+    Init::new(own, incoming, setup.kind)
         .and_then(Init::serve)
         .map_err(|error| SetupError::new("serve the agent", error))
 }

@@ -13,7 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::channel::{Incoming, send};
 use super::ended::{Counters, has_children, reap};
 use super::leftovers;
-use super::message::{FromInit, Input, Spawn, SpawnStep, ToInit};
+use super::message::{FromInit, Input, SetupKind, Spawn, SpawnStep, ToInit};
 use super::spawn::{Failure, Stack, spawn};
 
 /// Nanoseconds between two looks at processes that are being killed.
@@ -25,6 +25,8 @@ const LAST_LOOKS_MAX: usize = 1000;
 pub(crate) struct Init {
     socket: OwnedFd,
     incoming: Incoming,
+    /// Whether administrators have less than all rights here.
+    limits_rights: bool,
     signals: File,
     null: File,
     stack: Stack,
@@ -51,10 +53,14 @@ struct Known {
 
 impl Init {
     /// Takes over child signals and the socket to the agent.
-    pub(crate) fn new(socket: OwnedFd, incoming: Incoming) -> io::Result<Self> {
+    pub(crate) fn new(socket: OwnedFd, incoming: Incoming, kind: SetupKind) -> io::Result<Self> {
         Ok(Self {
             socket,
             incoming,
+            limits_rights: match kind {
+                SetupKind::Namespaces | SetupKind::Rootless => true,
+                SetupKind::Plain => false,
+            },
             signals: child_signals()?,
             null: File::options().read(true).write(true).open("/dev/null")?,
             stack: Stack::new(),
@@ -132,7 +138,7 @@ impl Init {
             {
                 let streams = [input, stdout.as_fd(), stderr.as_fd()];
                 let groups: Vec<BorrowedFd<'_>> = groups.iter().map(|it| it.as_fd()).collect();
-                spawn(request, streams, &groups, &mut self.stack)
+                spawn(request, streams, &groups, self.limits_rights, &mut self.stack)
             }
             _ => Err(Failure { step: SpawnStep::Request, errno: libc::EBADF }),
         };

@@ -17,7 +17,7 @@ use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::CLONE_INTO_CGROUP;
-use super::message::{Input, Spawn, SpawnStep, UserId};
+use super::message::{Input, Rights, Spawn, SpawnStep, UserId};
 
 /// Bytes of the child's stack.
 const STACK_BYTES: usize = 128 * 1024;
@@ -56,17 +56,21 @@ struct Plan {
     /// Files to write to in order to be counted.
     places: Vec<c_int>,
     user: Option<UserId>,
-    drops_capabilities: bool,
+    rights: Rights,
+    /// Whether administrators have less than all rights here.
+    limits_rights: bool,
     has_terminal: bool,
     failure: Cell<Option<Failure>>,
 }
 
 /// Starts the process; answers its id once its program runs. `groups` are its control group, if
-/// it has one, and its places.
+/// it has one, and its places; `limits_rights` tells whether administrators have less than all
+/// rights here.
 pub(crate) fn spawn(
     request: &Spawn,
     streams: [BorrowedFd<'_>; 3],
     groups: &[BorrowedFd<'_>],
+    limits_rights: bool,
     stack: &mut Stack,
 ) -> Result<i32, Failure> {
     let nonsense = Failure { step: SpawnStep::Request, errno: libc::EINVAL };
@@ -89,7 +93,8 @@ pub(crate) fn spawn(
         group: group.map(|group| group.as_raw_fd()),
         places: places.iter().map(|place| place.as_raw_fd()).collect(),
         user: request.user,
-        drops_capabilities: !request.is_admin && request.user.is_none(),
+        rights: request.rights,
+        limits_rights,
         has_terminal: request.input == Input::Terminal,
         failure: Cell::new(None),
     };
@@ -280,13 +285,19 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
     }
     reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
+    match plan.rights {
+        Rights::User | Rights::Admin if plan.limits_rights => {
+            crate::isolate::capabilities::limit().map_err(at(SpawnStep::User))?;
+        }
+        Rights::User | Rights::Admin | Rights::Engine => {}
+    }
     if let Some(UserId { uid, gid, shared_gid }) = plan.user {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         set_thread_groups(&[gid, Gid::from_raw(shared_gid)]).map_err(at(SpawnStep::User))?;
         set_thread_res_gid(gid, gid, gid).map_err(at(SpawnStep::User))?;
         set_thread_res_uid(uid, uid, uid).map_err(at(SpawnStep::User))?;
     }
-    if plan.drops_capabilities {
+    if plan.rights == Rights::User && plan.user.is_none() {
         crate::isolate::capabilities::drop_all();
     }
     rustix::process::chdir(plan.directory.as_c_str()).map_err(at(SpawnStep::Directory))?;

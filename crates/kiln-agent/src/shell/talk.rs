@@ -86,7 +86,7 @@ async fn start(boot: &Boot, wanted: &Wanted, ear: &Ear) -> Result<(Ours, Process
         mark,
         directory: format!("{}/{}/wd", node.root_in_view, command.directory),
         user: command.account.id,
-        is_admin: command.account.is_admin,
+        rights: command.account.rights(),
         has_group: false,
         n_places: 0,
         input: if ours.is_terminal { Input::Terminal } else { Input::Stream },

@@ -72,6 +72,7 @@ async fn wait_for_ends(rig: &mut Rig, seen: &mut usize, count: usize) {
                 | Report::StartTask { .. }
                 | Report::RetentionOver
                 | Report::Started { .. }
+                | Report::Contained { .. }
                 | Report::Coordinated { .. },
             ))
             | None => {}

@@ -14,6 +14,7 @@ macro_rules! on_each_kind {
 }
 
 mod certificates;
+mod containers;
 mod figures;
 mod job;
 mod limits;

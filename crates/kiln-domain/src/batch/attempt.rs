@@ -67,6 +67,8 @@ pub enum Fact {
         /// The exit code; 128 + signal when a signal ended it.
         exit_code: i32,
     },
+    /// The process ended because the program could not be started in its container.
+    NeverBegan(FailureInfo),
     /// The process, a coordination command, ended well.
     Coordinated,
     /// Its time is over.
@@ -141,6 +143,7 @@ fn while_preparing(fact: &Fact) -> Option<Next> {
         F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied
         | F::Uploaded
@@ -158,6 +161,7 @@ fn while_spawning(fact: &Fact) -> Option<Next> {
         F::Prepared
         | F::PrepareFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied
         | F::Uploaded
@@ -174,6 +178,7 @@ fn while_unwanted(end: &Outcome, fact: &Fact) -> Option<Next> {
         F::Prepared
         | F::PrepareFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied
         | F::Uploaded
@@ -186,6 +191,7 @@ fn while_running(fact: &Fact) -> Option<Next> {
     let end = match fact {
         F::Coordinated => return Some((S::Coordinated, vec![E::Announce])),
         F::Exited { exit_code } => Outcome::Exited { exit_code: *exit_code },
+        F::NeverBegan(failure) => Outcome::NotStarted { failure: failure.clone() },
         F::Deadline => Outcome::TimedOut,
         F::Stop => Outcome::Stopped,
         F::Prepared
@@ -209,6 +215,7 @@ fn while_coordinated(fact: &Fact) -> Option<Next> {
         | F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied
         | F::Uploaded
@@ -219,7 +226,7 @@ fn while_coordinated(fact: &Fact) -> Option<Next> {
 fn while_ending(end: &Outcome, fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
     match (fact, end) {
-        (F::Exited { .. } | F::Coordinated | F::Deadline | F::Stop, end) => {
+        (F::Exited { .. } | F::NeverBegan(_) | F::Coordinated | F::Deadline | F::Stop, end) => {
             Some((S::Ending(end.clone()), vec![]))
         }
         (F::Emptied, Outcome::Exited { exit_code }) => {
@@ -255,6 +262,7 @@ fn while_uploading(exit_code: i32, fact: &Fact) -> Option<Next> {
         | F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied => None,
     }
@@ -269,6 +277,7 @@ fn when_done(fact: &Fact) -> Option<Next> {
         | F::Spawned
         | F::SpawnFailed(_)
         | F::Exited { .. }
+        | F::NeverBegan(_)
         | F::Coordinated
         | F::Emptied
         | F::Uploaded
@@ -297,6 +306,7 @@ mod tests {
             "no-program" => Fact::SpawnFailed(failure()),
             "exit0" => Fact::Exited { exit_code: 0 },
             "exit3" => Fact::Exited { exit_code: 3 },
+            "never-began" => Fact::NeverBegan(failure()),
             "coordinated" => Fact::Coordinated,
             "deadline" => Fact::Deadline,
             "stop" => Fact::Stop,
@@ -351,6 +361,8 @@ mod tests {
         check("prepared spawned exit3 stop emptied uploaded", "spawn, empty, upload 3, report 3");
         check("no-files", "report BlobNotFound");
         check("prepared no-program", "spawn, report BlobNotFound");
+        check("prepared spawned never-began emptied", "spawn, empty, report BlobNotFound");
+        check("prepared spawned stop never-began emptied", "spawn, empty, report stopped");
         check("stop", "abandon, report stopped");
         check("deadline stop", "abandon, report timed out");
         check("prepared stop spawned exit3 emptied", "spawn, empty, report stopped");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::container::ContainerSettings;
 use crate::rejection::Rejection;
 
 /// A file or container brought to a node before a command runs.
@@ -223,6 +224,8 @@ pub struct StartTaskSpec {
     /// Whether the node takes tasks only after it succeeded.
     #[serde(default)]
     pub wait_for_success: bool,
+    /// The container that it runs in, if it does.
+    pub container_settings: Option<ContainerSettings>,
 }
 
 /// What of the Batch service a command may use, with a token that it finds in its environment.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::ResourceFile;
+use super::container::ContainerInfo;
 use super::task::{FailureInfo, Outcome};
 use crate::rejection::Rejection;
 use crate::time::Timestamp;
@@ -82,6 +83,9 @@ pub struct Instance {
     pub exit_code: Option<i32>,
     /// Why it failed.
     pub failure: Option<FailureInfo>,
+    /// The container of its coordination command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerInfo>,
 }
 
 /// The instances of one run of a task, in the order of their numbers.
@@ -109,6 +113,9 @@ pub fn address(pool_key: i64, number: u32) -> String {
     format!("127.{a}.{b}.{c}")
 }
 
+/// The engine's word for a container of which nothing runs any more.
+const EXITED: &str = "exited";
+
 /// What can happen to one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstanceFact {
@@ -135,6 +142,7 @@ impl Instance {
             is_coordinated: false,
             exit_code: None,
             failure: None,
+            container: None,
         }
     }
 
@@ -149,6 +157,10 @@ impl Instance {
         self.ended_at = Some(now);
         self.exit_code = outcome.exit_code();
         self.failure = outcome.failure();
+        // Nothing of it runs any more.
+        if let Some(container) = &mut self.container {
+            EXITED.clone_into(&mut container.state);
+        }
     }
 }
 
@@ -184,6 +196,15 @@ impl Gang {
         if let Some(it) = self.get_mut(number).filter(|it| it.state == InstanceState::Preparing) {
             it.moved(InstanceState::Running, now);
             it.started_at = Some(now);
+        }
+        self
+    }
+
+    /// The coordination command of an instance runs, or ran, in this container.
+    #[must_use]
+    pub fn contained(mut self, number: u32, container: ContainerInfo) -> Self {
+        if let Some(it) = self.get_mut(number) {
+            it.container = Some(container);
         }
         self
     }

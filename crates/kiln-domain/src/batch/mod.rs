@@ -11,6 +11,7 @@ pub mod auto_pool;
 pub mod certificate;
 pub mod change;
 pub mod command;
+pub mod container;
 pub mod dependencies;
 pub mod exit;
 pub mod failure;

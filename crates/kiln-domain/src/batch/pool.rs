@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::application::PackageReference;
 use super::certificate::CertificateReference;
 use super::command::{StartTaskSpec, check_resource_files};
+use super::container::{self, ContainerConfiguration, VirtualMachineSpec};
 use super::node::Treatment;
 use super::scaling::Scaling;
 use super::task::NameValue;
@@ -58,12 +59,19 @@ pub struct PoolSpec {
     /// Users that each node has.
     #[serde(default)]
     pub user_accounts: Vec<UserAccount>,
+    /// The machines that it asks for.
+    pub virtual_machine_configuration: Option<VirtualMachineSpec>,
 }
 
 impl PoolSpec {
     /// Cores of a node. A machine whose size says nothing of its cores counts for one.
     pub fn cores_per_node(&self) -> u32 {
         vm_size::cores(&self.vm_size).unwrap_or(1)
+    }
+
+    /// How its nodes run containers, if they do.
+    pub fn containers(&self) -> Option<&ContainerConfiguration> {
+        self.virtual_machine_configuration.as_ref()?.container_configuration.as_ref()
     }
 
     /// Whether its nodes take tasks whose instances must find each other.
@@ -294,6 +302,7 @@ pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
         check_resource_files("startTask.resourceFiles", &start_task.resource_files)?;
         check_identity("startTask.userIdentity", start_task.user_identity.as_ref())?;
     }
+    container::admit_pool(spec)?;
     check_timeout(spec.resize_timeout)
 }
 
@@ -454,6 +463,7 @@ mod tests {
             application_package_references: Vec::new(),
             start_task: None,
             user_accounts: Vec::new(),
+            virtual_machine_configuration: None,
         }
     }
 

@@ -7,6 +7,7 @@ use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
     UserIdentity, check_resource_files,
 };
+use super::container::{ContainerInfo, ContainerSettings, admit_settings};
 use super::exit::FailedAt;
 pub use super::failure::{FailureCategory, FailureInfo, NameValue};
 use super::gang::{ChosenNode, Gang, InstanceFact, MultiInstanceSettings};
@@ -49,6 +50,8 @@ pub struct TaskSpec {
     pub authentication_token_settings: Option<AuthenticationTokenSettings>,
     /// How it is spread over nodes, if it is.
     pub multi_instance_settings: Option<MultiInstanceSettings>,
+    /// The container that it runs in, if it does.
+    pub container_settings: Option<ContainerSettings>,
 }
 
 impl TaskSpec {
@@ -210,6 +213,9 @@ pub struct TaskLife {
     /// What its runs took, once one was counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<TaskUsage>,
+    /// The container of the latest run that told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerInfo>,
 }
 
 /// A node, as a task remembers it.
@@ -295,6 +301,7 @@ impl TaskLife {
             retries_max,
             nodes_lost: 0,
             usage: None,
+            container: None,
         }
     }
 
@@ -390,6 +397,7 @@ pub fn admit(spec: &TaskSpec) -> Result<(), Rejection> {
         check_resource_files(name, &settings.common_resource_files)?;
     }
     check_identity("userIdentity", spec.user_identity.as_ref())?;
+    admit_settings("containerSettings", spec.container_settings.as_ref())?;
     check_constraints("constraints", &spec.constraints)
 }
 

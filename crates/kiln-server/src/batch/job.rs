@@ -18,6 +18,7 @@ use super::answer::Answer;
 use super::auto_pool;
 use super::call::Call;
 use super::conditions::Conditions;
+use super::containers::Offer;
 use super::error::OpError;
 use super::job_life;
 use super::page::Page;
@@ -25,7 +26,6 @@ use super::pool::{self, NewPool};
 use super::spec::{self, Edit};
 use super::statistics;
 use super::task::{self, NewTask};
-use super::unoffered;
 use crate::config::Quotas;
 use crate::{clock, kept};
 
@@ -54,7 +54,6 @@ impl NewJob {
     /// # Errors
     /// When no job may be so, whatever else there is.
     pub(super) fn admit(document: Value, unique: &str) -> Result<Self, OpError> {
-        unoffered::check_job(&document)?;
         spec::check(&document)?;
         let mut new = Self::read(document, None)?;
         job::admit(&new.spec)?;
@@ -104,6 +103,19 @@ impl NewJob {
     }
 }
 
+impl NewJob {
+    /// Refuses a job that does not fit the containers of its pool, as far as that is there.
+    fn check_containers(&self, view: &View<'_>, account: &str) -> Result<(), OpError> {
+        let offer = match &self.pool {
+            Some(pool) => Offer::of_spec(pool.spec()),
+            None => Offer::of(view, account, &self.pool_id)?,
+        };
+        offer.check_job(&self.spec)?;
+        let within = |failed: OpError| failed.within("jobManagerTask");
+        self.manager.as_ref().map_or(Ok(()), |it| it.check_container(&offer)).map_err(within)
+    }
+}
+
 /// The body of `POST /jobs/J/disable`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -130,6 +142,7 @@ pub(super) async fn add(call: &Call) -> Result<Answer, Refusal> {
                 tx.active_jobs_and_schedules(&account)?,
                 quotas.active_jobs_and_schedules,
             )?;
+            new.check_containers(tx, &account)?;
             if let Some(manager) = &new.manager {
                 let within = |failed: OpError| failed.within("jobManagerTask");
                 manager.check_packages(tx, &account).map_err(within)?;
@@ -214,7 +227,6 @@ pub(super) async fn update(call: &Call, job_id: &str) -> Result<Answer, Refusal>
 
 /// Changes the specification of a job.
 async fn change(call: &Call, job_id: &str, body: Value, edit: Edit) -> Result<Answer, Refusal> {
-    unoffered::check_job(&body)?;
     let conditions = Conditions::of(call)?;
     let (account, job_id, now) = (call.account.clone(), job_id.to_owned(), call.now);
     let modified_at = call

@@ -8,6 +8,7 @@ mod autoscale;
 mod call;
 mod certificate;
 mod conditions;
+mod containers;
 mod error;
 mod explanation;
 mod file;

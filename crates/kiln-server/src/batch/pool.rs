@@ -57,6 +57,11 @@ pub(super) struct NewPool {
 }
 
 impl NewPool {
+    /// What the rules read of it.
+    pub(super) fn spec(&self) -> &PoolSpec {
+        &self.spec
+    }
+
     /// A pool as this document describes it.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use kiln_domain::batch::container::TaskKind;
 use kiln_domain::batch::dependencies::{Dependencies, DependencySpec};
 use kiln_domain::batch::exit::ExitSpec;
 use kiln_domain::batch::job::{self, Job, JobSpec};
@@ -25,6 +26,7 @@ use super::answer::Answer;
 use super::application::{self, ReferredBy};
 use super::call::Call;
 use super::conditions::Conditions;
+use super::containers::Offer;
 use super::error::OpError;
 use super::leave::leave_nodes;
 use super::outbox::{Outbox, stop_task};
@@ -32,7 +34,6 @@ use super::page::Page;
 use super::spec;
 use super::statistics;
 use super::task_life;
-use super::unoffered;
 use crate::kept;
 
 /// A task that is about to be added.
@@ -50,6 +51,11 @@ impl NewTask {
         let references = &self.spec.application_package_references;
         application::check_references(view, account, references, ReferredBy::Task)
     }
+
+    /// Refuses a task that does not fit the containers of its pool.
+    pub(super) fn check_container(&self, offer: &Offer) -> Result<(), OpError> {
+        offer.check("containerSettings", TaskKind::Task, self.spec.container_settings.as_ref())
+    }
 }
 
 /// `POST /jobs/J/tasks`.
@@ -62,7 +68,8 @@ pub(super) async fn add(call: &Call, job_id: &str) -> Result<Answer, Refusal> {
         .store
         .write(move |tx| {
             let (job, job_spec) = find_open_job(tx, &account, &job)?;
-            insert(tx, &job, &job_spec, new, now)?;
+            let offer = Offer::of(tx, &account, &job.life.pool_id)?;
+            insert(tx, &job, &job_spec, (new, &offer), now)?;
             Ok::<_, OpError>(job.id)
         })
         .await?;
@@ -92,9 +99,11 @@ pub(super) async fn add_collection(call: &Call, job_id: &str) -> Result<Answer, 
         .store
         .write(move |tx| {
             let (job, job_spec) = find_open_job(tx, &account, &job)?;
+            let offer = Offer::of(tx, &account, &job.life.pool_id)?;
             let mut results = Vec::with_capacity(news.len());
             for (id, new) in news {
-                let added = match new.and_then(|new| insert(tx, &job, &job_spec, new, now)) {
+                let added = new.and_then(|new| insert(tx, &job, &job_spec, (new, &offer), now));
+                let added = match added {
                     Ok(()) => Ok(()),
                     Err(OpError::Rejected(rejection)) => Err(Refusal::from(rejection)),
                     Err(failed @ (OpError::Store(_) | OpError::Damaged { .. })) => {
@@ -285,7 +294,6 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
 }
 
 fn new_task(document: Value) -> Result<NewTask, OpError> {
-    unoffered::check_task(&document)?;
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
@@ -312,10 +320,11 @@ fn insert(
     tx: &mut Tx<'_>,
     job: &Job,
     job_spec: &JobSpec,
-    new: NewTask,
+    (new, offer): (NewTask, &Offer),
     now: Timestamp,
 ) -> Result<(), OpError> {
     preparation::admit_task_id(job_spec, &new.spec.id)?;
+    new.check_container(offer)?;
     new.dependencies.admit_to(&job.id, job_spec.uses_task_dependencies)?;
     new.exit.admit_to(job_spec.on_task_failure)?;
     new.check_packages(tx, &job.account)?;

@@ -5,32 +5,11 @@ use kiln_domain::rejection::Rejection;
 use serde_json::Value;
 
 /// Members of a pool, as JSON pointers.
-const OF_POOLS: &[&str] = &[
-    "/mountConfiguration",
-    "/virtualMachineConfiguration/containerConfiguration",
-    "/startTask/containerSettings",
-];
-
-/// Members of a job.
-const OF_JOBS: &[&str] =
-    &["/jobPreparationTask/containerSettings", "/jobReleaseTask/containerSettings"];
-
-/// Members of a task.
-const OF_TASKS: &[&str] = &["/containerSettings"];
+const OF_POOLS: &[&str] = &["/mountConfiguration"];
 
 /// Refuses a pool that asks for what is not there.
 pub(super) fn check_pool(document: &Value) -> Result<(), Rejection> {
     check(document, OF_POOLS)
-}
-
-/// Refuses a job that asks for what is not there.
-pub(super) fn check_job(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_JOBS)
-}
-
-/// Refuses a task that asks for what is not there.
-pub(super) fn check_task(document: &Value) -> Result<(), Rejection> {
-    check(document, OF_TASKS)
 }
 
 fn check(document: &Value, pointers: &[&str]) -> Result<(), Rejection> {
@@ -57,24 +36,17 @@ fn not_offered(pointer: &str) -> Rejection {
 mod tests {
     use serde_json::json;
 
-    use super::{check_job, check_pool, check_task};
+    use super::check_pool;
 
     #[test]
     fn what_is_not_there_is_named() {
         let said = |result: Result<(), kiln_domain::rejection::Rejection>| {
             result.map_or_else(|rejection| rejection.to_string(), |()| "fine".to_owned())
         };
-        assert_eq!(said(check_task(&json!({ "id": "t", "outputFiles": [] }))), "fine");
+        assert_eq!(said(check_pool(&json!({ "id": "p", "mountConfiguration": [] }))), "fine");
         assert_eq!(
-            said(check_task(&json!({ "containerSettings": { "imageName": "a" } }))),
-            "Kiln does not offer `containerSettings` yet"
+            said(check_pool(&json!({ "mountConfiguration": [{}] }))),
+            "Kiln does not offer `mountConfiguration` yet"
         );
-        assert_eq!(
-            said(check_pool(
-                &json!({ "startTask": { "containerSettings": { "imageName": "i" } } })
-            )),
-            "Kiln does not offer `startTask.containerSettings` yet"
-        );
-        assert_eq!(said(check_job(&json!({ "jobReleaseTask": null }))), "fine");
     }
 }

@@ -1,11 +1,12 @@
 //! What agents report becomes state: many reports, one commit.
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::container::ContainerInfo;
 use kiln_domain::batch::gang::InstanceFact;
 use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, Treatment};
 use kiln_domain::batch::pool::Pool;
 use kiln_domain::batch::preparation::may_release;
-use kiln_domain::batch::task::{self, TaskFact, TaskState};
+use kiln_domain::batch::task::{self, Task, TaskFact, TaskLife, TaskState};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
@@ -15,7 +16,7 @@ use tracing::warn;
 
 use crate::batch::{Here, Outbox, keep_task, leave_nodes};
 use crate::preparation::Steps;
-use crate::{gang, kept, pool_usage};
+use crate::{gang, kept, pool_usage, preparation};
 
 /// Takes in reports of a node's agent, in order; gives what follows for agents.
 pub(crate) fn take(
@@ -58,29 +59,68 @@ pub(crate) fn take(
             Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
             // Running since it was assigned.
             Report::Started { .. } => {}
+            Report::Contained { attempt, container } => contain(tx, node_id, &attempt, container)?,
             Report::Coordinated { attempt, .. } => {
                 let here = Here { node_id, life: &mut life };
                 gang::take(tx, here, &attempt, InstanceFact::Coordinated, now, &mut outbox)?;
             }
-            Report::Ended { attempt, outcome, usage, .. } => match attempt.kind {
-                AttemptKind::Task => {
-                    let here = Here { node_id, life: &mut life };
-                    end_attempt(tx, here, &attempt, (outcome, usage), now, &mut outbox)?;
+            Report::Ended { attempt, outcome, usage, container, .. } => {
+                if let Some(container) = container {
+                    contain(tx, node_id, &attempt, container)?;
                 }
-                AttemptKind::Preparation | AttemptKind::Release => {
-                    let mut steps = Steps::new(tx, now, &mut outbox);
-                    steps.end_attempt(node_id, &mut life, &attempt, outcome)?;
-                }
-                AttemptKind::Subtask { .. } => {
-                    let (here, fact) =
-                        (Here { node_id, life: &mut life }, InstanceFact::Ended(outcome));
-                    gang::take(tx, here, &attempt, fact, now, &mut outbox)?;
-                }
-            },
+                let here = Here { node_id, life: &mut life };
+                end(tx, here, &attempt, (outcome, usage), now, &mut outbox)?;
+            }
         }
     }
     keep_node(tx, &node, &life)?;
     Ok(outbox)
+}
+
+/// An attempt ended on a node.
+fn end(
+    tx: &mut Tx<'_>,
+    here: Here<'_>,
+    attempt: &AttemptId,
+    (outcome, usage): (Outcome, Option<Usage>),
+    now: Timestamp,
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    match attempt.kind {
+        AttemptKind::Task => end_attempt(tx, here, attempt, (outcome, usage), now, outbox),
+        AttemptKind::Preparation | AttemptKind::Release => {
+            Steps::new(tx, now, outbox).end_attempt(here.node_id, here.life, attempt, outcome)
+        }
+        AttemptKind::Subtask { .. } => {
+            gang::take(tx, here, attempt, InstanceFact::Ended(outcome), now, outbox)
+        }
+    }
+}
+
+/// The command of an attempt runs or ran in this container on a node.
+fn contain(
+    tx: &mut Tx<'_>,
+    node_id: &str,
+    attempt: &AttemptId,
+    container: ContainerInfo,
+) -> Result<(), StoreError> {
+    if matches!(attempt.kind, AttemptKind::Preparation | AttemptKind::Release) {
+        return preparation::contain(tx, node_id, attempt, container);
+    }
+    let task = tx.task(attempt.job_key, &attempt.task_id)?;
+    let is_current =
+        |task: &Task| (task.sequence, task.life.attempt) == (attempt.sequence, attempt.attempt);
+    let Some(task) = task.filter(is_current) else { return Ok(()) };
+    let life = match attempt.kind {
+        AttemptKind::Subtask { number } => {
+            let gang = task.life.gang.clone().map(|gang| gang.contained(number, container));
+            TaskLife { gang, ..task.life.clone() }
+        }
+        AttemptKind::Task | AttemptKind::Preparation | AttemptKind::Release => {
+            TaskLife { container: Some(container), ..task.life.clone() }
+        }
+    };
+    tx.update_task(&task, &life)
 }
 
 fn end_attempt(

@@ -198,6 +198,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         environment: server.environment_of(&pool.account),
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
+        containers: spec.containers().cloned(),
         user_accounts: spec.user_accounts,
         packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
         certificates: node.life.certificates.iter().map(NodeCertificate::wanted).collect(),

@@ -5,4 +5,4 @@ mod commands;
 mod steps;
 
 pub(crate) use commands::{directory_of, orders};
-pub(crate) use steps::{Steps, Unreleased, admits, unreleased};
+pub(crate) use steps::{Steps, Unreleased, admits, contain, unreleased};

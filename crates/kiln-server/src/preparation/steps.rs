@@ -1,6 +1,7 @@
 //! What happens to the nodes of a job, as part of one commit.
 
 use kiln_domain::batch::change::Change;
+use kiln_domain::batch::container::ContainerInfo;
 use kiln_domain::batch::gang::InstanceFact;
 use kiln_domain::batch::job::{Job, JobSpec};
 use kiln_domain::batch::node::NodeLife;
@@ -282,4 +283,20 @@ impl<'s, 't> Steps<'s, 't> {
         }
         Ok(waiting)
     }
+}
+
+/// The command that prepares or releases a node runs or ran in this container.
+pub(crate) fn contain(
+    tx: &mut Tx<'_>,
+    node_id: &str,
+    attempt: &AttemptId,
+    container: ContainerInfo,
+) -> Result<(), StoreError> {
+    let Some(known) = tx.preparation(attempt.job_key, node_id)? else { return Ok(()) };
+    let Some((_, spec)) = load_job(tx, attempt.job_key)? else { return Ok(()) };
+    if attempt_of(&spec, &known).as_ref() != Some(attempt) {
+        return Ok(());
+    }
+    let life = known.life.clone().contained(container);
+    tx.put_preparation(&Preparation { life, ..known })
 }

@@ -182,6 +182,7 @@ fn start_task_info(run: &StartTaskRun) -> Value {
         tree.set("result", if run.failure.is_none() { "success" } else { "failure" });
     }
     tree.set_some("failureInfo", run.failure.as_ref().map(json_of));
+    tree.set_some("containerInfo", run.container.as_ref().map(json_of));
     tree.set("retryCount", run.retry_count);
     tree.set_time_some("lastRetryTime", run.last_retry_at);
     tree.into_value()

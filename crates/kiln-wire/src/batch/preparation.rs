@@ -45,5 +45,6 @@ fn execution(run: &Run, directory: &str, node_url: &str) -> Tree {
         tree.set("result", if run.has_succeeded() { "success" } else { "failure" });
     }
     tree.set_some("failureInfo", run.failure.as_ref().map(json_of));
+    tree.set_some("containerInfo", run.container.as_ref().map(json_of));
     tree
 }

@@ -37,5 +37,6 @@ fn tree(number: u32, instance: &Instance, node: Value) -> Value {
         tree.set("result", if instance.failure.is_none() { "success" } else { "failure" });
     }
     tree.set_some("failureInfo", instance.failure.as_ref().map(json_of));
+    tree.set_some("containerInfo", instance.container.as_ref().map(json_of));
     tree.into_value()
 }

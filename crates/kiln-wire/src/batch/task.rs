@@ -68,6 +68,7 @@ fn execution(life: &TaskLife) -> Value {
         tree.set("result", if life.failure.is_none() { "success" } else { "failure" });
     }
     tree.set_some("failureInfo", life.failure.as_ref().map(json_of));
+    tree.set_some("containerInfo", life.container.as_ref().map(json_of));
     tree.set("retryCount", life.retry_count);
     tree.set_time_some("lastRetryTime", life.last_retry_at);
     tree.set("requeueCount", life.requeue_count);

@@ -10,6 +10,7 @@ use kiln_domain::batch::application::PackageReference;
 pub use kiln_domain::batch::attempt::AttemptKind;
 use kiln_domain::batch::certificate::{CertificateFormat, CertificateReference};
 use kiln_domain::batch::command::{EnvironmentSetting, ResourceFile, StartTaskSpec};
+use kiln_domain::batch::container::{ContainerConfiguration, ContainerInfo};
 pub use kiln_domain::batch::node::StartTaskRun as StartTaskInfo;
 pub use kiln_domain::batch::task::Outcome;
 use kiln_domain::batch::task::{NameValue, Task, TaskSpec};
@@ -209,6 +210,9 @@ pub struct Prepare {
     /// The pool's certificates.
     #[serde(default)]
     pub certificates: Vec<NodeCertificate>,
+    /// How the node runs containers, if it does.
+    #[serde(default)]
+    pub containers: Option<ContainerConfiguration>,
 }
 
 /// One attempt of a task.
@@ -527,6 +531,13 @@ pub enum Report {
         /// When.
         at: Timestamp,
     },
+    /// The command of an attempt runs in this container.
+    Contained {
+        /// Which.
+        attempt: AttemptId,
+        /// The container.
+        container: ContainerInfo,
+    },
     /// A coordination command ended well; what it started runs until the attempt is stopped.
     Coordinated {
         /// Which.
@@ -545,6 +556,9 @@ pub enum Report {
         /// What it took of its node, where that was measured.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
+        /// The container that it ran in, if it did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        container: Option<ContainerInfo>,
     },
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::panic, reason = "a test may")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "all but one case is a failure")]
 
+pub(crate) mod registry;
 pub(crate) mod web;
 
 use std::collections::VecDeque;
@@ -531,6 +532,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         packages: Vec::new(),
         certificates: Vec::new(),
         user_accounts: Vec::new(),
+        containers: None,
     }
 }
 
@@ -555,6 +557,7 @@ pub(crate) fn command(id: &str, command_line: &str) -> TaskSpec {
         constraints: TaskConstraints::default(),
         authentication_token_settings: None,
         multi_instance_settings: None,
+        container_settings: None,
     }
 }
 
@@ -571,6 +574,7 @@ pub(crate) fn start_task(script: &str, level: ElevationLevel, retries: i32) -> S
         user_identity: user(level),
         max_task_retry_count: retries,
         wait_for_success: true,
+        container_settings: None,
     }
 }
 

@@ -21,6 +21,8 @@ struct State {
     requests: Vec<Request>,
     /// Beginnings of paths below which everything may be put.
     open: Vec<String>,
+    /// What every request must be authorized by.
+    authorization: Option<String>,
 }
 
 /// What is answered to a request for a path.
@@ -74,6 +76,11 @@ impl Web {
         self.state().open.push(path.to_owned());
     }
 
+    /// Wants to know who asks, from here on.
+    pub(crate) fn protect(&self, authorization: &str) {
+        self.state().authorization = Some(authorization.to_owned());
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
@@ -100,6 +107,11 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
                 }
                 None => Answer { status: 404, ..Answer::default() },
             };
+            let given = request.headers.get("authorization");
+            if state.authorization.is_some() && given != state.authorization.as_ref() {
+                let headers = vec![("WWW-Authenticate", "Basic realm=\"here\"".to_owned())];
+                answer = Answer { status: 401, headers, ..Answer::default() };
+            }
             let etag = answer.headers.iter().find(|(name, _)| *name == "ETag");
             if etag.is_some_and(|(_, etag)| request.headers.get("if-none-match") == Some(etag)) {
                 answer = Answer { status: 304, ..Answer::default() };

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::certificate::CertificateReference;
+use crate::batch::container::ContainerInfo;
 use crate::batch::task::{FailureInfo, NameValue, Task};
 use crate::time::Timestamp;
 
@@ -205,6 +206,9 @@ pub struct StartTaskRun {
     pub last_retry_at: Option<Timestamp>,
     /// Whether no further run follows.
     pub is_final: bool,
+    /// The container of the latest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerInfo>,
 }
 
 /// Why a node is unusable.

@@ -17,6 +17,7 @@ fn run(failure: Option<FailureInfo>) -> NodeFact {
         retry_count: 0,
         last_retry_at: None,
         is_final: true,
+        container: None,
     })
 }
 

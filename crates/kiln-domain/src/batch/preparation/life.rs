@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::batch::container::ContainerInfo;
 use crate::batch::job::JobSpec;
 use crate::batch::node::NodeState;
 use crate::batch::task::{FailureInfo, Outcome};
@@ -99,6 +100,9 @@ pub struct Run {
     pub retry_count: u32,
     /// When the latest retry began.
     pub last_retry_at: Option<Timestamp>,
+    /// Its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerInfo>,
 }
 
 /// What can happen to a node of a job.
@@ -173,6 +177,7 @@ impl Run {
             failure: None,
             retry_count: 0,
             last_retry_at: None,
+            container: None,
         }
     }
 
@@ -224,6 +229,20 @@ impl PreparationLife {
             State::Preparing | State::Prepared => Admission::Now,
             State::Due | State::Failed | State::Releasing | State::Done => Admission::No,
         }
+    }
+
+    /// The current run is in this container.
+    #[must_use]
+    pub fn contained(mut self, container: ContainerInfo) -> Self {
+        let run = match self.state {
+            State::Preparing => &mut self.preparation,
+            State::Releasing => &mut self.release,
+            State::Due | State::Prepared | State::Failed | State::Done => return self,
+        };
+        if let Some(run) = run {
+            run.container = Some(container);
+        }
+        self
     }
 
     fn moved(self, state: State) -> Self {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::command::{ResourceFile, UserIdentity, check_resource_files};
+use crate::batch::container::{ContainerSettings, admit_settings};
 use crate::batch::job::JobSpec;
 use crate::batch::task::{self, TaskConstraints};
 use crate::batch::user::check_identity;
@@ -30,6 +31,8 @@ pub struct PreparationSpec {
     /// Whether it runs again after its node rebooted, although it succeeded.
     #[serde(default = "yes")]
     pub rerun_on_node_reboot_after_success: bool,
+    /// The container that it runs in, if it does.
+    pub container_settings: Option<ContainerSettings>,
 }
 
 /// What the rules read of a job's release task.
@@ -47,6 +50,8 @@ pub struct ReleaseSpec {
     pub max_wall_clock_time: Option<Span>,
     /// Time its directory is kept.
     pub retention_time: Option<Span>,
+    /// The container that it runs in, if it does.
+    pub container_settings: Option<ContainerSettings>,
 }
 
 impl ReleaseSpec {
@@ -82,10 +87,13 @@ pub fn admit(spec: &JobSpec) -> Result<(), Rejection> {
     };
     let PreparationSpec { id, resource_files, user_identity, .. } = preparation;
     check_parts("jobPreparationTask", id, resource_files, user_identity.as_ref())?;
+    let settings = preparation.container_settings.as_ref();
+    admit_settings("jobPreparationTask.containerSettings", settings)?;
     task::check_constraints("jobPreparationTask.constraints", &preparation.constraints)?;
     let Some(release) = release else { return Ok(()) };
     let ReleaseSpec { id, resource_files, user_identity, .. } = release;
     check_parts("jobReleaseTask", id, resource_files, user_identity.as_ref())?;
+    admit_settings("jobReleaseTask.containerSettings", release.container_settings.as_ref())?;
     if id::folded(&release.id) == id::folded(&preparation.id) {
         let reason = "The preparation and the release task of a job need different ids";
         return Err(Rejection::property("jobReleaseTask.id", &release.id, reason));
