@@ -8,6 +8,7 @@
 mod auto_pools;
 mod autoscale;
 mod certificates;
+mod containers;
 mod counts;
 mod coverage;
 mod dependencies;

@@ -211,6 +211,7 @@ async fn tasks_wait_for_the_start_task() {
         retry_count: 0,
         last_retry_at: None,
         is_final: true,
+        container: None,
     };
     let nodes = rig.get("/pools/p/nodes").query("$select", "id,state").send().await.expect(200);
     assert_eq!(nodes.body["value"][0]["state"], "waitingforstarttask");

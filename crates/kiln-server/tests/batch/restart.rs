@@ -30,6 +30,7 @@ async fn nothing_is_lost_between_two_servers() {
             at: now(),
             outcome: Outcome::Exited { exit_code },
             usage: None,
+            container: None,
         }),
     };
     let number = agent.number;

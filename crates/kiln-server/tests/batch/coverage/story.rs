@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use kiln_domain::batch::container::ContainerInfo;
 use kiln_domain::batch::failure::{FailureInfo, NameValue};
 use kiln_domain::batch::usage::Usage;
 use kiln_domain::span::Span;
@@ -61,6 +62,7 @@ fn failure() -> FailureInfo {
 async fn nodes(rig: &mut Rig) -> Vec<Agent> {
     let start_task = json!({ "commandLine": "true", "maxTaskRetryCount": 1 });
     let mut agents = rig.pool("p", 1, json!({ "startTask": start_task })).await;
+    agents[0].container = Some(container());
     let info = start_task_info();
     agents[0].report(Report::StartTask { boot: 1, info }).await;
     agents
@@ -76,7 +78,13 @@ fn start_task_info() -> StartTaskInfo {
         retry_count: 1,
         last_retry_at: Some(now()),
         is_final: true,
+        container: Some(container()),
     }
+}
+
+fn container() -> ContainerInfo {
+    let [container_id, state, error] = ["c0ffee", "exited", "no"].map(str::to_owned);
+    ContainerInfo { container_id, state, error }
 }
 
 fn usage() -> Option<Usage> {
@@ -281,6 +289,7 @@ async fn gang(rig: &mut Rig, shown: &mut Shown) {
     more["virtualMachineConfiguration"]["extensions"] = json!([extension]);
     let mut agents = rig.pool("g", 2, more).await;
     for agent in &mut agents {
+        agent.container = Some(container());
         let info = StartTaskInfo { failure: Some(failure()), ..start_task_info() };
         agent.report(Report::StartTask { boot: 1, info }).await;
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use kiln_domain::batch::container::ContainerInfo;
 use kiln_domain::batch::node::StartTaskRun;
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::batch::usage::Usage;
@@ -30,6 +31,8 @@ pub(crate) struct Agent {
     pub(crate) prepared: Option<Prepare>,
     /// What it says it runs when it links again.
     pub(crate) running: Vec<AttemptId>,
+    /// The container in which it says that everything ran.
+    pub(crate) container: Option<ContainerInfo>,
 }
 
 struct Link {
@@ -50,6 +53,7 @@ impl Agent {
             boot: 0,
             prepared: None,
             running: Vec::new(),
+            container: None,
         };
         agent.relink().await;
         agent
@@ -142,6 +146,7 @@ impl Agent {
             retry_count: 0,
             last_retry_at: None,
             is_final: true,
+            container: self.container.clone(),
         };
         self.report(Report::StartTask { boot, info }).await;
     }
@@ -216,8 +221,8 @@ impl Agent {
         outcome: Outcome,
         usage: Option<Usage>,
     ) {
-        let attempt = attempt.clone();
-        self.report(Report::Ended { attempt, at: now(), outcome, usage }).await;
+        let (attempt, container) = (attempt.clone(), self.container.clone());
+        self.report(Report::Ended { attempt, at: now(), outcome, usage, container }).await;
     }
 
     /// Reports, and waits until that is kept.
