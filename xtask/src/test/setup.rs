@@ -12,7 +12,7 @@ struct Need {
     without_it: &'static str,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 10] = [
     Need {
         probe: &["/usr/bin/python3", "-c", "import venv, ensurepip"],
         packages: &["python3", "python3-venv"],
@@ -47,6 +47,21 @@ const NEEDS: [Need; 7] = [
         probe: &["c++", "--version"],
         packages: &["build-essential"],
         without_it: "no C++ compiler: the fuzzers cannot be built",
+    },
+    Need {
+        probe: &["podman", "--version"],
+        packages: &["podman"],
+        without_it: "no podman: tasks in containers are not tested",
+    },
+    Need {
+        probe: &["crun", "--version"],
+        packages: &["crun"],
+        without_it: "no crun: tasks in containers are not tested",
+    },
+    Need {
+        probe: &["/bin/busybox", "true"],
+        packages: &["busybox-static"],
+        without_it: "no busybox: there is nothing to put into an image, so no tests of containers",
     },
 ];
 

@@ -45,14 +45,14 @@ enum Known {
 
 impl Images {
     /// The images of the node of `engine`.
-    pub(super) fn new(engine: Arc<Engine>, registries: &[ContainerRegistry]) -> Self {
-        let registries = registries.to_vec();
-        Self { engine, registries, n_pulls: AtomicU64::new(0), turns: Mutex::default() }
+    pub(super) fn new(engine: Arc<Engine>, registries: &[ContainerRegistry]) -> Arc<Self> {
+        let (registries, n_pulls) = (registries.to_vec(), AtomicU64::new(0));
+        Arc::new(Self { engine, registries, n_pulls, turns: Mutex::default() })
     }
 
     /// Brings the image that people call `name`, from `registry` if they say so.
     pub(super) async fn bring(
-        &self,
+        self: &Arc<Self>,
         name: &str,
         registry: Option<&ContainerRegistry>,
     ) -> Result<Image, FailureInfo> {
@@ -61,15 +61,21 @@ impl Images {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(image.clone()).or_default())
         };
-        let mut known = turn.lock().await;
+        let mut known = turn.lock_owned().await;
         if *known == Known::There {
             return Ok(image);
         }
-        if !self.is_there(&image).await {
-            self.pull(&image, self.registry_of(&image, registry)).await?;
-        }
-        *known = Known::There;
-        Ok(image)
+        let registry = self.registry_of(&image, registry).cloned();
+        let images = Arc::clone(self);
+        // Beside the command that asks first, whose end may be asked for: others wait for it too.
+        let fetching = tokio::spawn(async move {
+            if !images.is_there(&image).await {
+                images.pull(&image, registry.as_ref()).await?;
+            }
+            *known = Known::There;
+            Ok(image)
+        });
+        fetching.await.unwrap_or_else(|broken| Err(super::engine_failed(&broken.to_string())))
     }
 
     /// An earlier boot may have brought it.

@@ -28,7 +28,7 @@ use crate::node::Node;
 #[derive(Debug)]
 pub(crate) struct Containers {
     engine: Arc<Engine>,
-    images: Images,
+    images: Arc<Images>,
 }
 
 impl Containers {
