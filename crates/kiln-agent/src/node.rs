@@ -189,12 +189,7 @@ impl Node {
             }
             process = FirstProcess::Launched(watch(pid)?);
         }
-        let [root_in_view, engine_in_view] = match kind {
-            SetupKind::Namespaces | SetupKind::Rootless => {
-                [TASKS_DIRECTORY, ENGINE_DIRECTORY].map(|path| format!("/{path}"))
-            }
-            SetupKind::Plain => [text(&tasks)?, text(&engine_directory)?],
-        };
+        let [root_in_view, engine_in_view] = in_view(kind, [&tasks, &engine_directory])?;
         let node = Arc::new(Self {
             kind,
             accounts,
@@ -355,6 +350,17 @@ fn lay_out(tasks: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {
         root.make(name, owner.map(UserId::sharing), mode).map_err(failed)?;
     }
     Ok(root)
+}
+
+/// The node's root and the engine's directory, which are these on the machine, as the node's
+/// processes see them.
+fn in_view(kind: SetupKind, [tasks, engine]: [&Path; 2]) -> Result<[String; 2], SetupError> {
+    match kind {
+        SetupKind::Namespaces | SetupKind::Rootless => {
+            Ok([TASKS_DIRECTORY, ENGINE_DIRECTORY].map(|path| format!("/{path}")))
+        }
+        SetupKind::Plain => Ok([text(tasks)?, text(engine)?]),
+    }
 }
 
 fn lay_out_engine(path: &Path, accounts: &Accounts) -> Result<Directory, SetupError> {

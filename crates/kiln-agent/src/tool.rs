@@ -91,9 +91,9 @@ pub(crate) async fn run(node: &Node, tool: Tool) -> Result<Ended, ToolError> {
     let mut process = node
         .spawn(request, Streams::of_output(&output, &errors), SLOTS)
         .await
-        .map_err(|error| not_started(error))?;
+        .map_err(&not_started)?;
     let ended = tokio::select! {
-        ended = end_of(node, &mut process) => ended.map_err(|error| not_started(error)),
+        ended = end_of(node, &mut process) => ended.map_err(&not_started),
         () = clock::sleep(tool.time_limit) => {
             Err(ToolError::TooLate { program: program.clone(), time: tool.time_limit })
         }

@@ -97,7 +97,7 @@ impl Container {
         let words = words.into_iter().chain(command).collect::<Vec<_>>();
         // Beside the command, whose end may be asked for: what was made must be known.
         let (answer, answered) = tokio::sync::oneshot::channel();
-        tokio::spawn(async move {
+        engine.beside(async move {
             let created = made.create(&words).await;
             if let Err((mut unwanted, _)) = answer.send((made, created)) {
                 unwanted.remove().await;

@@ -5,13 +5,13 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_domain::batch::task::FailureInfo;
-
 use rustix::process::{Resource, Rlimit, getrlimit};
+use tokio::task::JoinSet;
 
 use super::podman::{Podman, SETTINGS_FILE};
 use crate::node::Node;
@@ -51,6 +51,8 @@ pub(super) const SETTINGS: &str =
 pub(super) struct Engine {
     pub(super) podman: Podman,
     runtime: &'static str,
+    /// What goes on when nobody waits for it any more.
+    work: Mutex<JoinSet<()>>,
 }
 
 impl Engine {
@@ -75,7 +77,7 @@ impl Engine {
         said(cleaned).map_err(|detail| unavailable(&detail))?;
         let mut faults = Vec::new();
         for runtime in RUNTIMES {
-            let engine = Self { podman, runtime };
+            let engine = Self { podman, runtime, work: Mutex::default() };
             match engine.attempt_trial().await {
                 Ok(()) => {
                     tracing::info!(runtime, "containers run");
@@ -86,6 +88,13 @@ impl Engine {
             podman = engine.podman;
         }
         Err(unavailable(&faults.join("; ")))
+    }
+
+    /// Does what comes to its end also when the command that asked for it does not wait.
+    pub(super) fn beside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut all = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        while all.try_join_next().is_some() {}
+        all.spawn(work);
     }
 
     /// Arguments for making a container, whatever is in it; `coordinates` when what its command

@@ -68,14 +68,19 @@ impl Images {
         let registry = self.registry_of(&image, registry).cloned();
         let images = Arc::clone(self);
         // Beside the command that asks first, whose end may be asked for: others wait for it too.
-        let fetching = tokio::spawn(async move {
-            if !images.is_there(&image).await {
-                images.pull(&image, registry.as_ref()).await?;
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        self.engine.beside(async move {
+            let fetched = match images.is_there(&image).await {
+                true => Ok(()),
+                false => images.pull(&image, registry.as_ref()).await,
+            };
+            if fetched.is_ok() {
+                *known = Known::There;
             }
-            *known = Known::There;
-            Ok(image)
+            // Whoever asked may be gone.
+            let _gone = answer.send(fetched.map(|()| image));
         });
-        fetching.await.unwrap_or_else(|broken| Err(super::engine_failed(&broken.to_string())))
+        answered.await.unwrap_or_else(|broken| Err(super::engine_failed(&broken.to_string())))
     }
 
     /// An earlier boot may have brought it.

@@ -1,6 +1,7 @@
 //! The variables of a container: those of its command, as far as they make sense in it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::mounts::Mount;
 
@@ -46,7 +47,8 @@ fn toml_text(text: &str) -> String {
                 written.push(letter);
             }
             letter if letter.is_control() => {
-                written.push_str(&format!("\\u{:04X}", u32::from(letter)));
+                // Writing to a string does not fail.
+                let _written = write!(written, "\\u{:04X}", u32::from(letter));
             }
             letter => written.push(letter),
         }

@@ -1,4 +1,5 @@
 //! Commands in containers. Where the machine has no engine, what is said of that.
+#![expect(clippy::wildcard_enum_match_arm, reason = "each wait is for one kind of report")]
 
 use kiln_domain::batch::attempt::AttemptKind;
 use kiln_domain::batch::command::ElevationLevel;
