@@ -2,9 +2,10 @@
 //!
 //! In reading order: what a name may be ([`name`]), what a user attaches ([`metadata`],
 //! [`tags`]), the nouns themselves ([`container`], [`content`], of which [`kind`] and
-//! [`edition`]; [`settings`] of an account), when a write or a read goes ahead ([`condition`], [`lease`], [`tier`]), what
-//! is kept of what was ([`history`]), how blocks become a blob ([`block`]), how a list is cut into pages ([`listing`]), and why a
-//! request is refused ([`rejection`]).
+//! [`edition`]; [`settings`] of an account and [`service`], which its clients set), when a write
+//! or a read goes ahead ([`condition`], [`lease`], [`tier`]), what is kept of what was
+//! ([`history`]), how blocks become a blob ([`block`]), how a list is cut into pages
+//! ([`listing`]), and why a request is refused ([`rejection`]).
 
 pub mod block;
 pub mod condition;
@@ -19,6 +20,7 @@ pub mod listing;
 pub mod metadata;
 pub mod name;
 pub mod rejection;
+pub mod service;
 pub mod settings;
 pub mod tags;
 pub mod tier;

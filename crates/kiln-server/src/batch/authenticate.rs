@@ -5,7 +5,7 @@ use kiln_domain::limits::CLOCK_SKEW_MAX_MINUTES;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_wire::auth::task_token::TaskToken;
-use kiln_wire::auth::{SharedKey, SignedRequest, shared_key_batch};
+use kiln_wire::auth::{Scheme, SharedKey, SignedRequest, shared_key_batch};
 use kiln_wire::batch::error::Refusal;
 use kiln_wire::node::{AttemptId, AttemptKind};
 
@@ -72,7 +72,8 @@ fn task(server: &Server, token: &TaskToken) -> Result<Caller, Refusal> {
 
 /// The Batch account that signed the request.
 fn account(server: &Server, request: &Request, authorization: &str) -> Result<Caller, Refusal> {
-    let Some(claim) = SharedKey::parse(authorization) else {
+    let claim = SharedKey::parse(authorization).filter(|it| it.scheme == Scheme::Full);
+    let Some(claim) = claim else {
         return Err(Refusal::invalid_authentication_info(
             "The Authorization header is not of the form 'SharedKey account:signature'. \
              Kiln accepts Shared Key, and the tokens that it gives to tasks.",

@@ -1,6 +1,9 @@
 //! Who asks: signatures of requests and shared access signatures.
 
+pub mod bearer;
+pub mod delegation;
 mod hmac;
+pub mod role;
 pub mod sas;
 pub mod shared_key_batch;
 pub mod shared_key_blob;
@@ -43,9 +46,20 @@ impl<'a> SignedRequest<'a> {
     }
 }
 
-/// The `Authorization` header of the Shared Key scheme, taken apart.
+/// How much of a request a signature covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `SharedKey`: most headers and the whole query.
+    Full,
+    /// `SharedKeyLite`: few headers and of the query only `comp`.
+    Lite,
+}
+
+/// The `Authorization` header of the Shared Key schemes, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SharedKey<'a> {
+    /// Which of the two schemes.
+    pub scheme: Scheme,
     /// The account that claims to have signed.
     pub account: &'a str,
     /// The signature in base64.
@@ -53,14 +67,18 @@ pub struct SharedKey<'a> {
 }
 
 impl<'a> SharedKey<'a> {
-    /// Parses `SharedKey account:signature`; `None` for another scheme or form.
+    /// Parses `SharedKey account:signature`, or the same with `SharedKeyLite`; `None` for
+    /// another scheme or form.
     pub fn parse(authorization: &'a str) -> Option<Self> {
         let (scheme, rest) = authorization.trim().split_once(' ')?;
         let (account, signature) = rest.trim().split_once(':')?;
-        let is_whole = scheme.eq_ignore_ascii_case("SharedKey")
-            && !account.is_empty()
-            && !signature.is_empty();
-        is_whole.then_some(Self { account, signature })
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "sharedkey" => Scheme::Full,
+            "sharedkeylite" => Scheme::Lite,
+            _ => return None,
+        };
+        let is_whole = !account.is_empty() && !signature.is_empty();
+        is_whole.then_some(Self { scheme, account, signature })
     }
 }
 
@@ -82,12 +100,15 @@ pub enum SignError {
 
 #[cfg(test)]
 mod tests {
-    use super::SharedKey;
+    use super::{Scheme, SharedKey};
 
     #[test]
     fn parses_the_authorization_header() {
         let key = SharedKey::parse("SharedKey acc:c2ln+/==").expect("a shared key");
         assert_eq!((key.account, key.signature), ("acc", "c2ln+/=="));
+        assert_eq!(key.scheme, Scheme::Full);
+        let lite = SharedKey::parse("sharedkeylite acc:c2ln").expect("a shared key");
+        assert_eq!((lite.scheme, lite.signature), (Scheme::Lite, "c2ln"));
         for text in ["", "SharedKey", "SharedKey acc", "SharedKey :x", "SharedKey a:", "Bearer a:b"]
         {
             assert_eq!(SharedKey::parse(text), None, "{text}");

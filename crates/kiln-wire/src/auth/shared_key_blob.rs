@@ -9,10 +9,13 @@ use std::collections::BTreeSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::hmac::{self, Key};
-use super::{Mismatch, SIGNED_HEADERS, SharedKey, SignError, SignedRequest};
+use super::{Mismatch, SIGNED_HEADERS, Scheme, SharedKey, SignError, SignedRequest};
 
 /// First service version that signs a length of zero as nothing.
 const EMPTY_ZERO_LENGTH_SINCE: &str = "2015-02-21";
+
+/// The headers that the short text covers besides those of the service.
+const LITE_HEADERS: [&str; 3] = ["content-md5", "content-type", "date"];
 
 const UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -37,20 +40,23 @@ pub fn sign(
 ) -> Result<String, SignError> {
     let key = Key::from_base64(key_base64)?;
     let path = format!("/{account}{}", request.raw_path);
-    let text = string_to_sign(request, &path, Spelling::default());
+    let text = string_to_sign(request, Scheme::Full, &path, Spelling::default());
     Ok(format!("SharedKey {account}:{}", key.sign(&text)))
 }
 
 /// Decides whether one of `keys` made the signature that this request to `account` carries.
 pub fn verify(request: &SignedRequest<'_>, account: &str, keys: &[&str]) -> Result<(), Mismatch> {
-    let signature = request.header("authorization").and_then(SharedKey::parse);
-    verify_signature(request, account, keys, signature.map_or("", |key| key.signature))
+    let found = request.header("authorization").and_then(SharedKey::parse);
+    let scheme = found.map_or(Scheme::Full, |key| key.scheme);
+    let signature = found.map_or("", |key| key.signature);
+    verify_signature(request, account, keys, scheme, signature)
 }
 
 fn verify_signature(
     request: &SignedRequest<'_>,
     account: &str,
     keys: &[&str],
+    scheme: Scheme,
     signature: &str,
 ) -> Result<(), Mismatch> {
     let paths = paths(request.raw_path, account);
@@ -58,7 +64,7 @@ fn verify_signature(
     let mut tried = BTreeSet::new();
     for path in &paths {
         for spelling in spellings() {
-            let text = string_to_sign(request, path, spelling);
+            let text = string_to_sign(request, scheme, path, spelling);
             if tried.contains(&text) {
                 continue;
             }
@@ -69,7 +75,7 @@ fn verify_signature(
         }
     }
     let usual = paths.first().map_or("", String::as_str);
-    Err(Mismatch { string_to_sign: string_to_sign(request, usual, Spelling::default()) })
+    Err(Mismatch { string_to_sign: string_to_sign(request, scheme, usual, Spelling::default()) })
 }
 
 /// All spellings, the usual one first.
@@ -114,10 +120,19 @@ fn paths(raw_path: &str, account: &str) -> Vec<String> {
     paths
 }
 
-fn string_to_sign(request: &SignedRequest<'_>, path: &str, spelling: Spelling) -> String {
+fn string_to_sign(
+    request: &SignedRequest<'_>,
+    scheme: Scheme,
+    path: &str,
+    spelling: Spelling,
+) -> String {
     let mut text = format!("{}\n", request.method);
     let is_dated_apart = request.header("x-ms-date").is_some();
-    for name in SIGNED_HEADERS {
+    let names = match scheme {
+        Scheme::Full => SIGNED_HEADERS.as_slice(),
+        Scheme::Lite => LITE_HEADERS.as_slice(),
+    };
+    for &name in names {
         let value = request.header(name).unwrap_or("");
         let value = match name {
             "content-length" => content_length(request, value, spelling),
@@ -129,8 +144,19 @@ fn string_to_sign(request: &SignedRequest<'_>, path: &str, spelling: Spelling) -
     }
     push_headers(&mut text, request, spelling);
     text.push_str(path);
-    push_parameters(&mut text, request, spelling);
+    match scheme {
+        Scheme::Full => push_parameters(&mut text, request, spelling),
+        Scheme::Lite => push_comp(&mut text, request),
+    }
     text
+}
+
+fn push_comp(text: &mut String, request: &SignedRequest<'_>) {
+    let comp = request.query.iter().find(|(name, _)| name.eq_ignore_ascii_case("comp"));
+    if let Some((_, value)) = comp {
+        text.push_str("?comp=");
+        text.push_str(value);
+    }
 }
 
 fn content_length<'a>(request: &SignedRequest<'a>, value: &'a str, spelling: Spelling) -> &'a str {
@@ -196,7 +222,7 @@ fn push_parameters(text: &mut String, request: &SignedRequest<'_>, spelling: Spe
 #[cfg(test)]
 mod tests {
     use super::super::hmac::Key;
-    use super::{SignedRequest, Spelling, sign, string_to_sign, verify_signature};
+    use super::{Scheme, SignedRequest, Spelling, sign, string_to_sign, verify, verify_signature};
 
     const KEY: &str = "a2V5";
 
@@ -214,9 +240,11 @@ mod tests {
         let (query, headers) = (pairs(query), pairs(headers));
         let request = SignedRequest { method, raw_path, query: &query, headers: &headers };
         let signature = Key::from_base64(KEY).expect("base64").sign(text);
-        let verified = verify_signature(&request, "acct", &["b3RoZXI=", KEY], &signature);
+        let verified =
+            verify_signature(&request, "acct", &["b3RoZXI=", KEY], Scheme::Full, &signature);
         assert_eq!(verified, Ok(()), "{text:?}");
-        assert!(verify_signature(&request, "acct", &["b3RoZXI="], &signature).is_err(), "{text:?}");
+        let other = verify_signature(&request, "acct", &["b3RoZXI="], Scheme::Full, &signature);
+        assert!(other.is_err(), "{text:?}");
     }
 
     #[test]
@@ -229,10 +257,14 @@ mod tests {
         let (query, headers) = (Vec::new(), pairs(headers));
         let request =
             SignedRequest { method: "PUT", raw_path: "/c/b%20c", query: &query, headers: &headers };
-        assert_eq!(string_to_sign(&request, "/acct/c/b%20c", Spelling::default()), text);
+        assert_eq!(
+            string_to_sign(&request, Scheme::Full, "/acct/c/b%20c", Spelling::default()),
+            text
+        );
         let authorization = sign(&request, "acct", KEY).expect("signed");
         let signature = authorization.strip_prefix("SharedKey acct:").expect("its form");
-        assert_eq!(verify_signature(&request, "acct", &[KEY], signature), Ok(()));
+        let verified = verify_signature(&request, "acct", &[KEY], Scheme::Full, signature);
+        assert_eq!(verified, Ok(()));
     }
 
     #[test]
@@ -296,12 +328,37 @@ mod tests {
     }
 
     #[test]
+    fn the_short_text() {
+        let head = "content-length=3|content-md5=M|content-type=t|date=X|x-ms-meta-b=1|range=R";
+        let query = pairs("comp=block|blockid=QQ==|timeout=3");
+        for (dated, date_line, date_header) in
+            [("", "X", ""), ("|x-ms-date=D", "", "x-ms-date:D\n")]
+        {
+            let text =
+                format!("PUT\nM\nt\n{date_line}\n{date_header}x-ms-meta-b:1\n/acct/c/b?comp=block");
+            let signature = Key::from_base64(KEY).expect("base64").sign(&text);
+            let headers =
+                pairs(&format!("{head}{dated}|authorization=SharedKeyLite acct:{signature}"));
+            let request =
+                SignedRequest { method: "PUT", raw_path: "/c/b", query: &query, headers: &headers };
+            assert_eq!(verify(&request, "acct", &[KEY]), Ok(()), "{text:?}");
+            let full = headers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.replace("SharedKeyLite", "SharedKey")));
+            let full: Vec<_> = full.collect();
+            let request = SignedRequest { headers: &full, ..request };
+            assert!(verify(&request, "acct", &[KEY]).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn another_path_is_refused_with_the_text() {
         let request = SignedRequest { method: "GET", raw_path: "/c/b", query: &[], headers: &[] };
         let other = SignedRequest { raw_path: "/c/a", ..request };
         let authorization = sign(&other, "acct", KEY).expect("signed");
         let signature = authorization.strip_prefix("SharedKey acct:").expect("its form");
-        let mismatch = verify_signature(&request, "acct", &[KEY], signature).expect_err("refused");
+        let mismatch = verify_signature(&request, "acct", &[KEY], Scheme::Full, signature);
+        let mismatch = mismatch.expect_err("refused");
         assert_eq!(mismatch.string_to_sign, "GET\n\n\n\n\n\n\n\n\n\n\n\n/acct/c/b");
     }
 }

@@ -362,7 +362,8 @@ impl From<SasRefusal> for BlobError {
                 ));
             }
             R::Malformed { .. }
-            | R::Delegated
+            | R::DelegationKey { .. }
+            | R::User { .. }
             | R::TooEarly { .. }
             | R::Expired { .. }
             | R::PolicyNotFound { .. } => return Self::authentication_failed(detail),

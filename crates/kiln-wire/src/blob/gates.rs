@@ -63,6 +63,36 @@ impl Gates {
         self.version.is_since("2021-02-12")
     }
 
+    /// Whether metrics are told by the hour and by the minute, and rules for browsers at all.
+    pub fn has_minute_metrics(&self) -> bool {
+        self.version.is_since("2013-08-15")
+    }
+
+    /// Whether it is told how long deleted blobs are kept.
+    pub fn has_delete_retention(&self) -> bool {
+        self.version.is_since("2017-07-29")
+    }
+
+    /// Whether it is told how a website is served.
+    pub fn has_static_website(&self) -> bool {
+        self.version.is_since("2018-03-28")
+    }
+
+    /// Whether CRC64 checksums are known.
+    pub fn has_crc64(&self) -> bool {
+        self.version.is_since("2019-02-02")
+    }
+
+    /// Whether bearer tokens are known.
+    pub fn has_bearer_tokens(&self) -> bool {
+        self.version.is_since("2017-11-09")
+    }
+
+    /// Whether it is told if an account has real directories.
+    pub fn has_hierarchy_header(&self) -> bool {
+        self.version.is_since("2019-07-07")
+    }
+
     /// Whether a request without any right is asked to log in.
     pub fn has_login_challenge(&self) -> bool {
         self.version.is_since("2019-12-12")

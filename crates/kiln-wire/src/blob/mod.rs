@@ -1,5 +1,7 @@
 //! The Blob service on the wire: addresses, operations, versions, headers, XML, errors.
 
+pub mod batch;
+pub mod checksum;
 pub mod error;
 pub mod gates;
 pub mod headers;
@@ -8,6 +10,8 @@ pub mod list;
 pub mod marker;
 pub mod operation;
 pub mod range;
+pub mod service_xml;
+pub mod structured;
 pub mod target;
 pub mod version;
 pub mod xml;

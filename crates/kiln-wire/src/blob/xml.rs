@@ -90,14 +90,14 @@ pub struct InvalidXml;
 
 /// An element that was read.
 #[derive(Debug, Default)]
-struct Element {
-    name: String,
-    text: String,
-    children: Vec<Self>,
+pub(super) struct Element {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) children: Vec<Self>,
 }
 
 impl Element {
-    fn child(&self, name: &str) -> Option<&Self> {
+    pub(super) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 }
@@ -233,7 +233,8 @@ pub fn write_policies(policies: &[StoredPolicy]) -> String {
     xml.finish()
 }
 
-fn parse(body: &[u8]) -> Result<Element, InvalidXml> {
+/// Reads a document of any kind.
+pub(super) fn parse(body: &[u8]) -> Result<Element, InvalidXml> {
     let text = std::str::from_utf8(body).map_err(|_not_text| InvalidXml)?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}'));
     let mut open: Vec<Element> = Vec::new();

@@ -32,7 +32,7 @@ pub fn container_sas(
 ) -> Result<String, SignError> {
     let mut token = token(terms);
     "c".clone_into(&mut token.resource);
-    let text = text::of_service(&token, account, container, None);
+    let text = text::of_service(&token, account, container);
     signed(token, &text, key_base64)
 }
 
@@ -46,7 +46,7 @@ pub fn blob_sas(
 ) -> Result<String, SignError> {
     let mut token = token(terms);
     "b".clone_into(&mut token.resource);
-    let text = text::of_service(&token, account, container, Some(blob));
+    let text = text::of_service(&token, account, &format!("{container}/{blob}"));
     signed(token, &text, key_base64)
 }
 
