@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kiln_domain::blob::settings::StorageSettings;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Account, AccountKind, Store, StoreError};
 
@@ -27,17 +28,21 @@ pub const DEV_STORAGE_KEY: &str =
 /// Accounts as they were read, and when.
 type Believed = HashMap<(AccountKind, String), (Timestamp, Account)>;
 
+/// What is set for storage accounts as it was read, and when.
+type BelievedSettings = HashMap<String, (Timestamp, Arc<StorageSettings>)>;
+
 /// The accounts of this Kiln; clones share one memory.
 #[derive(Clone, Debug)]
 pub struct Accounts {
     store: Arc<Store>,
     believed: Arc<Mutex<Believed>>,
+    settings: Arc<Mutex<BelievedSettings>>,
 }
 
 impl Accounts {
     /// The accounts kept in `store`.
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, believed: Arc::default() }
+        Self { store, believed: Arc::default(), settings: Arc::default() }
     }
 
     /// A Batch account by name.
@@ -54,6 +59,31 @@ impl Accounts {
     /// When the store fails.
     pub fn storage(&self, name: &str) -> Result<Option<Account>, StoreError> {
         self.get(AccountKind::Storage, name)
+    }
+
+    /// What is set for a storage account.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn storage_settings(&self, name: &str) -> Result<Arc<StorageSettings>, StoreError> {
+        let now = clock::now();
+        let believed = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((read_at, settings)) = believed.get(name)
+            && now.since(*read_at) < BELIEVED_FOR
+        {
+            return Ok(Arc::clone(settings));
+        }
+        drop(believed);
+        let found = Arc::new(self.store.read(|view| view.storage_settings(name))?);
+        let mut believed = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(believed.insert(name.to_owned(), (now, Arc::clone(&found))));
+        Ok(found)
+    }
+
+    /// Takes note that what is set for a storage account was changed here.
+    pub fn forget_storage_settings(&self, name: &str) {
+        let mut believed = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(believed.remove(name));
     }
 
     /// The storage account of requests that name none, if there is exactly one to choose: the

@@ -1,9 +1,11 @@
 //! All settings of the server.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use kiln_wire::auth::role::Role;
 pub use kiln_wire::node::SlotLimits;
 use serde::Deserialize;
 
@@ -19,6 +21,8 @@ const USAGE_COUNTED_EACH: Duration = Duration::from_secs(30);
 /// Processes and threads of a task for each of its slots, unless another limit is set: enough for
 /// any program, and few enough that one which starts itself again and again stays among itself.
 pub const SLOT_PROCESSES_MAX: u32 = 4096;
+/// Where clients are sent that come to the Blob endpoint without a token, unless it is set.
+pub const TOKEN_AUTHORITY: &str = "https://login.microsoftonline.com/common";
 
 /// Bytes of a gibibyte.
 const GIB: u64 = 1 << 30;
@@ -56,6 +60,38 @@ pub struct Config {
     pub autoscale: AutoScaleConfig,
     /// How often what pools use is counted and kept.
     pub usage_period: Duration,
+    /// Whose bearer tokens open the Blob endpoint; none do when absent.
+    pub tokens: Option<TokenConfig>,
+}
+
+/// Whose bearer tokens open the Blob endpoint, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Who makes them, as their `iss` says: one of these.
+    pub issuers: Vec<String>,
+    /// Whom they are for, as their `aud` says, besides what Azure's storage is called.
+    pub audiences: Vec<String>,
+    /// What the issuers sign with.
+    pub keys: TokenKeys,
+    /// Where clients are sent that come without a token.
+    pub authority: String,
+    /// Roles by the `oid` of a token, or by what stands in its `roles`.
+    pub roles: BTreeMap<String, Role>,
+    /// The role of everybody else with a token.
+    pub default_role: Option<Role>,
+    /// Whether they are also taken without TLS: for a server behind a proxy that ends it.
+    pub allows_http: bool,
+}
+
+/// What issuers of tokens sign with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenKeys {
+    /// Public keys: a file with a JSON web key set.
+    File(PathBuf),
+    /// Public keys: where the issuer publishes its JSON web key set.
+    Url(String),
+    /// A secret that is shared with the issuer: a file, of which the last line end does not count.
+    SecretFile(PathBuf),
 }
 
 /// How much is kept of tasks whose nodes are gone.
@@ -157,6 +193,7 @@ impl Config {
             kept_files: KeptFilesConfig::default(),
             quotas: Quotas::default(),
             spot: Spot::default(),
+            tokens: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::settings::StorageSettings;
+
 /// Rules for browsers of one account.
 const CORS_RULES_MAX: usize = 5;
 /// Origins, methods or headers that one rule names.
@@ -28,8 +30,6 @@ pub struct ServiceProperties {
     pub cors: Vec<CorsRule>,
     /// The version of requests that name none.
     pub default_version: Option<String>,
-    /// How long deleted blobs can be brought back.
-    pub delete_retention: DeleteRetention,
     /// Whether and how `$web` is served as a website.
     pub static_website: StaticWebsite,
 }
@@ -44,9 +44,8 @@ pub struct Retention {
     pub days: Option<u32>,
 }
 
-/// How long deleted blobs can be brought back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+/// How long deleted blobs can be brought back, as clients set it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteRetention {
     /// Whether, and for how many days.
     pub keep: Retention,
@@ -134,7 +133,7 @@ impl Default for Metrics {
 
 /// What a client wants to set; what it leaves out stays as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in `ServiceProperties`")]
+#[expect(missing_docs, reason = "as in `ServiceProperties` and `StorageSettings`")]
 pub struct ServiceChange {
     pub logging: Option<Logging>,
     pub hour_metrics: Option<Metrics>,
@@ -155,19 +154,27 @@ pub struct InvalidSetting {
     pub reason: &'static str,
 }
 
-impl ServiceProperties {
-    /// The properties after `change`, if it can be made.
+impl StorageSettings {
+    /// The settings after `change`, if it can be made.
     pub fn changed(self, change: ServiceChange) -> Result<Self, InvalidSetting> {
         check(&change)?;
-        Ok(Self {
-            logging: change.logging.unwrap_or(self.logging),
-            hour_metrics: change.hour_metrics.unwrap_or(self.hour_metrics),
-            minute_metrics: change.minute_metrics.unwrap_or(self.minute_metrics),
-            cors: change.cors.unwrap_or(self.cors),
-            default_version: change.default_version.or(self.default_version),
-            delete_retention: change.delete_retention.unwrap_or(self.delete_retention),
-            static_website: change.static_website.unwrap_or(self.static_website),
-        })
+        let (blobs_kept_days, allows_permanent_delete) = match change.delete_retention {
+            Some(DeleteRetention { keep, allows_permanent_delete }) if keep.is_enabled => {
+                (keep.days, allows_permanent_delete)
+            }
+            Some(_) => (None, false),
+            None => (self.blobs_kept_days, self.allows_permanent_delete),
+        };
+        let known = self.service;
+        let service = ServiceProperties {
+            logging: change.logging.unwrap_or(known.logging),
+            hour_metrics: change.hour_metrics.unwrap_or(known.hour_metrics),
+            minute_metrics: change.minute_metrics.unwrap_or(known.minute_metrics),
+            cors: change.cors.unwrap_or(known.cors),
+            default_version: change.default_version.or(known.default_version),
+            static_website: change.static_website.unwrap_or(known.static_website),
+        };
+        Ok(Self { blobs_kept_days, allows_permanent_delete, service, ..self })
     }
 }
 
@@ -293,8 +300,8 @@ fn allows_header(rule: &CorsRule, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        CorsRule, DeleteRetention, Metrics, Preflight, Retention, ServiceChange, ServiceProperties,
-        StaticWebsite, grant, preflight,
+        CorsRule, DeleteRetention, Metrics, Preflight, Retention, ServiceChange, StaticWebsite,
+        StorageSettings, grant, preflight,
     };
 
     fn rule(origins: &str, methods: &str, headers: &str) -> CorsRule {
@@ -324,20 +331,25 @@ mod tests {
             cors: Some(vec![rule("*", "GET", "")]),
             ..ServiceChange::default()
         };
-        let properties = ServiceProperties::default().changed(first).expect("possible");
-        let properties = properties.changed(second).expect("possible");
-        assert_eq!(properties.static_website, website);
-        assert_eq!(properties.default_version.as_deref(), Some("2015-07-08"));
-        assert_eq!(properties.cors.len(), 1);
+        let settings = StorageSettings::default().changed(first).expect("possible");
+        let settings = settings.changed(second).expect("possible");
+        assert_eq!(settings.service.static_website, website);
+        assert_eq!(settings.service.default_version.as_deref(), Some("2015-07-08"));
+        assert_eq!(settings.service.cors.len(), 1);
         let none = ServiceChange { cors: Some(Vec::new()), ..ServiceChange::default() };
-        let properties = properties.changed(none).expect("possible");
-        assert!(properties.cors.is_empty() && properties.delete_retention.keep.is_enabled);
+        let settings = settings.changed(none).expect("possible");
+        assert_eq!((settings.service.cors.len(), settings.blobs_kept_days), (0, Some(7)));
+        let off = ServiceChange {
+            delete_retention: Some(DeleteRetention::default()),
+            ..ServiceChange::default()
+        };
+        assert_eq!(settings.changed(off).expect("possible").blobs_kept_days, None);
     }
 
     #[test]
     fn settings_that_cannot_be() {
         let check = |change: ServiceChange, element: &str| {
-            let refused = ServiceProperties::default().changed(change).expect_err("refused");
+            let refused = StorageSettings::default().changed(change).expect_err("refused");
             assert_eq!(refused.element, element);
         };
         let cors =

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::content::Deletion;
+use super::service::ServiceProperties;
 use crate::span::Span;
 use crate::time::Timestamp;
 
@@ -22,6 +23,22 @@ pub struct StorageSettings {
     /// Whether changed and deleted blobs leave a version behind.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keeps_versions: bool,
+    /// What clients set besides.
+    pub service: ServiceProperties,
+    /// What user delegation keys are made under; made with the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegation_secret: Option<DelegationSecret>,
+}
+
+/// What the user delegation keys of an account are made under: whoever knows it can make them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DelegationSecret(pub String);
+
+impl std::fmt::Debug for DelegationSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DelegationSecret").finish_non_exhaustive()
+    }
 }
 
 impl StorageSettings {

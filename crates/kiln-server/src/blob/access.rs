@@ -5,6 +5,8 @@ use kiln_domain::limits::CLOCK_SKEW_MAX_MINUTES;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::Account;
+use kiln_wire::auth::bearer::Principal;
+use kiln_wire::auth::role::Role;
 use kiln_wire::auth::sas::Scope;
 use kiln_wire::auth::sas::{self, Asked, Token};
 use kiln_wire::auth::{SharedKey, SignedRequest, shared_key_blob};
@@ -25,37 +27,98 @@ pub(super) enum Access {
         /// What it allows.
         permissions: String,
     },
+    /// To be somebody, whose role this is.
+    Bearer {
+        /// Who.
+        who: Principal,
+        /// What they may do.
+        role: Role,
+    },
     /// Nothing: the container is public.
     Anonymous,
 }
 
 impl Access {
+    /// Whether every blob of the account may be read.
+    fn reads_all(&self) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Bearer { role, .. } => role.letters().contains('r'),
+            Self::Signature { .. } | Self::Anonymous => false,
+        }
+    }
+
     /// Whether a blob that exists may be replaced.
     pub(super) fn allows_overwrite(&self) -> bool {
         match self {
             Self::Owner => true,
             Self::Signature { permissions } => permissions.contains('w'),
+            Self::Bearer { role, .. } => role.letters().contains('w'),
             Self::Anonymous => false,
         }
     }
 }
 
 /// Decides who asks and whether they may do what they ask for.
-pub(super) fn authorize(call: &Call) -> Result<Access, Failure> {
+pub(super) async fn authorize(call: &Call) -> Result<Access, Failure> {
+    if call.target.is_secondary && !matches!(call.method.as_str(), "GET" | "HEAD") {
+        let message = "Write operations to the secondary location are not allowed.";
+        return Err(BlobError::new(403, "InsufficientAccountPermissions", message).into());
+    }
     let account = account(call, &call.target)?;
     let authorization = call.headers().get("Authorization");
-    match (authorization, &call.token) {
-        (Some(_), Some(_)) => {
+    let bearer = authorization.and_then(bearer);
+    match (authorization, &call.token, bearer) {
+        (Some(_), Some(token), Some(bearer)) if token.user().is_some() => {
+            let who = principal(call, &account, bearer).await?;
+            check_token(call, &account, &call.target, token, rights(call), Some(&who))
+        }
+        (Some(_), Some(_), _) => {
             let message = "Authentication information is given both in the Authorization header \
                            and in the query.";
             Err(BlobError::new(400, "InvalidAuthenticationInfo", message).into())
         }
-        (Some(authorization), None) => check_shared_key(call, &account, authorization),
-        (None, Some(token)) => {
-            let rights = rights(call);
-            check_token(call, &account, &call.target, token, rights)
+        (Some(_), None, Some(bearer)) => check_bearer(call, &account, bearer).await,
+        (Some(authorization), None, None) => check_shared_key(call, &account, authorization),
+        (None, Some(token), _) => {
+            check_token(call, &account, &call.target, token, rights(call), None)
         }
-        (None, None) => check_public(call, &call.target, call.operation),
+        (None, None, _) => check_public(call, &call.target, call.operation),
+    }
+}
+
+/// The token of `Bearer TOKEN`.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim())
+}
+
+async fn principal(call: &Call, account: &Account, bearer: &str) -> Result<Principal, Failure> {
+    let tokens = &call.service.tokens;
+    if !call.gates.has_bearer_tokens() {
+        let detail = "Bearer tokens are taken from x-ms-version 2017-11-09 on.";
+        return Err(BlobError::authentication_failed(detail).into());
+    }
+    let is_tls = call.scheme == "https";
+    Ok(tokens.principal(bearer, &account.name, is_tls, call.received_at).await?)
+}
+
+async fn check_bearer(call: &Call, account: &Account, bearer: &str) -> Result<Access, Failure> {
+    let who = principal(call, account, bearer).await?;
+    let role = call.service.tokens.role_of(&who);
+    let rights = rights(call);
+    let is_enough = |role: Role| match (call.operation, rights.account_letters) {
+        (Operation::GetUserDelegationKey, _) => true,
+        (_, Some(letters)) => role.letters().contains(|letter| letters.contains(letter)),
+        (_, None) => role == Role::Owner,
+    };
+    match role {
+        Some(role) if is_enough(role) => Ok(Access::Bearer { who, role }),
+        Some(_) | None => {
+            let message = "This request is not authorized to perform this operation using this \
+                           permission.";
+            Err(BlobError::new(403, "AuthorizationPermissionMismatch", message).into())
+        }
     }
 }
 
@@ -69,9 +132,9 @@ pub(super) fn authorize_source(
         Some(token) => {
             let account = account(call, source)?;
             let rights = Operation::GetBlob.rights();
-            check_token(call, &account, source, token, rights)
+            check_token(call, &account, source, token, rights, None)
         }
-        None if call.access == Access::Owner && source.account == call.target.account => {
+        None if call.access.reads_all() && source.account == call.target.account => {
             Ok(Access::Owner)
         }
         None => check_public(call, source, Operation::GetBlob),
@@ -93,10 +156,10 @@ fn account(call: &Call, target: &Target) -> Result<Account, Failure> {
     }
 }
 
-/// The rights to have; information about the account may be asked of any of its resources.
+/// The rights to have; some operations are the same for any of an account's resources.
 fn rights(call: &Call) -> Rights {
     let rights = call.operation.rights();
-    if call.operation != Operation::GetAccountInformation {
+    if !matches!(call.operation, Operation::GetAccountInformation | Operation::Batch) {
         return rights;
     }
     let place = match (&call.target.container, &call.target.blob) {
@@ -119,7 +182,8 @@ fn check_shared_key(
 ) -> Result<Access, Failure> {
     let Some(key) = SharedKey::parse(authorization) else {
         let detail = "The scheme of the Authorization header is none that is taken here: \
-                      SharedKey, or a shared access signature in the query.";
+                      SharedKey, SharedKeyLite, Bearer, or a shared access signature in the \
+                      query.";
         return Err(BlobError::authentication_failed(detail).into());
     };
     if key.account != account.name && key.account != format!("{}-secondary", account.name) {
@@ -174,7 +238,9 @@ fn check_token(
     target: &Target,
     token: &Token,
     rights: Rights,
+    bearer: Option<&Principal>,
 ) -> Result<Access, Failure> {
+    let settings = call.service.accounts.storage_settings(&account.name)?;
     let policies = match token.policy() {
         Some(_) => policies(call, target)?,
         None => Vec::new(),
@@ -185,6 +251,10 @@ fn check_token(
         keys: &[first, second],
         container: target.container.as_deref(),
         blob: target.blob.as_deref(),
+        delegation_secret: settings.delegation_secret.as_ref().map_or("", |it| it.0.as_str()),
+        bearer,
+        headers: &call.header_pairs,
+        query: &call.query,
         scope: rights.scope,
         account_letters: rights.account_letters,
         service_letters: rights.service_letters,
@@ -217,14 +287,11 @@ fn check_public(call: &Call, target: &Target, operation: Operation) -> Result<Ac
     if is_allowed {
         return Ok(Access::Anonymous);
     }
-    // A client that does not say its version is asked as those before logins were.
-    let can_log_in = call.headers().get("x-ms-version").is_some();
-    if can_log_in && call.gates.has_login_challenge() {
+    if call.gates.has_login_challenge() {
         let message = "Server failed to authenticate the request. Please refer to the \
                        information in the www-authenticate header.";
-        let challenge = "Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/\
-                         authorize resource_id=https://storage.azure.com";
         let error = BlobError::new(401, "NoAuthenticationInformation", message);
+        let challenge = call.service.tokens.challenge();
         return Err(error.with_header("WWW-Authenticate", challenge).into());
     }
     let message = "The specified resource does not exist.";

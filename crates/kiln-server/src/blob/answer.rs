@@ -8,7 +8,10 @@ use kiln_wire::blob::version::ServiceVersion;
 
 use super::failure::Failure;
 use crate::clock;
-use crate::http::{BUSY_RETRY_AFTER_SECONDS, Refusal, Response, code_of};
+use crate::http::{BUSY_RETRY_AFTER_SECONDS, Refusal, Request, Response, code_of};
+
+/// Characters of a client's request id that are echoed.
+const CLIENT_REQUEST_ID_LENGTH_MAX: usize = 1024;
 
 /// What an operation comes to.
 pub(super) type Answer = Result<Response, Failure>;
@@ -24,6 +27,20 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// The head of the answer to `request`.
+    pub(super) fn of(request: &Request, version: ServiceVersion) -> Self {
+        Self {
+            request_id: request.request_id.to_string(),
+            client_request_id: request
+                .header("x-ms-client-request-id")
+                .filter(|id| id.len() <= CLIENT_REQUEST_ID_LENGTH_MAX)
+                .map(str::to_owned),
+            version,
+            received_at: request.received_at,
+            is_head: request.method == http::Method::HEAD,
+        }
+    }
+
     /// Completes an answer.
     pub(super) fn complete(&self, result: Answer) -> Response {
         let response = match result {

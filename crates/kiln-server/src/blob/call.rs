@@ -14,7 +14,7 @@ use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::Headers;
 use kiln_wire::blob::operation::{NoOperation, Operation, Place, Signs};
 use kiln_wire::blob::target::{Address, Target};
-use kiln_wire::blob::version::ServiceVersion;
+use kiln_wire::blob::version::{ServiceVersion, VersionSigns};
 
 use super::BlobService;
 use super::access::Access;
@@ -44,12 +44,25 @@ pub(super) struct Call {
 impl Call {
     /// Reads the head of a request; who asks is decided later.
     pub(super) fn read(service: &BlobService, request: &Request) -> Result<Self, Failure> {
+        Self::read_in(service, request, None)
+    }
+
+    /// The same for a request inside another one, whose version it has.
+    pub(super) fn read_in(
+        service: &BlobService,
+        request: &Request,
+        inherited: Option<ServiceVersion>,
+    ) -> Result<Self, Failure> {
         let header_pairs = request.header_pairs();
         let token = Token::from_query(&request.query);
-        let gates = Gates::of(version(&header_pairs, &request.query, token.as_ref())?);
         let parameter = |name| request.parameter(name).unwrap_or("");
-        let is_for_container = parameter("restype") == "container";
+        let is_for_container = matches!(parameter("restype"), "container" | "account");
         let target = target(service, request, is_for_container)?;
+        let version = match inherited {
+            Some(version) => version,
+            None => version(service, request, &target, token.as_ref())?,
+        };
+        let gates = Gates::of(version);
         let signs = Signs {
             method: request.method.as_str(),
             place: match (&target.container, &target.blob) {
@@ -215,28 +228,23 @@ fn target(
     }
 }
 
-/// The version to execute: the one asked for, else the one the token was made for, else the
-/// newest.
+/// The version to execute.
 fn version(
-    headers: &[(String, String)],
-    query: &[(String, String)],
+    service: &BlobService,
+    request: &Request,
+    target: &Target,
     token: Option<&Token>,
 ) -> Result<ServiceVersion, Failure> {
-    let in_query = || {
-        let found = query.iter().find(|(name, _)| name.eq_ignore_ascii_case("api-version"));
-        found.map(|(_, value)| value.as_str())
+    let given = |text: &&str| !text.trim().is_empty();
+    let signs = VersionSigns {
+        header: request.header("x-ms-version").filter(given).map(str::trim),
+        parameter: request.parameter("api-version").filter(given),
+        token: token.map(Token::version),
     };
-    let asked = token
-        .and_then(|_| in_query())
-        .or_else(|| Headers(headers).get("x-ms-version"))
-        .or_else(|| token.map(Token::version).filter(|version| !version.is_empty()));
-    match asked {
-        None => Ok(ServiceVersion::NEWEST),
-        Some(text) => match ServiceVersion::nearest(text) {
-            Some(version) => Ok(version),
-            None => Err(BlobError::invalid_header("x-ms-version", text).into()),
-        },
-    }
+    signs.decide(|| {
+        let settings = service.accounts.storage_settings(&target.account)?;
+        Ok(settings.service.default_version.clone())
+    })
 }
 
 fn no_operation(none: NoOperation, signs: Signs<'_>) -> Failure {

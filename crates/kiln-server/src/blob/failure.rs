@@ -8,6 +8,7 @@ use kiln_store::StoreError;
 use kiln_wire::auth::sas::SasRefusal;
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::target::BadAddress;
+use kiln_wire::blob::version::NoVersion;
 use kiln_wire::blob::xml::InvalidXml;
 
 /// Why an operation came to no good end.
@@ -76,6 +77,12 @@ impl From<BadAddress> for Failure {
 impl From<InvalidXml> for Failure {
     fn from(invalid: InvalidXml) -> Self {
         BlobError::from(invalid).into()
+    }
+}
+
+impl From<NoVersion<'_>> for Failure {
+    fn from(NoVersion(text): NoVersion<'_>) -> Self {
+        BlobError::invalid_header("x-ms-version", text).into()
     }
 }
 

@@ -13,9 +13,11 @@ use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::limits::RANGE_CHECKSUM_BYTES_MAX;
 use kiln_extents::{FileId, Pin, ReadStream};
 use kiln_store::{ExtentPlace, View};
+use kiln_wire::blob::checksum::{CRC64_HEADER, Crc64, crc64_text};
 use kiln_wire::blob::error::BlobError;
-use kiln_wire::blob::headers::md5_text;
+use kiln_wire::blob::headers::{Headers, md5_text};
 use kiln_wire::blob::range::{Part, Range};
+use kiln_wire::blob::structured::{self, Encoder};
 use kiln_wire::blob::xml::Writer;
 use md5::{Digest, Md5};
 
@@ -113,7 +115,8 @@ pub(super) fn block_list(call: &Call) -> Answer {
 pub(super) async fn content(call: &Call) -> Answer {
     let headers = call.headers();
     let range = headers.get("x-ms-range").or_else(|| headers.get("Range")).and_then(Range::parse);
-    let wants_md5 = headers.get("x-ms-range-get-content-md5") == Some("true");
+    let wanted = RangeSum::read(headers)?;
+    let is_structured = structured::is_asked(headers)?;
     let opened = open(call, range)?;
     let Opened { blob, start, length, content } = opened;
     let is_part = range.is_some();
@@ -130,17 +133,100 @@ pub(super) async fn content(call: &Call) -> Answer {
         }
         Some(_) | None => {}
     }
-    if !wants_md5 {
+    let Some(wanted) = wanted else {
+        if is_structured {
+            return Ok(with_structure(response, content, length));
+        }
         response.body = content.into_body(length);
         return Ok(response);
-    }
+    };
     if !is_part || length > RANGE_CHECKSUM_BYTES_MAX {
-        let name = "x-ms-range-get-content-md5";
-        return Err(BlobError::invalid_header(name, "true").into());
+        return Err(BlobError::invalid_header(wanted.header(), "true").into());
     }
     let bytes = content.collect().await?;
-    let md5: [u8; 16] = Md5::digest(&bytes).into();
-    Ok(response.with_header("Content-MD5", md5_text(md5)).with_body(bytes))
+    Ok(match wanted {
+        RangeSum::Md5 => response.with_header("Content-MD5", md5_text(Md5::digest(&bytes).into())),
+        RangeSum::Crc64 => response.with_header(CRC64_HEADER, crc64_text(Crc64::of(&bytes))),
+    }
+    .with_body(bytes))
+}
+
+/// The checksum that is asked for of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RangeSum {
+    Md5,
+    Crc64,
+}
+
+impl RangeSum {
+    /// Reads the headers of a request; one checksum is enough, and two are refused.
+    fn read(headers: Headers<'_>) -> Result<Option<Self>, BlobError> {
+        let is_asked = |sum: Self| {
+            headers.get(sum.header()).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        };
+        match (is_asked(Self::Md5), is_asked(Self::Crc64)) {
+            (false, false) => Ok(None),
+            (true, false) => Ok(Some(Self::Md5)),
+            (false, true) => Ok(Some(Self::Crc64)),
+            (true, true) => Err(BlobError::invalid_header(Self::Crc64.header(), "true")),
+        }
+    }
+
+    const fn header(self) -> &'static str {
+        match self {
+            Self::Md5 => "x-ms-range-get-content-md5",
+            Self::Crc64 => "x-ms-range-get-content-crc64",
+        }
+    }
+}
+
+/// The answer with `content` in a frame, segment by segment as it is read.
+fn with_structure(response: Response, content: Content, length: u64) -> Response {
+    let mut encoder = Encoder::new(length);
+    let framed_length = encoder.framed_length();
+    let ready = VecDeque::from([encoder.begin()]);
+    let framing = Framing { content: Some(content), encoder, ready };
+    let stream = stream::unfold(framing, |mut framing| async move {
+        let bytes = framing.next().await?;
+        Some((bytes, framing))
+    });
+    let mut response = response
+        .with_header(structured::HEADER, structured::FORM)
+        .with_header(structured::LENGTH_HEADER, length.to_string());
+    response.body = ResponseBody::Stream { length: Some(framed_length), stream: Box::pin(stream) };
+    response
+}
+
+/// Content that is put into a frame while it is sent.
+struct Framing {
+    content: Option<Content>,
+    encoder: Encoder,
+    ready: VecDeque<Bytes>,
+}
+
+impl Framing {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Some(Ok(bytes));
+            }
+            match self.content.as_mut()?.next().await {
+                Some(Ok(bytes)) => {
+                    let mut out = Vec::new();
+                    self.encoder.push(bytes, &mut out);
+                    self.ready.extend(out);
+                }
+                Some(Err(failure)) => {
+                    self.content = None;
+                    return Some(Err(failure));
+                }
+                None => {
+                    self.content = None;
+                    return Some(Ok(self.encoder.end()));
+                }
+            }
+        }
+    }
 }
 
 /// A blob, and the part of its content that is to be sent.

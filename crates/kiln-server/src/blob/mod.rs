@@ -9,10 +9,12 @@
 mod access;
 mod account;
 mod answer;
+mod bundle;
 mod call;
 mod change;
 mod container;
 mod copy;
+mod cors;
 mod delete;
 mod describe;
 mod failure;
@@ -28,6 +30,7 @@ mod reclaim;
 mod router;
 mod snapshot;
 mod tags;
+mod tokens;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -37,8 +40,10 @@ use kiln_extents::Extents;
 use kiln_store::Store;
 use tokio::sync::Notify;
 
+use self::tokens::Tokens;
 use crate::accounts::Accounts;
 use crate::clock;
+use crate::config::TokenConfig;
 use crate::http::{Refusal, Request, Response};
 
 /// The Blob service of one Kiln; clones share all.
@@ -49,12 +54,26 @@ pub struct BlobService {
     accounts: Accounts,
     stamps: Stamps,
     reclaim: Arc<Notify>,
+    tokens: Tokens,
 }
 
 impl BlobService {
     /// The service over what these keep.
     pub fn new(store: Arc<Store>, extents: Extents, accounts: Accounts) -> Self {
-        Self { store, extents, accounts, stamps: Stamps::default(), reclaim: Arc::default() }
+        Self {
+            store,
+            extents,
+            accounts,
+            stamps: Stamps::default(),
+            reclaim: Arc::default(),
+            tokens: Tokens::new(None),
+        }
+    }
+
+    /// The same service, which takes bearer tokens.
+    #[must_use]
+    pub fn with_tokens(self, config: Option<TokenConfig>) -> Self {
+        Self { tokens: Tokens::new(config), ..self }
     }
 
     /// Answers one request.

@@ -13,10 +13,11 @@ use kiln_domain::blob::tags::Tags;
 use kiln_domain::blob::tier::{Tier, TierState};
 use kiln_domain::time::Timestamp;
 use kiln_store::{ContainerKey, ExtentUses, Tx, View};
+use kiln_wire::blob::checksum::{CRC64_HEADER, Crc64, Told, crc64_text};
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::{DEFAULT_CONTENT_TYPE, check_block_id, md5_text};
-use kiln_wire::blob::xml;
+use kiln_wire::blob::{structured, xml};
 use md5::{Digest, Md5};
 
 use super::answer::{Answer, with_encryption, with_face};
@@ -190,15 +191,16 @@ pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
         None => return Err(BlobError::missing_header("x-ms-blob-type").into()),
     }
     let kept_md5 = call.headers().md5("x-ms-blob-content-md5")?;
-    let sent_md5 = call.headers().md5("Content-MD5")?.or(kept_md5);
+    let told = Told::read(call.headers())?;
     let mut replacement = Replacement::new(call, call.headers().properties_of_put())?;
     call.service.store.read(|view| replacement.decide(view))?;
     let limit_bytes = call.gates.put_blob_bytes_max;
     let received = receive::content(call, body, limit_bytes, INLINE_BYTES_MAX).await?;
-    received.check_md5(sent_md5)?;
+    received.check(&told)?;
+    receive::check_md5(kept_md5, received.md5)?;
     let md5 = md5_text(received.md5);
     replacement.properties.md5 = Some(md5.clone());
-    let size_bytes = received.size_bytes;
+    let (size_bytes, crc64) = (received.size_bytes, received.crc64);
     let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, present) = replacement.decide(tx)?;
         let extent = received.keep(tx)?;
@@ -206,8 +208,20 @@ pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
         replacement.commit(tx, key, present, Content::of_blocks(vec![block]))
     };
     let written = call.service.commit(op).await?;
-    let response = with_written(Response::new(201), &written, &call.gates);
-    Ok(with_encryption(response.with_header("Content-MD5", md5), &call.gates))
+    let mut response =
+        with_written(Response::new(201), &written, &call.gates).with_header("Content-MD5", md5);
+    if call.gates.has_crc64() {
+        response = response.with_header(CRC64_HEADER, crc64_text(crc64));
+    }
+    Ok(with_encryption(with_structure(call, response), &call.gates))
+}
+
+/// That a body came in a frame, as it was said.
+pub(super) fn with_structure(call: &Call, response: Response) -> Response {
+    match call.headers().get(structured::HEADER) {
+        Some(form) => response.with_header(structured::HEADER, form),
+        None => response,
+    }
 }
 
 /// `PUT /CONTAINER/BLOB?comp=block&blockid=ID`: one block, to be listed later.
@@ -218,7 +232,7 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     check_block_id(&id)?;
     let spot = call.spot();
     check_blob(&spot.blob)?;
-    let sent_md5 = call.headers().md5("Content-MD5")?;
+    let told = Told::read(call.headers())?;
     let guard = Guard::of(call)?;
     let staged = call.service.store.read(|view| admit(view, &spot, &guard, &id))?;
     let is_inline = staged.is_none_or(|staged| staged.n_blocks < INLINE_BLOCKS_MAX);
@@ -229,8 +243,8 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
         let sent = call.headers().get("Content-Length").unwrap_or("0");
         return Err(BlobError::invalid_header("Content-Length", sent).into());
     }
-    received.check_md5(sent_md5)?;
-    let md5 = md5_text(received.md5);
+    received.check(&told)?;
+    let response = received.confirm(Response::new(201), &told, &call.gates);
     let (size_bytes, stamps) = (received.size_bytes, call.service.stamps.clone());
     let op = move |tx: &mut Tx<'_>| -> Result<Vec<u64>, Failure> {
         admit(tx, &spot, &guard, &id)?;
@@ -248,8 +262,7 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     };
     let freed = call.service.store.write(op).await?;
     call.service.remove_files(freed).await;
-    let response = Response::new(201).with_header("Content-MD5", md5);
-    Ok(with_encryption(response, &call.gates))
+    Ok(with_encryption(with_structure(call, response), &call.gates))
 }
 
 /// Decides whether the block `id` may be staged; a lease counts, conditions wait for the list.
@@ -267,18 +280,16 @@ fn admit(view: &View<'_>, spot: &Spot, guard: &Guard, id: &str) -> Result<Option
 
 /// `PUT /CONTAINER/BLOB?comp=blocklist`: makes the blob of the listed blocks.
 pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
-    let sent_md5 = call.headers().md5("Content-MD5")?;
+    let told = Told::read(call.headers())?;
     call.headers().md5("x-ms-blob-content-md5")?;
     let mut properties = call.headers().properties();
     properties.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
     let replacement = Replacement::new(call, properties)?;
     let document = receive::document(body, BLOCK_LIST_BYTES_MAX).await?;
     let md5: [u8; 16] = Md5::digest(&document).into();
-    if let Some(sent) = sent_md5
-        && sent != md5
-    {
-        return Err(BlobError::md5_mismatch(&md5_text(sent), &md5_text(md5)).into());
-    }
+    let crc64 = Crc64::of(&document);
+    receive::check_md5(told.md5, md5)?;
+    told.check_crc64(crc64)?;
     let list = xml::block_list(&document)?;
     for (_, id) in &list {
         check_block_id(id)?;
@@ -295,7 +306,8 @@ pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
     };
     let written = call.service.commit(op).await?;
     let response = with_written(Response::new(201), &written, &call.gates);
-    Ok(with_encryption(response.with_header("Content-MD5", md5_text(md5)), &call.gates))
+    let response = receive::confirm(response, &told, (md5, crc64), &call.gates);
+    Ok(with_encryption(response, &call.gates))
 }
 
 impl BlobService {

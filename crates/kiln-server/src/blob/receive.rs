@@ -5,13 +5,16 @@ use std::io;
 use bytes::Bytes;
 use kiln_extents::{Kept, Upload};
 use kiln_store::{ExtentPlace, Tx};
+use kiln_wire::blob::checksum::{CRC64_HEADER, Crc64, Told, crc64_text};
 use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::md5_text;
+use kiln_wire::blob::structured::{self, Decoder};
 use md5::{Digest, Md5};
 
 use super::call::Call;
 use super::failure::Failure;
-use crate::http::Body;
+use crate::http::{Body, Response};
 use kiln_domain::blob::content::ExtentId;
 
 /// Bytes of a body that is kept in its row, without a file of its own.
@@ -22,8 +25,9 @@ pub(super) const INLINE_BYTES_MAX: u64 = 32 * 1024;
 pub(super) struct Received {
     /// How many bytes.
     pub(super) size_bytes: u64,
-    /// Their checksum.
+    /// Their checksums.
     pub(super) md5: [u8; 16],
+    pub(super) crc64: u64,
     place: Place,
 }
 
@@ -48,13 +52,82 @@ impl Received {
     }
 
     /// Decides whether the content is what the request says it is.
-    pub(super) fn check_md5(&self, sent: Option<[u8; 16]>) -> Result<(), BlobError> {
-        match sent {
-            Some(sent) if sent != self.md5 => {
-                Err(BlobError::md5_mismatch(&md5_text(sent), &md5_text(self.md5)))
-            }
-            Some(_) | None => Ok(()),
+    pub(super) fn check(&self, told: &Told) -> Result<(), BlobError> {
+        check_md5(told.md5, self.md5)?;
+        told.check_crc64(self.crc64)
+    }
+
+    /// That the content came as it was sent, by the checksum that the client used, or else by
+    /// the one that its version knows.
+    pub(super) fn confirm(&self, response: Response, told: &Told, gates: &Gates) -> Response {
+        confirm(response, told, (self.md5, self.crc64), gates)
+    }
+}
+
+/// Decides whether a checksum that was told is the right one.
+pub(super) fn check_md5(told: Option<[u8; 16]>, computed: [u8; 16]) -> Result<(), BlobError> {
+    match told {
+        Some(told) if told != computed => {
+            Err(BlobError::md5_mismatch(&md5_text(told), &md5_text(computed)))
         }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// That a body with these checksums came as it was sent.
+pub(super) fn confirm(
+    response: Response,
+    told: &Told,
+    (md5, crc64): ([u8; 16], u64),
+    gates: &Gates,
+) -> Response {
+    if told.md5.is_some() || !gates.has_crc64() {
+        response.with_header("Content-MD5", md5_text(md5))
+    } else {
+        response.with_header(CRC64_HEADER, crc64_text(crc64))
+    }
+}
+
+/// Takes bodies out of the frame that they may be in, and sums them up.
+struct Intake {
+    framed: Option<Decoder>,
+    crc64: Crc64,
+    /// Bytes of content, where they were announced.
+    announced: Option<u64>,
+}
+
+impl Intake {
+    fn of(call: &Call) -> Result<Self, Failure> {
+        let headers = call.headers();
+        let length = headers.get("Content-Length").and_then(|text| text.parse::<u64>().ok());
+        if !structured::is_asked(headers)? {
+            return Ok(Self { framed: None, crc64: Crc64::default(), announced: length });
+        }
+        let announced = structured::content_length(headers)?;
+        let framed = Some(Decoder::new(length, announced));
+        Ok(Self { framed, crc64: Crc64::default(), announced: Some(announced) })
+    }
+
+    /// The content in a piece of the body.
+    fn take(&mut self, piece: Bytes) -> Result<Vec<Bytes>, BlobError> {
+        let Some(framed) = &mut self.framed else {
+            self.crc64.update(&piece);
+            return Ok(vec![piece]);
+        };
+        let mut content = Vec::new();
+        framed.push(piece, &mut content)?;
+        Ok(content)
+    }
+
+    /// The CRC64 of the content, of which all `size_bytes` came.
+    fn finish(self, size_bytes: u64) -> Result<u64, Failure> {
+        if let Some(framed) = self.framed {
+            return Ok(framed.finish().map_err(BlobError::from)?);
+        }
+        if self.announced.is_some_and(|length| length != size_bytes) {
+            return Err(Failure::BodyEnded(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(self.crc64.value())
     }
 }
 
@@ -65,44 +138,40 @@ pub(super) async fn content(
     limit_bytes: u64,
     inline_bytes_max: u64,
 ) -> Result<Received, Failure> {
-    if call.headers().get("x-ms-structured-body").is_some() {
-        return Err(BlobError::not_served("structured bodies (x-ms-structured-body)").into());
-    }
-    let announced = call.headers().get("Content-Length").and_then(|text| text.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > limit_bytes) {
+    let mut intake = Intake::of(call)?;
+    if intake.announced.is_some_and(|length| length > limit_bytes) {
         return Err(BlobError::body_too_large(limit_bytes).into());
     }
     let mut small = Vec::new();
     let mut upload: Option<Box<Upload>> = None;
     let mut size_bytes = 0_u64;
     while let Some(piece) = body.next().await {
-        let piece = piece.map_err(Failure::BodyEnded)?;
-        size_bytes = size_bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-        if size_bytes > limit_bytes {
-            return Err(BlobError::body_too_large(limit_bytes).into());
-        }
-        match &mut upload {
-            Some(upload) => upload.write(piece).await?,
-            None if size_bytes <= inline_bytes_max => small.extend_from_slice(&piece),
-            None => {
-                let mut begun = Box::new(call.service.extents.upload());
-                begun.write(Bytes::from(std::mem::take(&mut small))).await?;
-                begun.write(piece).await?;
-                upload = Some(begun);
+        for piece in intake.take(piece.map_err(Failure::BodyEnded)?)? {
+            size_bytes = size_bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+            if size_bytes > limit_bytes {
+                return Err(BlobError::body_too_large(limit_bytes).into());
+            }
+            match &mut upload {
+                Some(upload) => upload.write(piece).await?,
+                None if size_bytes <= inline_bytes_max => small.extend_from_slice(&piece),
+                None => {
+                    let mut begun = Box::new(call.service.extents.upload());
+                    begun.write(Bytes::from(std::mem::take(&mut small))).await?;
+                    begun.write(piece).await?;
+                    upload = Some(begun);
+                }
             }
         }
     }
-    if announced.is_some_and(|length| length != size_bytes) {
-        return Err(Failure::BodyEnded(io::ErrorKind::UnexpectedEof.into()));
-    }
+    let crc64 = intake.finish(size_bytes)?;
     match upload {
         Some(mut upload) => {
             let kept = upload.finish().await?;
-            Ok(Received { size_bytes, md5: kept.md5, place: Place::File(upload, kept) })
+            Ok(Received { size_bytes, md5: kept.md5, crc64, place: Place::File(upload, kept) })
         }
         None => {
             let md5 = Md5::digest(&small).into();
-            Ok(Received { size_bytes, md5, place: Place::Memory(small) })
+            Ok(Received { size_bytes, md5, crc64, place: Place::Memory(small) })
         }
     }
 }

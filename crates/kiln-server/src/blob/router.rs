@@ -1,52 +1,77 @@
 //! From a request to the function of its operation, and from that to an answer.
 
+use std::time::Duration;
+
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::operation::Operation;
 use kiln_wire::blob::version::ServiceVersion;
 
 use super::answer::{Answer, Head};
 use super::call::Call;
+use super::cors::Page;
 use super::{
-    BlobService, access, account, change, container, copy, delete, get, lease, list, put, snapshot,
-    tags,
+    BlobService, access, account, bundle, change, container, copy, cors, delete, get, lease, list,
+    put, snapshot, tags,
 };
 use crate::http::{Body, Request, Response};
 
-/// Characters of a client's request id that are echoed.
-const CLIENT_REQUEST_ID_LENGTH_MAX: usize = 1024;
-
 /// Answers one request.
 pub(super) async fn answer(service: &BlobService, mut request: Request) -> Response {
-    let mut head = Head {
-        request_id: request.request_id.to_string(),
-        client_request_id: request
-            .header("x-ms-client-request-id")
-            .filter(|id| id.len() <= CLIENT_REQUEST_ID_LENGTH_MAX)
-            .map(str::to_owned),
-        version: ServiceVersion::NEWEST,
-        received_at: request.received_at,
-        is_head: request.method == http::Method::HEAD,
-    };
+    let mut head = Head::of(&request, ServiceVersion::NEWEST);
     let mut body = std::mem::replace(&mut request.body, Body::from_bytes(""));
-    let result = match Call::read(service, &request) {
-        Ok(call) => {
-            head.version = call.gates.version;
-            serve(call, &mut body).await
-        }
-        Err(failure) => Err(failure),
+    let call = match Call::read(service, &request) {
+        Ok(call) => call,
+        Err(failure) => return head.complete(Err(failure)),
     };
-    head.complete(result)
+    head.version = call.gates.version;
+    let page = Page {
+        account: call.target.account.clone(),
+        origin: request.header("origin").map(str::to_owned),
+        method: call.method.clone(),
+    };
+    let result = match timeout(&call) {
+        Ok(None) => serve(call, &mut body).await,
+        Ok(Some(limit)) => match tokio::time::timeout(limit, serve(call, &mut body)).await {
+            Ok(result) => result,
+            Err(_elapsed) => {
+                let message = "Operation could not be completed within the specified time.";
+                Err(BlobError::new(500, "OperationTimedOut", message).into())
+            }
+        },
+        Err(error) => Err(error.into()),
+    };
+    page.dress(service, head.complete(result))
+}
+
+/// How long the client wants to wait, if it says so. The end of the answer may come later.
+fn timeout(call: &Call) -> Result<Option<Duration>, BlobError> {
+    let Some(text) = call.parameter("timeout") else { return Ok(None) };
+    match text.parse::<u64>() {
+        Ok(0) => Ok(None),
+        Ok(seconds) => Ok(Some(Duration::from_secs(seconds))),
+        Err(_not_a_number) => {
+            Err(BlobError::invalid_parameter("timeout", text, "a number of seconds is expected"))
+        }
+    }
 }
 
 async fn serve(mut call: Call, body: &mut Body) -> Answer {
     if let Operation::Unserved(name) = call.operation {
         return Err(BlobError::not_served(name).into());
     }
-    call.access = access::authorize(&call)?;
+    if call.operation == Operation::Preflight {
+        return cors::check(&call);
+    }
+    call.access = access::authorize(&call).await?;
     let call = &call;
     match call.operation {
         Operation::ListContainers => list::containers(call),
         Operation::GetServiceProperties => account::properties(call),
+        Operation::SetServiceProperties => account::set_properties(call, body).await,
+        Operation::GetServiceStats => account::statistics(call),
+        Operation::GetUserDelegationKey => account::delegation_key(call, body).await,
+        Operation::Batch => bundle::run(call, body).await,
+        Operation::Preflight => cors::check(call),
         Operation::GetAccountInformation => account::information(call),
         Operation::CreateContainer => container::create(call).await,
         Operation::GetContainerProperties => container::properties(call),

@@ -64,7 +64,8 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let bound = bind(&config).await?;
     let stop = CancellationToken::new();
     let blob_url = format!("http://{}", bound.blob.address());
-    let blob = BlobService::new(Arc::clone(&state.store), state.extents, state.accounts.clone());
+    let blob = BlobService::new(Arc::clone(&state.store), state.extents, state.accounts.clone())
+        .with_tokens(config.tokens.clone());
     let blob_handler = handler_of(
         &blob,
         |blob, request| async move { blob.call(request).await },

@@ -8,7 +8,12 @@ use crate::auth::sas::Scope;
 pub enum Operation {
     ListContainers,
     GetServiceProperties,
+    SetServiceProperties,
+    GetServiceStats,
+    GetUserDelegationKey,
     GetAccountInformation,
+    Batch,
+    Preflight,
     CreateContainer,
     GetContainerProperties,
     SetContainerMetadata,
@@ -84,6 +89,9 @@ impl Operation {
     /// The operation that these signs ask for.
     pub fn of(signs: Signs<'_>) -> Result<Self, NoOperation> {
         let Signs { restype, comp, .. } = signs;
+        if signs.method == "OPTIONS" {
+            return Ok(Self::Preflight);
+        }
         if restype == "account" && comp == "properties" && is_read(signs.method) {
             return Ok(Self::GetAccountInformation);
         }
@@ -99,8 +107,10 @@ impl Operation {
     pub fn rights(self) -> Rights {
         let (scope, account, service) = match self {
             Self::ListContainers => (Scope::Service, Some("l"), None),
-            Self::GetServiceProperties => (Scope::Service, Some("r"), None),
-            Self::GetAccountInformation => (Scope::Service, ANY_LETTER, ANY_LETTER),
+            Self::GetServiceProperties | Self::GetServiceStats => (Scope::Service, Some("r"), None),
+            Self::SetServiceProperties => (Scope::Service, Some("w"), None),
+            Self::GetUserDelegationKey | Self::Preflight => (Scope::Service, None, None),
+            Self::GetAccountInformation | Self::Batch => (Scope::Service, ANY_LETTER, ANY_LETTER),
             Self::CreateContainer => (Scope::Container, Some("cw"), None),
             Self::GetContainerProperties => (Scope::Container, Some("r"), None),
             Self::SetContainerMetadata => (Scope::Container, Some("w"), None),
@@ -182,12 +192,11 @@ fn of_service(method: &str, restype: &str, comp: &str) -> Result<Operation, NoOp
     Ok(match (method, restype, comp) {
         ("GET", "", "list") => O::ListContainers,
         ("GET", "service", "properties") => O::GetServiceProperties,
-        ("PUT", "service", "properties") => O::Unserved("Set Blob Service Properties"),
-        ("GET", "service", "stats") => O::Unserved("Get Blob Service Stats"),
-        ("POST", "service", "userdelegationkey") => O::Unserved("Get User Delegation Key"),
-        ("POST", "", "batch") => O::Unserved("Blob Batch"),
+        ("PUT", "service", "properties") => O::SetServiceProperties,
+        ("GET", "service", "stats") => O::GetServiceStats,
+        ("POST", "service", "userdelegationkey") => O::GetUserDelegationKey,
+        ("POST", "", "batch") => O::Batch,
         ("GET", "", "blobs") => O::Unserved("Find Blobs by Tags"),
-        ("OPTIONS", _, _) => O::Unserved("Preflight Blob Request"),
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _, _) => return Err(NoOperation::Parameter),
         (_, _, _) => return Err(NoOperation::Verb),
     })
@@ -206,9 +215,8 @@ fn of_container(method: &str, comp: &str) -> Result<Operation, NoOperation> {
         ("PUT", "lease") => O::LeaseContainer,
         ("PUT", "undelete") => O::Unserved("Restore Container"),
         ("PUT", "rename") => O::Unserved("Rename Container"),
-        ("POST", "batch") => O::Unserved("Blob Batch"),
+        ("POST", "batch") => O::Batch,
         ("GET", "blobs") => O::Unserved("Find Blobs by Tags in Container"),
-        ("OPTIONS", _) => O::Unserved("Preflight Blob Request"),
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),
     })
@@ -249,7 +257,6 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("PUT", "legalhold") => O::Unserved("Set Blob Legal Hold"),
         ("PUT" | "DELETE", "immutabilityPolicies") => O::Unserved("Set Blob Immutability Policy"),
         ("PUT", "incrementalcopy") => O::Unserved("Incremental Copy Blob"),
-        ("OPTIONS", _) => O::Unserved("Preflight Blob Request"),
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),
     };
@@ -287,6 +294,9 @@ mod tests {
         check("PUT", Place::Blob, " lease", Ok(Operation::LeaseBlob));
         check("PUT", Place::Blob, " odd", Err(NoOperation::Parameter));
         check("PATCH", Place::Blob, " ", Err(NoOperation::Verb));
+        check("OPTIONS", Place::Container, " odd", Ok(Operation::Preflight));
+        check("POST", Place::Service, " batch", Ok(Operation::Batch));
+        check("POST", Place::Container, "container batch", Ok(Operation::Batch));
         check("GET", Place::Container, " list", Err(NoOperation::Parameter));
     }
 }

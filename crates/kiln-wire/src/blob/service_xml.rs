@@ -2,8 +2,9 @@
 
 use kiln_domain::blob::service::{
     CorsRule, DeleteRetention, InvalidSetting, Logging, Metrics, Retention, ServiceChange,
-    ServiceProperties, StaticWebsite,
+    StaticWebsite,
 };
+use kiln_domain::blob::settings::StorageSettings;
 use kiln_domain::time::Timestamp;
 
 use super::error::BlobError;
@@ -13,7 +14,8 @@ use super::xml::{self, Element, InvalidXml, Writer};
 use crate::auth::delegation::{DelegationKey, KeyRequest, NoKey};
 
 /// Writes the properties of a service.
-pub fn write_properties(properties: &ServiceProperties, gates: &Gates) -> String {
+pub fn write_properties(settings: &StorageSettings, gates: &Gates) -> String {
+    let properties = &settings.service;
     let mut xml = Writer::new();
     xml.open("StorageServiceProperties", &[]);
     logging(&mut xml, &properties.logging);
@@ -26,12 +28,11 @@ pub fn write_properties(properties: &ServiceProperties, gates: &Gates) -> String
     }
     xml.optional("DefaultServiceVersion", properties.default_version.as_deref());
     if gates.has_delete_retention() {
-        let kept = &properties.delete_retention;
         xml.open("DeleteRetentionPolicy", &[]);
-        xml.leaf("Enabled", word(kept.keep.is_enabled));
-        if kept.keep.is_enabled {
-            days(&mut xml, &kept.keep);
-            xml.leaf("AllowPermanentDelete", word(kept.allows_permanent_delete));
+        xml.leaf("Enabled", word(settings.blobs_kept_days.is_some()));
+        if let Some(days) = settings.blobs_kept_days {
+            xml.leaf("Days", &days.to_string());
+            xml.leaf("AllowPermanentDelete", word(settings.allows_permanent_delete));
         }
         xml.close("DeleteRetentionPolicy");
     }
@@ -321,7 +322,7 @@ pub fn write_key(key: &DelegationKey) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        Gates, ServiceProperties, ServiceVersion, read_change, read_key_request, write_properties,
+        Gates, ServiceVersion, StorageSettings, read_change, read_key_request, write_properties,
     };
 
     const WHOLE: &str = "<StorageServiceProperties><Logging><Version>1.0</Version>\
@@ -347,18 +348,18 @@ mod tests {
     #[test]
     fn properties_round_trip() {
         let change = read_change(WHOLE.as_bytes()).expect("readable");
-        let set = ServiceProperties::default().changed(change).expect("possible");
-        assert_eq!(set.cors[0].origins, ["https://a.example", "https://b.example"]);
-        assert!(set.logging.write && set.delete_retention.allows_permanent_delete);
+        let set = StorageSettings::default().changed(change).expect("possible");
+        assert_eq!(set.service.cors[0].origins, ["https://a.example", "https://b.example"]);
+        assert!(set.service.logging.write && set.allows_permanent_delete);
         let written = write_properties(&set, &gates("2021-12-02"));
         let again = read_change(written.as_bytes()).expect("readable");
-        assert_eq!(ServiceProperties::default().changed(again), Ok(set));
+        assert_eq!(StorageSettings::default().changed(again), Ok(set));
     }
 
     #[test]
     fn older_versions_know_less() {
         let check = |version: &str, expected: &[bool; 4]| {
-            let text = write_properties(&ServiceProperties::default(), &gates(version));
+            let text = write_properties(&StorageSettings::default(), &gates(version));
             let parts =
                 ["<Metrics>", "<MinuteMetrics>", "<DeleteRetentionPolicy>", "<StaticWebsite>"];
             assert_eq!(parts.map(|part| text.contains(part)), *expected, "{version}");

@@ -15,6 +15,8 @@ pub struct Target {
     pub blob: Option<String>,
     /// Whether the account stood in the path.
     pub is_path_style: bool,
+    /// Whether the secondary endpoint was meant.
+    pub is_secondary: bool,
 }
 
 /// The address as it came.
@@ -58,15 +60,17 @@ impl Target {
         mut is_account: impl FnMut(&str) -> bool,
     ) -> Result<Self, BadAddress> {
         let path = address.raw_path.strip_prefix('/').unwrap_or(address.raw_path);
-        if let Some(account) = account_of_host(address.host, &mut is_account)? {
-            return Self::within(account, path, false, address.is_for_container);
+        if let Some((account, is_secondary)) = account_of_host(address.host, &mut is_account)? {
+            let found = Self::within(account, path, false, address.is_for_container)?;
+            return Ok(Self { is_secondary, ..found });
         }
         let (first, rest) = path.split_once('/').unwrap_or((path, ""));
         let first = decode(first)?;
         let primary = first.strip_suffix(SECONDARY).unwrap_or(&first);
         for account in [&first, primary] {
             if is_account(account) {
-                return Self::within(account.to_owned(), rest, true, address.is_for_container);
+                let found = Self::within(account.to_owned(), rest, true, address.is_for_container)?;
+                return Ok(Self { is_secondary: account != first, ..found });
             }
         }
         match address.fallback_account {
@@ -92,21 +96,21 @@ impl Target {
             (_, "") => (Some(ROOT_CONTAINER.to_owned()), Some(first)),
             (_, _) => (Some(first), Some(rest)),
         };
-        Ok(Self { account, container, blob, is_path_style })
+        Ok(Self { account, container, blob, is_path_style, is_secondary: false })
     }
 }
 
 fn account_of_host(
     host: &str,
     mut is_account: impl FnMut(&str) -> bool,
-) -> Result<Option<String>, BadAddress> {
+) -> Result<Option<(String, bool)>, BadAddress> {
     let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
     let mut labels = name.split('.');
     let (Some(first), Some("blob")) = (labels.next(), labels.next()) else { return Ok(None) };
     let primary = first.strip_suffix(SECONDARY).unwrap_or(first);
     for account in [first, primary] {
         if is_account(account) {
-            return Ok(Some(account.to_owned()));
+            return Ok(Some((account.to_owned(), account != first)));
         }
     }
     if name.to_ascii_lowercase().ends_with(CLOUD_SUFFIX) {
@@ -134,8 +138,9 @@ mod tests {
         let address = Address { host, raw_path, is_for_container, fallback_account: fallback };
         let found = match Target::parse(address, |name| ["acct", "dev"].contains(&name)) {
             Ok(target) => format!(
-                "{} {} {}",
+                "{}{} {} {}",
                 target.account,
+                if target.is_secondary { "*" } else { "" },
                 target.container.as_deref().unwrap_or("-"),
                 target.blob.as_deref().unwrap_or("-")
             ),
@@ -156,7 +161,7 @@ mod tests {
         check(host, "/acct/c/dir%2Fa%20b.txt", None, "acct c dir/a b.txt");
         check(host, "/acct/c/a+b/../x", None, "acct c a+b/../x");
         check(host, "/acct/b", None, "acct $root b");
-        check(host, "/acct-secondary/c/b", None, "acct c b");
+        check(host, "/acct-secondary/c/b", None, "acct* c b");
         check("azurite:10000", "/acct/c/b", None, "acct c b");
     }
 
@@ -164,7 +169,7 @@ mod tests {
     fn host_style() {
         check("acct.blob.core.windows.net", "/c/b", None, "acct c b");
         check("acct.blob.localhost:10000", "/acct/b", None, "acct acct b");
-        check("acct-secondary.blob.core.windows.net", "/", None, "acct - -");
+        check("acct-secondary.blob.core.windows.net", "/", None, "acct* - -");
         check("acct.blob.core.windows.net", "/b", None, "acct $root b");
         check(
             "other.blob.core.windows.net",

@@ -51,6 +51,48 @@ impl fmt::Display for ServiceVersion {
     }
 }
 
+/// What says which version a request is executed in; each is absent where it is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct VersionSigns<'a> {
+    /// `x-ms-version`.
+    pub header: Option<&'a str>,
+    /// `api-version` of the query, which counts beside a token only.
+    pub parameter: Option<&'a str>,
+    /// What a shared access signature was made for: empty before there were versions of them.
+    pub token: Option<&'a str>,
+}
+
+/// A version that is no date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoVersion<'a>(pub &'a str);
+
+impl<'a> VersionSigns<'a> {
+    /// The version to execute; `default` is what the account has for requests that say none.
+    pub fn decide<E: From<NoVersion<'a>>>(
+        self,
+        default: impl FnOnce() -> Result<Option<String>, E>,
+    ) -> Result<ServiceVersion, E> {
+        let named = match self.token {
+            Some(token) => self
+                .parameter
+                .or(self.header)
+                .or_else(|| Some(token).filter(|version| !version.is_empty())),
+            None => self.header,
+        };
+        if let Some(text) = named {
+            return ServiceVersion::nearest(text).ok_or_else(|| NoVersion(text).into());
+        }
+        let usual = default()?.and_then(|text| ServiceVersion::nearest(&text));
+        let oldest = if self.token.is_some() { TOKEN_DEFAULT } else { ANYONE_DEFAULT };
+        Ok(usual.unwrap_or(oldest))
+    }
+}
+
+/// The version of requests that say none, where the account has no default.
+const ANYONE_DEFAULT: ServiceVersion = ServiceVersion("2009-09-19");
+/// The same with a token of the time before tokens had versions.
+const TOKEN_DEFAULT: ServiceVersion = ServiceVersion("2011-08-18");
+
 /// Whether `text` has the form `2015-07-08`.
 fn is_date(text: &str) -> bool {
     text.len() == 10
@@ -62,7 +104,45 @@ fn is_date(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{KNOWN, ServiceVersion};
+    use super::{KNOWN, NoVersion, ServiceVersion, VersionSigns};
+
+    #[derive(Debug)]
+    struct Refused(String);
+
+    impl From<NoVersion<'_>> for Refused {
+        fn from(NoVersion(text): NoVersion<'_>) -> Self {
+            Self(text.to_owned())
+        }
+    }
+
+    #[test]
+    fn which_version_applies() {
+        let check = |signs: [Option<&str>; 3], default: Option<&str>, expected: &str| {
+            let [header, parameter, token] = signs;
+            let signs = VersionSigns { header, parameter, token };
+            let found = signs.decide(|| Ok::<_, Refused>(default.map(str::to_owned)));
+            let found = match found {
+                Ok(version) => version.to_string(),
+                Err(Refused(text)) => format!("not {text}"),
+            };
+            assert_eq!(found, expected, "{signs:?} {default:?}");
+        };
+        let (new, old) = (Some("2021-12-02"), Some("2015-07-08"));
+        check([new, None, None], None, "2021-12-02");
+        check([new, old, None], None, "2021-12-02");
+        check([None, old, None], None, "2009-09-19");
+        check([None, None, None], old, "2015-07-08");
+        check([None, None, None], None, "2009-09-19");
+        check([None, None, old], None, "2015-07-08");
+        check([new, None, old], None, "2021-12-02");
+        check([new, Some("2018-03-28"), old], None, "2018-03-28");
+        check([None, None, Some("")], None, "2011-08-18");
+        check([None, None, Some("")], old, "2015-07-08");
+        check([new, None, Some("")], old, "2021-12-02");
+        check([Some("soon"), None, None], old, "not soon");
+        check([None, None, Some("2015")], None, "not 2015");
+        check([Some("2035-01-01"), None, None], None, "2026-10-06");
+    }
 
     #[test]
     fn unknown_versions_are_served_as_the_nearest() {
