@@ -2,10 +2,14 @@
 
 mod access;
 mod blobs;
+mod bundles;
+mod checksums;
 mod containers;
 mod crash;
 mod editions;
 mod leases;
+mod service;
+mod tokens;
 
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
@@ -28,6 +32,7 @@ struct World {
     service: BlobService,
     directory: PathBuf,
     peer: std::net::SocketAddr,
+    is_tls: bool,
 }
 
 impl Drop for World {
@@ -84,7 +89,7 @@ impl World {
         accounts::ensure_any(&store).await.expect("accounts");
         let extents = Extents::open(&directory.join("extents")).expect("extents");
         let service = BlobService::new(Arc::clone(&store), extents, Accounts::new(store));
-        Self { service, directory, peer: ([127, 0, 0, 1], 4000).into() }
+        Self { service, directory, peer: ([127, 0, 0, 1], 4000).into(), is_tls: false }
     }
 
     /// Ends the service without a word and opens its directory again.
@@ -152,7 +157,7 @@ impl World {
             query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             headers,
             host,
-            is_tls: false,
+            is_tls: self.is_tls,
             peer: Some(self.peer),
             body: Body::from_stream(futures_util::stream::iter(
                 body.chunks(100_000).map(|piece| Ok(body.slice_ref(piece))).collect::<Vec<_>>(),
