@@ -18,6 +18,7 @@ mod service;
 mod session;
 mod settings;
 mod signals;
+mod token_settings;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;

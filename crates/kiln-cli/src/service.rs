@@ -47,6 +47,7 @@ impl Service {
         config.spot = settings.spot;
         config.heartbeat_deadline = settings.lost_after;
         config.hello_deadline = settings.heard_within;
+        config.tokens.clone_from(&settings.tokens);
         config.surroundings = surroundings(environment);
         let running = kiln_server::start(config).await?;
         let endpoints = endpoints_of(&running);

@@ -11,13 +11,14 @@ use kiln_server::config::{
 };
 use serde::Deserialize;
 
-use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits};
+use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits, TokenConfig};
 
 use crate::amount::{Bytes, Processors};
 use crate::args::SharedArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::length::{Interval, Length};
+use crate::token_settings::TokensLayer;
 
 /// Address of the Batch endpoint unless one is given.
 const BATCH_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
@@ -84,6 +85,8 @@ pub(crate) struct Layer {
     pub(crate) spot: Option<SpotLayer>,
     /// Only in a file.
     pub(crate) nodes: Option<NodesLayer>,
+    /// Only in a file.
+    pub(crate) tokens: Option<TokensLayer>,
 }
 
 /// Settings of the service.
@@ -103,6 +106,8 @@ pub(crate) struct Settings {
     pub(crate) lost_after: Duration,
     /// Time in which an agent that was started must be heard.
     pub(crate) heard_within: Duration,
+    /// Whose bearer tokens open the Blob endpoint.
+    pub(crate) tokens: Option<TokenConfig>,
 }
 
 impl Layer {
@@ -126,6 +131,7 @@ impl Layer {
             quotas: None,
             spot: None,
             nodes: None,
+            tokens: None,
         })
     }
 
@@ -181,6 +187,7 @@ impl Layer {
             quotas: self.quotas.or(below.quotas),
             spot: self.spot.or(below.spot),
             nodes: self.nodes.or(below.nodes),
+            tokens: self.tokens.or(below.tokens),
         }
     }
 
@@ -222,6 +229,7 @@ impl Layer {
             },
             lost_after: nodes.lost_after.map_or(NODE_LOST_AFTER, |it| it.0),
             heard_within: nodes.heard_within.map_or(AGENT_HEARD_WITHIN, |it| it.0),
+            tokens: self.tokens.map(|TokensLayer(tokens)| tokens),
         }
     }
 }

@@ -129,6 +129,7 @@ fn settle(
         quotas: None,
         spot: None,
         nodes: None,
+        tokens: None,
     };
     let mut layer = flags.over(Layer::from_environment(environment)?);
     let has_named = named.is_some();

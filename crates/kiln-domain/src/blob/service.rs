@@ -56,7 +56,6 @@ pub struct DeleteRetention {
 /// What is logged; kept and told, and nothing more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the wire")]
 pub struct Logging {
     /// The form of the logs.
     pub version: String,

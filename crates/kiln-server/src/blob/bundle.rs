@@ -111,7 +111,8 @@ fn part_answer(content_id: Option<String>, response: Response) -> PartAnswer {
         ResponseBody::Empty
         | ResponseBody::HeadOnly { .. }
         | ResponseBody::Stream { .. }
-        | ResponseBody::Pieces { .. } => Vec::new(),
+        | ResponseBody::Pieces { .. }
+        | ResponseBody::Upgrade(_) => Vec::new(),
     };
     let mut headers: Vec<(String, String)> =
         response.headers.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();

@@ -112,7 +112,7 @@ mod tests {
             let pairs: Vec<(String, String)> =
                 pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
             let found = match Told::read(Headers(&pairs)) {
-                Ok(told) => told.crc64.map_or("none".to_owned(), crc64_text),
+                Ok(told) => told.crc64.map_or_else(|| "none".to_owned(), crc64_text),
                 Err(error) => error.code.to_owned(),
             };
             assert_eq!(found, expected, "{pairs:?}");
