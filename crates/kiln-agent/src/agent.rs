@@ -262,7 +262,12 @@ impl Agent {
 
     async fn on_message(&mut self, message: ToAgent) -> Next {
         match message {
-            ToAgent::Welcome { acknowledged } => {
+            ToAgent::Refused { reason } => {
+                tracing::error!(reason, "the server takes another agent");
+                return Next::Leave;
+            }
+            ToAgent::Welcome { acknowledged, protocol } => {
+                tracing::info!(protocol, "linked");
                 self.on_acknowledged(acknowledged);
                 // All that the server does not keep is sent, again or for the first time.
                 self.sent_number =

@@ -57,6 +57,7 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         }
         ToAgent::Shell { run: None, .. }
         | ToAgent::Welcome { .. }
+        | ToAgent::Refused { .. }
         | ToAgent::Stop { .. }
         | ToAgent::RemoveDirectory { .. }
         | ToAgent::Files { .. }

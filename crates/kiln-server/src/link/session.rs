@@ -10,13 +10,13 @@ use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{MeteredPool, StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeCertificate, PROTOCOL, Package, Prepare, Report, ToAgent,
+    AttemptId, FromAgent, Hello, NodeCertificate, Package, Prepare, Report, ToAgent, agree,
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::batch::Outbox;
@@ -39,8 +39,8 @@ pub(super) enum LinkError {
     NotHello,
     #[error("node `{0}` is not known, or its agent could not prove itself")]
     Unknown(String),
-    #[error("the agent speaks protocol {0}, this server up to {PROTOCOL}")]
-    Protocol(u32),
+    #[error("{0}")]
+    Protocol(String),
     #[error("the state could not be changed")]
     Store(#[from] StoreError),
     #[error("the agent was silent for too long")]
@@ -58,10 +58,15 @@ pub(super) async fn serve(
         .await
         .map_err(|_elapsed| LinkError::NoHello)??;
     let node_id = hello.node_id.clone();
+    let protocol = match prove_and_agree(server, &hello) {
+        Ok(protocol) => protocol,
+        Err(LinkError::Protocol(reason)) => return refuse(server, &node_id, writer, reason).await,
+        Err(error) => return Err(error),
+    };
     let pool = admit(server, &hello).await?;
     let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
     // There is room in an empty outbox, and this must be the first message.
-    drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0 }));
+    drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0, protocol }));
     let session = Session { outbox, cut: stop.child_token() };
     server.links.insert(&node_id, session.clone());
     info!(node_id, "agent linked");
@@ -119,11 +124,36 @@ async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkE
     }
 }
 
+/// The version of the messages that both sides speak. Only who proves itself is told that there
+/// is none: for its node that has consequences.
+fn prove_and_agree(server: &Server, hello: &Hello) -> Result<u32, LinkError> {
+    let node = server.store.read(|view| view.node(&hello.node_id))?;
+    if !node.is_some_and(|it| proves(hello, &it.secret)) {
+        return Err(LinkError::Unknown(hello.node_id.clone()));
+    }
+    agree(hello.protocol, &hello.agent_version).map_err(LinkError::Protocol)
+}
+
+/// Ends an agent with which this server can not speak: its end is seen, and its node is started
+/// again with another.
+async fn refuse(
+    server: &Server,
+    node_id: &str,
+    writer: OwnedWriteHalf,
+    reason: String,
+) -> Result<(), LinkError> {
+    warn!(node_id, reason, "an agent is replaced");
+    let mut writer = FrameWriter::new(writer);
+    writer.messages(&[ToAgent::Refused { reason: reason.clone() }])?;
+    // It may be too old to understand; it ends all the same.
+    let told = tokio::time::timeout(HELLO_TIMEOUT, writer.flush()).await;
+    server.provisioner.kill(node_id);
+    told.map_err(|_elapsed| LinkError::Silent)??;
+    Err(LinkError::Protocol(reason))
+}
+
 /// Takes an agent in, if it is the one that was started for its node; tells its pool.
 async fn admit(server: &Arc<Server>, hello: &Hello) -> Result<MeteredPool, LinkError> {
-    if hello.protocol > PROTOCOL {
-        return Err(LinkError::Protocol(hello.protocol));
-    }
     let hello = hello.clone();
     let (pool, outbox) = server
         .store

@@ -16,6 +16,7 @@ use super::kept_files;
 use crate::batch::Outbox;
 use crate::link::{self, reports};
 use crate::preparation::Steps;
+use crate::secrets;
 use crate::server::Server;
 use crate::{clock, pool_usage};
 
@@ -271,6 +272,11 @@ pub(super) async fn start(
     node: &Node,
     pool: &Pool,
 ) -> Result<(), StoreError> {
+    let secret = secrets::key();
+    let (id, kept) = (node.id.clone(), secret.clone());
+    // Drawn for each agent: one before it that is still about proves nothing any more.
+    server.store.write(move |tx| tx.update_node_secret(&id, &kept)).await?;
+    let node = &Node { secret, ..node.clone() };
     let config = server.node_config(node, pool);
     let config = serde_json::to_vec(&config).expect("settings of a node are always JSON");
     let Err(cause) = server.provisioner.start(&node.id, &config).await else {

@@ -5,6 +5,7 @@
     reason = "a member that is not there is null, and a wrong index fails the test it is in"
 )]
 
+mod agents;
 mod auto_pools;
 mod autoscale;
 mod certificates;

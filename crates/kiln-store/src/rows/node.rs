@@ -65,6 +65,13 @@ impl Tx<'_> {
         Ok(())
     }
 
+    /// Keeps what the next agent of a node proves itself with.
+    pub fn update_node_secret(&mut self, id: &str, secret: &str) -> Result<(), StoreError> {
+        let sql = "UPDATE node SET secret = ?2 WHERE id = ?1";
+        self.statement(sql)?.execute(params![id, secret])?;
+        Ok(())
+    }
+
     /// Keeps the start task of a node's latest boot.
     pub fn update_node_start_task(
         &mut self,

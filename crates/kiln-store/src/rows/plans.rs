@@ -213,6 +213,7 @@ fn pools_and_nodes(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.node("n")?;
     tx.nodes_of_pool(key)?;
     tx.update_node("n", &node.life)?;
+    tx.update_node_secret("n", "s")?;
     tx.update_node_start_task("n", Some("{}"))?;
     tx.delete_node("n")?;
     tx.delete_pool(key)

@@ -229,7 +229,9 @@ mod tests {
         let (near, far) = tokio::io::duplex(7);
         let mut writer = FrameWriter::new(near);
         let mut reader = FrameReader::new(far);
-        writer.messages(&[ToAgent::Welcome { acknowledged: 3 }, ToAgent::Leave]).expect("small");
+        writer
+            .messages(&[ToAgent::Welcome { acknowledged: 3, protocol: 1 }, ToAgent::Leave])
+            .expect("small");
         writer.file(9, b"bytes").expect("small");
         writer.file(9, b"").expect("small");
         let write = async {
@@ -247,7 +249,7 @@ mod tests {
         assert_eq!(
             frames,
             [
-                "Messages([Welcome { acknowledged: 3 }, Leave])",
+                "Messages([Welcome { acknowledged: 3, protocol: 1 }, Leave])",
                 "File { stream: 9, bytes: b\"bytes\" }",
                 "File { stream: 9, bytes: b\"\" }",
             ]

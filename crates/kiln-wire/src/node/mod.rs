@@ -3,7 +3,9 @@
 //! A link is a byte stream that carries *frames*: a length (u32, little-endian, of what
 //! follows), a kind (u8) and a payload. Kind 0 is a JSON array of messages, so that many
 //! travel in one write; kind 1 is `stream id (u64, little-endian)` and bytes of a file.
-//! Members are only ever added, with a default: a newer server understands an older agent.
+//! Members are only ever added, with a default: a newer server understands an older agent, and
+//! `released` holds what older ones say. Messages of a kind that an older agent does not know are
+//! not sent to it: the hello says how far it goes.
 
 use kiln_domain::autoscale::Measurement;
 use kiln_domain::batch::application::PackageReference;
@@ -21,13 +23,15 @@ use serde::{Deserialize, Serialize};
 use shell::{FromShell, ToShell};
 
 pub mod frames;
+mod protocol;
+#[cfg(test)]
+mod released;
 mod request;
 pub mod shell;
 
+pub use protocol::{PROTOCOL, PROTOCOL_OLDEST, agree};
 pub use request::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, SecretUrl};
 
-/// Version of these messages; the agent says it in [`FromAgent::Hello`].
-pub const PROTOCOL: u32 = 1;
 /// Bytes of one frame that a side accepts.
 pub const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of file content in one frame.
@@ -131,6 +135,15 @@ pub enum ToAgent {
     Welcome {
         /// See [`ToAgent::Acknowledge`].
         acknowledged: u64,
+        /// The version of the messages that both speak.
+        #[serde(default = "protocol::first")]
+        protocol: u32,
+    },
+    /// Instead of [`ToAgent::Welcome`]: server and agent have no version of the messages in
+    /// common. The agent ends, and another one is started in its place.
+    Refused {
+        /// What is wrong and what happens.
+        reason: String,
     },
     /// Make the node ready: its directories and view, then the start task.
     Prepare(Box<Prepare>),

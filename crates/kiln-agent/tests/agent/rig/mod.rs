@@ -24,8 +24,8 @@ use kiln_domain::time::Timestamp;
 use kiln_wire::node::frames::{Frame, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, AttemptKind, FileAnswer, FileRefusal, FileRequest, FromAgent, Hello, NodeAnswer,
-    NodeConfig, NodeRefusal, NodeRequest, Outcome, Package, Prepare, Report, Run, SlotLimits,
-    StartTaskInfo, ToAgent,
+    NodeConfig, NodeRefusal, NodeRequest, Outcome, PROTOCOL, Package, Prepare, Report, Run,
+    SlotLimits, StartTaskInfo, ToAgent,
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
@@ -512,7 +512,7 @@ async fn accept(
             break *hello;
         }
     };
-    writer.messages(&[ToAgent::Welcome { acknowledged }]).expect("encoded");
+    writer.messages(&[ToAgent::Welcome { acknowledged, protocol: PROTOCOL }]).expect("encoded");
     writer.flush().await.expect("sent");
     (reader, writer, hello)
 }
