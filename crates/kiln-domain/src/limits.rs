@@ -14,6 +14,8 @@ pub const DEPENDENCY_IDS_CHARACTERS_MAX: usize = 64_000;
 pub const DEPENDENCY_RANGES_MAX: usize = 2000;
 /// Nodes that a task may lose before it is given up; the service's own number is not known.
 pub const TASK_NODES_LOST_MAX: u32 = 10;
+/// Agents of a node that may end as soon as they are started before it is given up.
+pub const AGENT_QUICK_ENDS_MAX: u32 = 3;
 /// Days for which the files of a task are kept that does not say how long.
 pub const TASK_RETENTION_DAYS: i64 = 7;
 /// Days from its addition after which a task that has not completed is given up.

@@ -111,6 +111,28 @@ class Batch2016:
     def read_file(self, job_id, task_id, path):
         return b"".join(self.client.file.get_from_task(job_id, task_id, path))
 
+    def read_on(self, job_id, task_id, path, first):
+        """A file from this byte on; `None` when it is not longer."""
+        options = self.models.FileGetFromTaskOptions(ocp_range="bytes={}-".format(first))
+        try:
+            return b"".join(
+                self.client.file.get_from_task(
+                    job_id, task_id, path, file_get_from_task_options=options
+                )
+            )
+        except self.models.BatchErrorException as refusal:
+            assert refusal.response.status_code == 416, refusal
+            assert refusal.error.code == "InvalidRange", refusal.error
+            return None
+
+    def file_size(self, job_id, task_id, path):
+        files = self.client.file
+        # The name that the first generation has for it.
+        ask = getattr(files, "get_node_file_properties_from_task", None)
+        ask = ask or files.get_properties_from_task
+        found = ask(job_id, task_id, path, raw=True)
+        return int(found.headers["Content-Length"])
+
     def node_states(self, pool_id):
         return {
             node.id: spelled(node.state) for node in self.client.compute_node.list(pool_id)
@@ -366,6 +388,22 @@ class Batch2025(Batch2019):
 
     def read_file(self, job_id, task_id, path):
         return b"".join(self.client.download_task_file(job_id, task_id, path))
+
+    def read_on(self, job_id, task_id, path, first):
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            return b"".join(
+                self.client.download_task_file(
+                    job_id, task_id, path, ocp_range="bytes={}-".format(first)
+                )
+            )
+        except HttpResponseError as refusal:
+            assert refusal.status_code == 416, refusal
+            return None
+
+    def file_size(self, job_id, task_id, path):
+        return self.client.get_task_file_properties(job_id, task_id, path).content_length
 
     def node_states(self, pool_id):
         return {node.id: spelled(node.state) for node in self.client.list_nodes(pool_id)}

@@ -50,6 +50,8 @@ pub struct Links {
 #[derive(Clone, Debug)]
 struct Session {
     outbox: mpsc::Sender<ToAgent>,
+    /// The version of the messages that both sides speak.
+    protocol: u32,
     cut: CancellationToken,
 }
 
@@ -70,6 +72,11 @@ impl Links {
     /// Whether the agent of a node is linked.
     pub fn is_up(&self, node_id: &str) -> bool {
         self.session(node_id).is_some()
+    }
+
+    /// Whether the agent of a node is linked and understands this version of the messages.
+    pub fn speaks(&self, node_id: &str, protocol: u32) -> bool {
+        self.session(node_id).is_some_and(|session| session.protocol >= protocol)
     }
 
     /// The nodes whose agents are linked.

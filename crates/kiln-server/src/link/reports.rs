@@ -32,6 +32,7 @@ pub(crate) fn take(
         match report {
             Report::Booted { boot, is_fresh, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::Booted, now);
+                life.quick_ends = 0;
                 Steps::new(tx, now, &mut outbox).on_booted(node_id, &mut life, is_fresh)?;
             }
             Report::BootBegan { boot, .. } if boot == life.boot => {

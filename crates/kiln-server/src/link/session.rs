@@ -67,7 +67,7 @@ pub(super) async fn serve(
     let (outbox, inbox) = mpsc::channel(WAITING_MESSAGES_MAX);
     // There is room in an empty outbox, and this must be the first message.
     drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0, protocol }));
-    let session = Session { outbox, cut: stop.child_token() };
+    let session = Session { outbox, protocol, cut: stop.child_token() };
     server.links.insert(&node_id, session.clone());
     info!(node_id, "agent linked");
     let ended = tokio::select! {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kiln_wire::node::shell::{FromShell, MESSAGES_IN_FLIGHT_MAX, ToShell};
-use kiln_wire::node::{Run, ToAgent};
+use kiln_wire::node::{Run, SHELLS_SINCE, ToAgent};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::server::Server;
@@ -73,11 +73,11 @@ impl Shells {
 }
 
 impl OpenShell {
-    /// Opens a shell in the surroundings of a task; `None` when the node is not linked or there
-    /// are too many shells.
+    /// Opens a shell in the surroundings of a task; `None` when the node is not linked, its
+    /// agent is too old for them, or there are too many shells.
     pub fn open(server: &Arc<Server>, node_id: &str, run: Run, open: ToShell) -> Option<Self> {
         let shells = &server.links.shells;
-        if !server.links.is_up(node_id) {
+        if !server.links.speaks(node_id, SHELLS_SINCE) {
             return None;
         }
         let (saying, said) = mpsc::channel(WAITING_MAX);

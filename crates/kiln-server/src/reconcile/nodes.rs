@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::node::{self, Node, NodeError, NodeFact, NodeLife, NodeState, Pending};
 use kiln_domain::batch::pool::Pool;
+use kiln_domain::limits::AGENT_QUICK_ENDS_MAX;
 use kiln_domain::time::{TICKS_PER_SECOND, Timestamp};
 use kiln_provision::Exit;
 use kiln_store::{StoreError, Tx, View};
@@ -20,7 +21,7 @@ use crate::secrets;
 use crate::server::Server;
 use crate::{clock, pool_usage};
 
-/// An agent that ends sooner than this after its start is not started again.
+/// An agent that ends sooner than this after its start may be one that always will.
 const LIFE_MIN_TICKS: i64 = 3 * TICKS_PER_SECOND;
 
 /// Takes in the ends of agents until it is dropped.
@@ -231,9 +232,13 @@ fn lose(
         tx.announce(Change::PoolSize { pool_key });
         return Ok(Lost::Gone);
     }
-    let is_hopeless = ends_at_once(&life, end, now);
+    if ends_at_once(&life, end, now) {
+        life.quick_ends = life.quick_ends.saturating_add(1);
+    }
+    let is_hopeless = life.quick_ends >= AGENT_QUICK_ENDS_MAX;
     let fact = if is_hopeless {
-        let message = "The agent of the node ended as soon as it was started.";
+        let message = "The agent of the node ended as soon as it was started, several times.";
+        life.quick_ends = 0;
         NodeFact::Failed(NodeError::new("AgentFailed", message))
     } else {
         NodeFact::AgentLost

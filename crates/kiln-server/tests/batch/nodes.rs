@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kiln_domain::batch::node::StartTaskRun;
 use kiln_domain::batch::task::FailureInfo;
+use kiln_domain::limits::AGENT_QUICK_ENDS_MAX;
 use kiln_wire::node::{FromAgent, Outcome, Report};
 use serde_json::json;
 
@@ -145,17 +146,23 @@ async fn nobody_speaks_for_a_node_without_its_secret() {
 }
 
 #[tokio::test]
-async fn an_agent_that_ends_at_once_leaves_an_unusable_node() {
+async fn agents_that_end_at_once_leave_an_unusable_node() {
     let mut rig = Rig::start().await;
     rig.post("/pools", &crate::rig::pool_body("p", 1)).send().await.expect(201);
     let agent = rig.agent().await;
     let path = format!("/pools/p/nodes/{}", agent.node_id());
     agent.die();
+    // One may have met an accident.
+    for _ in 1..AGENT_QUICK_ENDS_MAX {
+        rig.agent().await.die();
+    }
     let node = rig.until_state(&path, "unusable").await;
     assert_eq!(node["errors"][0]["code"], "AgentFailed");
     // Nor is one that never says a word started again and again.
     rig.post("/pools", &crate::rig::pool_body("q", 1)).send().await.expect(201);
-    std::fs::remove_file(rig.started().await).expect("the agent lived");
+    for _ in 0..AGENT_QUICK_ENDS_MAX {
+        std::fs::remove_file(rig.started().await).expect("the agent lived");
+    }
     rig.until("/pools/q/nodes", |it| it.body["value"][0]["state"] == "unusable").await;
 }
 

@@ -29,7 +29,7 @@ mod released;
 mod request;
 pub mod shell;
 
-pub use protocol::{PROTOCOL, PROTOCOL_OLDEST, agree};
+pub use protocol::{PROTOCOL, PROTOCOL_OLDEST, SHELLS_SINCE, agree};
 pub use request::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, SecretUrl};
 
 /// Bytes of one frame that a side accepts.

@@ -8,6 +8,9 @@ pub const PROTOCOL: u32 = 2;
 /// The oldest version that a server of today understands: that of the release before.
 pub const PROTOCOL_OLDEST: u32 = 1;
 
+/// The version that brought shells: older agents are not asked for any.
+pub const SHELLS_SINCE: u32 = 2;
+
 /// The version in which a server of today and an agent of `protocol` speak, or why there is none.
 ///
 /// # Errors

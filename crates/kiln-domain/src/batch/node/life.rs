@@ -135,6 +135,9 @@ pub struct NodeLife {
     pub incarnation: Option<String>,
     /// Version of that agent.
     pub agent_version: Option<String>,
+    /// Agents that ended as soon as they were started, since one booted.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub quick_ends: u32,
     /// Slots it offers.
     pub slots: u32,
     /// Whether the start task of its latest boot must succeed before it takes tasks.
@@ -245,6 +248,7 @@ impl NodeLife {
             boot: 0,
             incarnation: None,
             agent_version: None,
+            quick_ends: 0,
             slots,
             waits_for_start_task: false,
             start_task_run: None,
@@ -382,4 +386,10 @@ impl NodeLife {
         }
         self.recent_tasks.push(task.clone());
     }
+}
+
+/// Not written while there is none, as for most nodes.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(n: &u32) -> bool {
+    *n == 0
 }
