@@ -81,7 +81,7 @@ async fn a_lost_agent_that_comes_back_is_not_heard() {
     agent.say(std::slice::from_ref(&signs_of_life)).await;
     // Nor would a report about its run be taken from anyone else.
     let (attempt, outcome) = (first.attempt, Outcome::Exited { exit_code: 9 });
-    agent.report(Report::Ended { attempt, at: now(), outcome, usage: None }).await;
+    agent.report(Report::Ended { attempt, at: now(), outcome, usage: None, container: None }).await;
     let task = rig.get("/jobs/j/tasks/t").send().await.expect(200).body;
     assert_eq!(task["state"], "running");
     agent.end(&second.attempt, DONE).await;
