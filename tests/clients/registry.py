@@ -5,12 +5,18 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import pathlib
 import platform
+import shutil
 import tarfile
 import threading
 
 BUSYBOX = pathlib.Path("/bin/busybox")
+# What this machine lacks to run tasks in containers.
+LACKING = [name for name in ("podman", "crun") if shutil.which(name) is None]
+LACKING += [] if BUSYBOX.exists() else ["busybox-static"]
+LACKING += [] if os.geteuid() == 0 else ["root"]
 PROGRAMS = ["sh", "cat", "echo", "env", "id", "ls", "sleep", "true"]
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 

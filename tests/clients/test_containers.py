@@ -1,16 +1,10 @@
 """Tasks in containers, by real SDKs, with an image made here and a registry on loopback."""
 
 import json
-import os
-import shutil
 
 import pytest
 from conftest import PROGRAMS, Client, run_program
-from registry import BUSYBOX, Registry
-
-LACKING = [name for name in ("podman", "crun") if shutil.which(name) is None]
-LACKING += [] if BUSYBOX.exists() else ["busybox-static"]
-LACKING += [] if os.geteuid() == 0 else ["root"]
+from registry import LACKING, Registry
 
 
 @pytest.fixture(scope="module")

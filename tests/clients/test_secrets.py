@@ -4,6 +4,7 @@ The server and its agents log all they can while one story hands them every kind
 where things go wrong: failures like to repeat what they failed with.
 """
 
+import base64
 import contextlib
 import pathlib
 import sqlite3
@@ -14,9 +15,14 @@ import urllib.parse
 import pytest
 import raw
 from kiln_process import Kiln
+from registry import LACKING, Registry
 
 EXPIRES_AT = "2099-01-01T00:00:00Z"
 PATIENCE_SECONDS = 90
+MACHINE = {
+    "imageReference": {"publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts"},
+    "nodeAgentSKUId": "batch.node.ubuntu 22.04",
+}
 # The last version in which tasks ask for tokens.
 WITH_TOKENS = "2024-07-01.20.0"
 
@@ -70,7 +76,8 @@ class CommandLines:
 class Story:
     """Hands a Kiln every kind of secret."""
 
-    def __init__(self, kiln):
+    def __init__(self, kiln, registry):
+        self.registry = registry
         batch, storage = kiln.batch(), kiln.storage()
         self.kiln = kiln
         self.batch = raw.Batch(batch.account, batch.key, batch.url)
@@ -111,11 +118,9 @@ class Story:
         self.missing = self.url("/nowhere", self.blob.sas("c", "rwl", EXPIRES_AT, "/nowhere"))
 
     def pool(self):
-        image = {"publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts"}
         self.ask("POST", "/pools", {
             "id": "p", "vmSize": "standard_d2_v3", "targetDedicatedNodes": 1, "taskSlotsPerNode": 2,
-            "virtualMachineConfiguration": {
-                "imageReference": image, "nodeAgentSKUId": "batch.node.ubuntu 22.04"},
+            "virtualMachineConfiguration": MACHINE,
             "startTask": {
                 "commandLine": "cat a.txt", "waitForSuccess": True,
                 "resourceFiles": [{"httpUrl": self.input, "filePath": "a.txt"}]},
@@ -156,6 +161,29 @@ class Story:
         assert printed[0] == "hello" and len(printed[1]) > 20, printed
         self.secrets["token of a task"] = printed[1]
 
+    def containers_of_images(self):
+        """Tasks of images that a registry gives to those who know its password."""
+        host, self.secrets["password of a registry"] = self.registry.host, self.registry.password
+        admitted = lambda password: {
+            "registryServer": host, "username": self.registry.user, "password": password}  # fmt: skip
+        configuration = {
+            "type": "dockerCompatible", "containerImageNames": [host + "/tool:1"],
+            "containerRegistries": [admitted(self.registry.password)]}  # fmt: skip
+        self.ask("POST", "/pools", {
+            "id": "c", "vmSize": "standard_d2_v3", "targetDedicatedNodes": 1,
+            "virtualMachineConfiguration": {**MACHINE, "containerConfiguration": configuration},
+        })  # fmt: skip
+        self.ask("POST", "/jobs", {"id": "k", "poolInfo": {"poolId": "c"}})
+        stranger = admitted(self.password("a stranger of a registry"))
+        for name, settings, wanted in (
+            ("good", {"imageName": host + "/tool:1"}, "success"),
+            ("bad", {"imageName": host + "/tool:2", "registry": stranger}, "failure"),
+        ):
+            task = {"id": name, "commandLine": "/bin/true", "containerSettings": settings}
+            self.ask("POST", "/jobs/k/tasks", task)
+            shown = self.until("/jobs/k/tasks/" + name, lambda it: it["state"] == "completed")
+            assert shown["executionInfo"]["result"] == wanted, shown
+
     def refusals(self):
         """A body that makes no sense, a signature that is wrong."""
         broken = {"id": "x", "commandLine": "true", "resourceFiles": [{"httpUrl": self.input}], "bad": 1}
@@ -172,28 +200,42 @@ class Story:
 
 
 def found_in(text, secrets):
-    """The secrets that a text holds, as they are or as part of a URL."""
-    spelled = lambda secret: (secret, urllib.parse.quote(secret), urllib.parse.quote_plus(secret))
+    """The secrets that a text holds: as they are, as part of a URL, or as a registry is told them."""
+    spelled = lambda secret: (
+        secret, urllib.parse.quote(secret), urllib.parse.quote_plus(secret),
+        base64.b64encode("{}:{}".format(Registry.user, secret).encode()).decode(),
+    )  # fmt: skip
     return [what for what, secret in secrets.items() if any(it in text for it in spelled(secret))]
 
 
-def test_no_log_and_no_command_line_holds_a_secret(talkative_kiln, signatures):
-    story = Story(talkative_kiln)
+@pytest.fixture
+def registry():
+    """A registry that wants a password, where this machine runs containers."""
+    found = None if LACKING else Registry()
+    yield found
+    if found is not None:
+        found.stop()
+
+
+def test_no_log_and_no_command_line_holds_a_secret(talkative_kiln, registry, signatures):
+    story = Story(talkative_kiln, registry)
     with CommandLines() as command_lines:
         story.containers()
         story.pool()
         story.users()
         story.tasks()
+        if registry is not None:
+            story.containers_of_images()
         story.refusals()
         story.link_secrets()
         story.ask("DELETE", "/jobs/j")
     secrets = dict(story.secrets)
     secrets.update(("signature {}".format(number), it) for number, it in enumerate(signatures))
     logs = [talkative_kiln.log, *(talkative_kiln.data / "nodes").glob("*/agent.log*")]
-    assert len(logs) > 1, logs
-    for log in logs:
-        text = log.read_text(errors="replace")
-        assert " DEBUG " in text or " TRACE " in text, "{} holds little:\n{}".format(log, text)
+    texts = {log: log.read_text(errors="replace") for log in logs}
+    detailed = [log for log, text in texts.items() if " DEBUG " in text or " TRACE " in text]
+    assert talkative_kiln.log in detailed and len(detailed) > 1, texts
+    for log, text in texts.items():
         assert found_in(text, secrets) == [], log
     lines = b"\n".join(command_lines.seen).decode(errors="replace")
     assert "kiln" in lines
