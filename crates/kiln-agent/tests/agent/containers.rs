@@ -372,6 +372,19 @@ async fn a_container_ends_with_its_command() {
 }
 
 #[tokio::test]
+async fn no_container_outlives_the_agent_of_its_node() {
+    let Some((mut rig, registry)) = ready(SlotLimits::default()).await else { return };
+    let script = "echo up > up; sleep 1000";
+    rig.run(contained(task("t", script, NonAdmin), settings(&registry.image()))).await;
+    let up = rig.directory().join("tasks/workitems/job/job-1/t/wd/up");
+    until(|| up.exists()).await;
+    let lives = |rig: &Rig| rig.processes().iter().any(|it| it.contains("sleep 1000"));
+    assert!(lives(&rig));
+    rig.agent.kill().expect("killed");
+    until(|| !lives(&rig)).await;
+}
+
+#[tokio::test]
 async fn start_tasks_and_coordination_run_in_containers() {
     if !can_run() {
         return;
