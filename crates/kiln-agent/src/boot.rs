@@ -116,6 +116,16 @@ impl Boot {
         })
     }
 
+    /// Processes that all commands of the node may have together, where nothing else counts them.
+    pub(crate) fn processes_limit(&self) -> Option<u64> {
+        self.node.processes_limit(self.slots)
+    }
+
+    /// Disk space that what all commands of the node share may take, if that is limited.
+    pub(crate) fn shared_disk_limit(&self) -> Option<u64> {
+        self.node.disk_limit(self.slots)
+    }
+
     /// Brings what the pool wants on its nodes before any command runs.
     pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
         self.packages.bring(&self.facts.packages).await?;

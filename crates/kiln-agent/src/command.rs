@@ -23,12 +23,12 @@ use tokio::sync::{mpsc, watch};
 
 use crate::account::Account;
 use crate::boot::{Boot, TRUST_DIRECTORY};
-use crate::clock;
 use crate::containers::{Container, Order, Places};
 use crate::environment::MARK;
 use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
 use crate::node_init::message::{Input, Rights, Spawn, SpawnStep, UserId};
+use crate::{clock, disk};
 use kiln_files::Directory;
 
 /// Permission bits of the directories above those of tasks.
@@ -201,7 +201,9 @@ async fn live(
         }
     };
     tokio::pin!(deadline);
-    let (mut is_late, mut is_stopped) = (false, false);
+    let full = disk::exceeded(hands.boot, command);
+    tokio::pin!(full);
+    let (mut is_late, mut is_stopped, mut is_full) = (false, false, false);
     let mut state = State::Preparing;
     let mut facts = VecDeque::new();
     loop {
@@ -217,6 +219,10 @@ async fn live(
                 () = &mut deadline, if !is_late => {
                     is_late = true;
                     Fact::Deadline
+                }
+                failure = &mut full, if !is_full => {
+                    is_full = true;
+                    Fact::Exceeded(failure)
                 }
                 fact = hands.next() => fact,
             },
@@ -400,6 +406,7 @@ impl Hands<'_> {
             Some(container) => contained_request(&self.boot.node, command, container),
             None => request(&self.boot.node, command)?,
         };
+        let request = Spawn { processes_max: self.boot.processes_limit(), ..request };
         self.boot
             .node
             .spawn(request, Streams::of_output(&stdout, &stderr), command.slots)
@@ -428,6 +435,7 @@ fn request(node: &Node, command: &Command) -> Result<Spawn, FailureInfo> {
         has_group: false,
         n_places: 0,
         input: Input::Nothing,
+        processes_max: None,
     })
 }
 
@@ -447,6 +455,7 @@ fn contained_request(node: &Node, command: &Command, container: &mut Container) 
         has_group: false,
         n_places: 0,
         input: Input::Nothing,
+        processes_max: None,
     }
 }
 

@@ -15,6 +15,7 @@ mod certificates;
 mod clock;
 mod command;
 mod containers;
+mod disk;
 mod environment;
 mod fetch;
 mod init_client;

@@ -76,6 +76,8 @@ pub(crate) struct Node {
     slot_limits: SlotLimits,
     /// Process id of the first process on the machine.
     init_pid: i32,
+    /// Its own directory on the machine.
+    directory: PathBuf,
 }
 
 /// What must be done to end a node.
@@ -202,11 +204,43 @@ impl Node {
             seats,
             slot_limits: config.slot_limits,
             init_pid: pid,
+            directory,
         });
         let mut listener = JoinSet::new();
         let listening = Arc::clone(&node);
         listener.spawn(async move { listening.init.listen(incoming).await });
         Ok((node, Running { init: process, listener }))
+    }
+
+    /// Disk space that a command with so many slots may take, if that is limited.
+    pub(crate) fn disk_limit(&self, slots: u32) -> Option<u64> {
+        Some(self.slot_limits.disk_bytes?.saturating_mul(slots.max(1).into()))
+    }
+
+    /// Processes that all commands of a node with so many slots may have together, where nothing
+    /// else counts them: its users are told apart from those of its machine.
+    pub(crate) fn processes_limit(&self, slots: u32) -> Option<u64> {
+        match self.kind {
+            SetupKind::Rootless => {
+                let each = self.slot_limits.processes?;
+                Some(u64::from(each).saturating_mul(slots.max(1).into()))
+            }
+            SetupKind::Namespaces | SetupKind::Plain => None,
+        }
+    }
+
+    /// Directories of the machine that all commands of the node share and write to.
+    pub(crate) fn shared_places(&self) -> Vec<PathBuf> {
+        let mut places = vec![self.directory.join(NODE_ROOT).join("shared")];
+        if self.has_view() {
+            places.extend(["upper", "tmp"].map(|name| self.directory.join("view").join(name)));
+        }
+        places
+    }
+
+    /// The directory of the machine in which a command has its files.
+    pub(crate) fn place_of(&self, directory: &str) -> PathBuf {
+        self.directory.join(NODE_ROOT).join(directory)
     }
 
     /// What it takes of the machine.

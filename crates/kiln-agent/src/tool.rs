@@ -87,6 +87,7 @@ pub(crate) async fn run(node: &Node, tool: Tool) -> Result<Ended, ToolError> {
         has_group: false,
         n_places: 0,
         input: Input::Nothing,
+        processes_max: None,
     };
     let mut process = node
         .spawn(request, Streams::of_output(&output, &errors), SLOTS)

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,6 +83,20 @@ impl DataDirectory {
                 .because(cause)
                 .hint("choose another with --data DIR or KILN_DATA")
         })
+    }
+
+    /// Lets other users of the machine pass through it to what lies open in it: nodes that are not
+    /// kept apart have users, who must reach their files. All else in it is closed to them.
+    pub(crate) fn open_to_nodes(&self) -> Result<(), Failure> {
+        let failed = |cause| {
+            Failure::new(format!("cannot open `{}` to nodes", self.path.display())).because(cause)
+        };
+        for (name, mode) in [("extents", 0o700), ("trash", 0o700), (".", 0o711)] {
+            let place = self.file(name);
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&place).map_err(failed)?;
+            fs::set_permissions(&place, fs::Permissions::from_mode(mode)).map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Takes it for one server.

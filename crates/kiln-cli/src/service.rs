@@ -36,6 +36,9 @@ impl Service {
         settings: &Settings,
         environment: &Environment,
     ) -> Result<Self, Failure> {
+        if settings.isolation == "plain" && rustix::process::geteuid().is_root() {
+            data.open_to_nodes()?;
+        }
         let mut config = Config::new(data.path().to_owned(), crate::own_program()?);
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;

@@ -76,8 +76,11 @@ mod tests {
 
     #[test]
     fn a_command_may_take_what_its_slots_may() {
-        let slot =
-            SlotLimits { processes: Some(100), memory_bytes: None, milli_processors: Some(500) };
+        let slot = SlotLimits {
+            processes: Some(100),
+            milli_processors: Some(500),
+            ..SlotLimits::default()
+        };
         let limits = Limits::of(&slot, 3);
         assert_eq!(limits.value(Controller::Processes), Some(300));
         assert_eq!(limits.value(Controller::Memory), None);

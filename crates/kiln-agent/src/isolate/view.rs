@@ -60,7 +60,9 @@ pub(crate) fn furnish(root: &str, shown: &[(&str, Shown<'_>)]) -> Result<(), Set
             .map_err(|error| SetupError::new(format!("make `{path}`"), error))?;
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    mount_new("proc", &format!("{root}/proc"), flags, c"")?;
+    // Users see their own processes only; so do those who lack the rights to look into others.
+    mount_new("proc", &format!("{root}/proc"), flags, c"hidepid=invisible")
+        .or_else(|_older_kernel| mount_new("proc", &format!("{root}/proc"), flags, c""))?;
     let tmpfs = MountFlags::NOSUID | MountFlags::NODEV;
     mount_new("tmpfs", &format!("{root}/run"), tmpfs, c"mode=755")?;
     let place = format!("{root}/run/lock");

@@ -69,6 +69,8 @@ pub(crate) struct Spawn {
     pub(crate) has_group: bool,
     /// Files that come along in which it takes its place, as in a control group of version 1.
     pub(crate) n_places: usize,
+    /// Processes that its user may have in the node.
+    pub(crate) processes_max: Option<u64>,
     /// What it reads.
     pub(crate) input: Input,
 }

@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
 
-use rustix::process::{Gid, Uid};
+use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use super::CLONE_INTO_CGROUP;
@@ -60,6 +60,7 @@ struct Plan {
     /// Whether administrators have less than all rights here.
     limits_rights: bool,
     has_terminal: bool,
+    processes_max: Option<u64>,
     failure: Cell<Option<Failure>>,
 }
 
@@ -96,6 +97,7 @@ pub(crate) fn spawn(
         rights: request.rights,
         limits_rights,
         has_terminal: request.input == Input::Terminal,
+        processes_max: request.processes_max,
         failure: Cell::new(None),
     };
     let pid = clone_into_group(&plan, stack)
@@ -282,6 +284,11 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
         // SAFETY: standard input is open by now.
         let terminal = unsafe { BorrowedFd::borrow_raw(0) };
         rustix::process::ioctl_tiocsctty(terminal).map_err(at(SpawnStep::Streams))?;
+    }
+    if let Some(limit) = plan.processes_max {
+        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        // A machine that allows fewer has its own limit.
+        let _lower = setrlimit(Resource::Nproc, limit);
     }
     reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));

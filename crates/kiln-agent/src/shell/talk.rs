@@ -89,6 +89,7 @@ async fn start(boot: &Boot, wanted: &Wanted, ear: &Ear) -> Result<(Ours, Process
         rights: command.account.rights(),
         has_group: false,
         n_places: 0,
+        processes_max: boot.processes_limit(),
         input: if ours.is_terminal { Input::Terminal } else { Input::Stream },
     };
     let [input, output, errors] = &theirs;

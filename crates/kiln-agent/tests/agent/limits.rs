@@ -11,6 +11,7 @@ on_each_kind!(
     a_task_starts_no_more_processes_than_its_slots_may,
     a_task_takes_no_more_memory_than_its_slots_may,
     a_task_takes_no_more_processor_time_than_its_slots_may,
+    a_task_takes_no_more_disk_than_its_slots_may,
 );
 
 async fn limited(kind: &str, slot_limits: SlotLimits) -> Rig {
@@ -79,5 +80,25 @@ async fn a_task_takes_no_more_processor_time_than_its_slots_may(kind: &str) {
             "{usage:?}"
         );
     }
+    rig.leave().await;
+}
+
+async fn a_task_takes_no_more_disk_than_its_slots_may(kind: &str) {
+    let limits = SlotLimits { disk_bytes: Some(8 << 20), ..SlotLimits::default() };
+    let mut rig = limited(kind, limits).await;
+    let write = |n_bytes: u64, then: &str| format!("head -c {n_bytes} /dev/zero > file; {then}");
+    let attempt = rig.run(task("large", &write(20_000_000, "sleep 1000"), NonAdmin)).await;
+    match rig.outcome(&attempt).await {
+        Outcome::Exceeded { failure } => assert_eq!(failure.code, "DiskFull"),
+        other @ (Outcome::Exited { .. }
+        | Outcome::UploadFailed { .. }
+        | Outcome::TimedOut
+        | Outcome::Stopped
+        | Outcome::NotStarted { .. }) => panic!("{other:?}"),
+    }
+    // More slots, more room; and one task that took too much is not in the way of another.
+    assert_eq!(rig.script("small", NonAdmin, &write(2_000_000, "true")).await.0, 0);
+    rig.slots = 4;
+    assert_eq!(rig.script("wide", NonAdmin, &write(20_000_000, "sleep 1.5")).await.0, 0);
     rig.leave().await;
 }

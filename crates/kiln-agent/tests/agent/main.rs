@@ -19,6 +19,7 @@ mod figures;
 mod job;
 mod limits;
 mod node;
+mod ordinary;
 mod output;
 mod packages;
 mod request;

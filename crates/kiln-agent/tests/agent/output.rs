@@ -70,6 +70,7 @@ fn failed(outcome: Outcome) -> (i32, FailureInfo) {
         Outcome::UploadFailed { exit_code, failure } => (exit_code, failure),
         other @ (Outcome::Exited { .. }
         | Outcome::TimedOut
+        | Outcome::Exceeded { .. }
         | Outcome::Stopped
         | Outcome::NotStarted { .. }) => panic!("{other:?}"),
     }

@@ -27,6 +27,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   isolation = \"auto\"
   slot-processes = 4096
   slot-memory = \"2GiB\"
+  slot-disk = \"10GiB\"
   slot-processors = 1.5
   kept-files = \"10GiB\"
   autoscale-interval = \"30s\"
@@ -74,6 +75,10 @@ pub(crate) struct UpArgs {
     /// [env: KILN_SLOT_MEMORY] [default: 0]
     #[arg(long, value_name = "BYTES")]
     slot_memory: Option<Bytes>,
+    /// Disk space of a task for each slot it takes, such as 10GiB; 0 is no limit
+    /// [env: KILN_SLOT_DISK] [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    slot_disk: Option<Bytes>,
     /// Processors of a task for each slot it takes, such as 1.5; 0 is no limit
     /// [env: KILN_SLOT_PROCESSORS] [default: 0]
     #[arg(long, value_name = "N")]
@@ -119,6 +124,7 @@ fn settle(
         isolation: args.isolation,
         slot_processes: args.slot_processes,
         slot_memory: args.slot_memory,
+        slot_disk: args.slot_disk,
         slot_processors: args.slot_processors,
         kept_files: args.kept_files,
         kept_files_per_task: args.kept_files_per_task,

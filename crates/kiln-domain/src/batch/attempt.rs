@@ -73,6 +73,8 @@ pub enum Fact {
     Coordinated,
     /// Its time is over.
     Deadline,
+    /// It took more of its node than it may.
+    Exceeded(FailureInfo),
     /// Its end is asked for.
     Stop,
     /// No process of it is left.
@@ -139,6 +141,10 @@ fn while_preparing(fact: &Fact) -> Option<Next> {
         F::Prepared => Some((S::Spawning, vec![E::Spawn])),
         F::PrepareFailed(failure) => Some(not_started(failure)),
         F::Deadline => Some((S::Done, vec![E::AbandonPreparation, E::Report(Outcome::TimedOut)])),
+        F::Exceeded(failure) => {
+            let end = Outcome::Exceeded { failure: failure.clone() };
+            Some((S::Done, vec![E::AbandonPreparation, E::Report(end)]))
+        }
         F::Stop => Some((S::Done, vec![E::AbandonPreparation, E::Report(Outcome::Stopped)])),
         F::Spawned
         | F::SpawnFailed(_)
@@ -157,6 +163,9 @@ fn while_spawning(fact: &Fact) -> Option<Next> {
         F::Spawned => Some((S::Running, vec![])),
         F::SpawnFailed(failure) => Some(not_started(failure)),
         F::Deadline => Some((S::Unwanted(Outcome::TimedOut), vec![])),
+        F::Exceeded(failure) => {
+            Some((S::Unwanted(Outcome::Exceeded { failure: failure.clone() }), vec![]))
+        }
         F::Stop => Some((S::Unwanted(Outcome::Stopped), vec![])),
         F::Prepared
         | F::PrepareFailed(_)
@@ -174,7 +183,7 @@ fn while_unwanted(end: &Outcome, fact: &Fact) -> Option<Next> {
     match fact {
         F::Spawned => Some((S::Ending(end.clone()), vec![E::Empty])),
         F::SpawnFailed(_) => Some((S::Done, vec![E::Report(end.clone())])),
-        F::Deadline | F::Stop => Some((S::Unwanted(end.clone()), vec![])),
+        F::Deadline | F::Exceeded(_) | F::Stop => Some((S::Unwanted(end.clone()), vec![])),
         F::Prepared
         | F::PrepareFailed(_)
         | F::Exited { .. }
@@ -193,6 +202,7 @@ fn while_running(fact: &Fact) -> Option<Next> {
         F::Exited { exit_code } => Outcome::Exited { exit_code: *exit_code },
         F::NeverBegan(failure) => Outcome::NotStarted { failure: failure.clone() },
         F::Deadline => Outcome::TimedOut,
+        F::Exceeded(failure) => Outcome::Exceeded { failure: failure.clone() },
         F::Stop => Outcome::Stopped,
         F::Prepared
         | F::PrepareFailed(_)
@@ -209,6 +219,10 @@ fn while_coordinated(fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
     match fact {
         F::Deadline => Some((S::Ending(Outcome::TimedOut), vec![E::Empty])),
+        F::Exceeded(failure) => {
+            let end = Outcome::Exceeded { failure: failure.clone() };
+            Some((S::Ending(end), vec![E::Empty]))
+        }
         F::Stop => Some((S::Ending(Outcome::Stopped), vec![E::Empty])),
         F::Prepared
         | F::PrepareFailed(_)
@@ -226,9 +240,15 @@ fn while_coordinated(fact: &Fact) -> Option<Next> {
 fn while_ending(end: &Outcome, fact: &Fact) -> Option<Next> {
     use {Effect as E, Fact as F, State as S};
     match (fact, end) {
-        (F::Exited { .. } | F::NeverBegan(_) | F::Coordinated | F::Deadline | F::Stop, end) => {
-            Some((S::Ending(end.clone()), vec![]))
-        }
+        (
+            F::Exited { .. }
+            | F::NeverBegan(_)
+            | F::Coordinated
+            | F::Deadline
+            | F::Exceeded(_)
+            | F::Stop,
+            end,
+        ) => Some((S::Ending(end.clone()), vec![])),
         (F::Emptied, Outcome::Exited { exit_code }) => {
             let exit_code = *exit_code;
             Some((S::Uploading { exit_code }, vec![E::Upload { exit_code }]))
@@ -254,8 +274,8 @@ fn while_uploading(exit_code: i32, fact: &Fact) -> Option<Next> {
         F::UploadFailed(failure) => {
             reported(Outcome::UploadFailed { exit_code, failure: failure.clone() })
         }
-        // Its time was for its process.
-        F::Deadline => Some((S::Uploading { exit_code }, vec![])),
+        // Its time, and its share of the node, were for its process.
+        F::Deadline | F::Exceeded(_) => Some((S::Uploading { exit_code }, vec![])),
         F::Stop => Some((S::Done, vec![E::AbandonUpload, E::Report(Outcome::Stopped)])),
         F::Prepared
         | F::PrepareFailed(_)
@@ -271,7 +291,7 @@ fn while_uploading(exit_code: i32, fact: &Fact) -> Option<Next> {
 fn when_done(fact: &Fact) -> Option<Next> {
     use Fact as F;
     match fact {
-        F::Deadline | F::Stop => Some((State::Done, vec![])),
+        F::Deadline | F::Exceeded(_) | F::Stop => Some((State::Done, vec![])),
         F::Prepared
         | F::PrepareFailed(_)
         | F::Spawned
@@ -309,6 +329,7 @@ mod tests {
             "never-began" => Fact::NeverBegan(failure()),
             "coordinated" => Fact::Coordinated,
             "deadline" => Fact::Deadline,
+            "exceeded" => Fact::Exceeded(FailureInfo::disk_full(1)),
             "stop" => Fact::Stop,
             "emptied" => Fact::Emptied,
             "uploaded" => Fact::Uploaded,
@@ -339,7 +360,9 @@ mod tests {
                         super::Effect::Report(Outcome::Exited { exit_code }) => {
                             format!("report {exit_code}")
                         }
-                        super::Effect::Report(Outcome::NotStarted { failure }) => {
+                        super::Effect::Report(
+                            Outcome::NotStarted { failure } | Outcome::Exceeded { failure },
+                        ) => {
                             format!("report {}", failure.code)
                         }
                         super::Effect::Report(Outcome::TimedOut) => "report timed out".to_owned(),
@@ -369,10 +392,21 @@ mod tests {
         check("prepared deadline stop no-program", "spawn, report timed out");
         check("prepared spawned deadline exit3 emptied stop", "spawn, empty, report timed out");
         check("prepared spawned stop deadline emptied", "spawn, empty, report stopped");
+        check("prepared spawned exceeded stop exit3 emptied", "spawn, empty, report DiskFull");
+        check("exceeded", "abandon, report DiskFull");
+        check("prepared exceeded spawned emptied", "spawn, empty, report DiskFull");
+        check(
+            "prepared spawned coordinated exceeded emptied",
+            "spawn, announce, empty, report DiskFull",
+        );
     }
 
     #[test]
     fn only_a_process_that_ended_by_itself_uploads() {
+        check(
+            "prepared spawned exit0 emptied exceeded uploaded",
+            "spawn, empty, upload 0, report 0",
+        );
         let upload = "prepared spawned exit3 emptied";
         check(&format!("{upload} no-container"), "spawn, empty, upload 3, report 3 NoContainer");
         check(&format!("{upload} deadline uploaded"), "spawn, empty, upload 3, report 3");

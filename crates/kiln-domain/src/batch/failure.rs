@@ -94,4 +94,12 @@ impl FailureInfo {
     pub fn timed_out() -> Self {
         Self::user_error("TaskEnded", "The task ran longer than its maxWallClockTime")
     }
+
+    /// It, or what all on its node share, took more of the disk than its slots may.
+    pub fn disk_full(limit_bytes: u64) -> Self {
+        let message = format!(
+            "The task took more than the {limit_bytes} bytes of its node's disk that its slots may"
+        );
+        Self::user_error("DiskFull", &message)
+    }
 }

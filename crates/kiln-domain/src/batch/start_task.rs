@@ -97,6 +97,7 @@ fn may_retry(end: &Outcome, retry_count: u32, retry_count_max: i32) -> bool {
         Outcome::Exited { exit_code: 0 }
         | Outcome::UploadFailed { .. }
         | Outcome::TimedOut
+        | Outcome::Exceeded { .. }
         | Outcome::Stopped
         | Outcome::NotStarted { .. } => false,
         Outcome::Exited { .. } => {

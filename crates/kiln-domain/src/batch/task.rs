@@ -113,6 +113,11 @@ pub enum Outcome {
     },
     /// It ran longer than its `maxWallClockTime` and was killed.
     TimedOut,
+    /// It took more of its node than it may and was killed.
+    Exceeded {
+        /// What was too much.
+        failure: FailureInfo,
+    },
     /// The server asked for its end.
     Stopped,
     /// It could not be started: a file, the user, the program.
@@ -127,7 +132,9 @@ impl Outcome {
     pub fn exit_code(&self) -> Option<i32> {
         match self {
             Self::Exited { exit_code } | Self::UploadFailed { exit_code, .. } => Some(*exit_code),
-            Self::TimedOut | Self::Stopped | Self::NotStarted { .. } => None,
+            Self::TimedOut | Self::Exceeded { .. } | Self::Stopped | Self::NotStarted { .. } => {
+                None
+            }
         }
     }
 
@@ -138,9 +145,9 @@ impl Outcome {
             Self::Exited { .. } => Some(FailureInfo::exit_code()),
             Self::TimedOut => Some(FailureInfo::timed_out()),
             Self::Stopped => Some(FailureInfo::ended_by_user()),
-            Self::UploadFailed { failure, .. } | Self::NotStarted { failure } => {
-                Some(failure.clone())
-            }
+            Self::UploadFailed { failure, .. }
+            | Self::Exceeded { failure }
+            | Self::NotStarted { failure } => Some(failure.clone()),
         }
     }
 }
@@ -544,6 +551,7 @@ fn after_instance(life: TaskLife, number: u32, fact: InstanceFact, now: Timestam
         Outcome::Exited { .. }
         | Outcome::UploadFailed { .. }
         | Outcome::TimedOut
+        | Outcome::Exceeded { .. }
         | Outcome::NotStarted { .. } => {
             let gang = Some(gang.failed(number, &outcome, now));
             after_run(TaskLife { gang, ..life }, outcome, now)
@@ -578,7 +586,8 @@ fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
             failed_at: Some(FailedAt::Upload),
             ..life.completed(now, Some(exit_code), Some(failure))
         },
-        // Not retried: a run that took too long once would do so again.
+        // Not retried: a run that took too much once would do so again.
+        Outcome::Exceeded { failure } => life.completed(now, None, Some(failure)),
         Outcome::TimedOut => life.completed(now, None, Some(FailureInfo::timed_out())),
         Outcome::Stopped => life.completed(now, None, Some(FailureInfo::ended_by_user())),
         Outcome::NotStarted { failure } => TaskLife {

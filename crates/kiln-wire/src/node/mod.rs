@@ -125,6 +125,8 @@ pub struct SlotLimits {
     pub memory_bytes: Option<u64>,
     /// Processors, in thousandths.
     pub milli_processors: Option<u32>,
+    /// Disk space, in bytes.
+    pub disk_bytes: Option<u64>,
 }
 
 /// From the server to an agent.

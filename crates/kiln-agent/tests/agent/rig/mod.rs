@@ -485,13 +485,19 @@ pub(crate) async fn wait_for_end(agent: &mut Child) -> std::process::ExitStatus 
     ended.await.expect("the agent ends")
 }
 
+/// Names a copy of the program under test that another user may run.
+pub(crate) const PROGRAM_VARIABLE: &str = "KILN_AGENT_FOR_TESTS";
+
+/// The program under test.
+pub(crate) fn agent_program() -> PathBuf {
+    let copied = std::env::var_os(PROGRAM_VARIABLE);
+    copied.map_or_else(|| env!("CARGO_BIN_EXE_kiln-agent-for-tests").into(), PathBuf::from)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the agent under test")]
 fn start_agent(config: &NodeConfig) -> Child {
-    let mut agent = Command::new(env!("CARGO_BIN_EXE_kiln-agent-for-tests"))
-        .arg("agent")
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("started");
+    let mut agent =
+        Command::new(agent_program()).arg("agent").stdin(Stdio::piped()).spawn().expect("started");
     let text = serde_json::to_vec(config).expect("encoded");
     agent.stdin.take().expect("piped").write_all(&text).expect("written");
     agent

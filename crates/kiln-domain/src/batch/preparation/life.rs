@@ -405,6 +405,7 @@ fn after_run(
         Outcome::Exited { .. }
         | Outcome::UploadFailed { .. }
         | Outcome::TimedOut
+        | Outcome::Exceeded { .. }
         | Outcome::NotStarted { .. } => {
             if rules.waits {
                 (life.moved(State::Failed), vec![Effect::Return, Effect::Exclude])
