@@ -193,14 +193,16 @@ async fn tells_what_a_task_took(kind: &str) {
 
 async fn counts_what_a_task_does_not_wait_for(kind: &str) {
     let mut rig = Rig::ready(kind).await;
-    let work = "for i in {1..100000}; do true; done; touch done; sleep 1000";
-    let script = format!("(setsid bash -c \"{work}\" &); until test -e done; do sleep 0.02; done");
+    let work = "for i in {1..400000}; do true; done; touch done; sleep 1000";
+    let script = format!("(setsid bash -c \"{work}\" &); until test -e done; do sleep 0.2; done");
     let line = format!("bash -c '{script}'");
     let attempt = rig.run(command("t", &line)).await;
     let (outcome, usage) = rig.ended(&attempt).await;
     assert_eq!(outcome, Outcome::Exited { exit_code: 0 });
     let usage = usage.expect("its process ran");
-    assert_eq!(usage.user_cpu >= busy(), rig.has_group(), "{usage:?}");
+    // Far more than it takes to wait for it.
+    let much = Span::from_std(std::time::Duration::from_millis(200));
+    assert_eq!(usage.user_cpu >= much, rig.has_group(), "{usage:?}");
     rig.leave().await;
 }
 
@@ -509,7 +511,8 @@ mod apart {
              cat /proc/self/mountinfo; unshare -m ls {data}; unshare -Urm ls {data}"
         );
         let (_, printed) = rig.script("t", Admin, &script).await;
-        assert!(printed.starts_with("visible"), "{printed}");
+        // What has other file systems mounted below, an ordinary user's node does not see.
+        assert!(printed.starts_with("visible") || !is_root(), "{printed}");
         for secret in ["secret", "link.sock", "cgroup.procs", "nodes\n"] {
             assert!(!printed.contains(secret), "{secret} in {printed}");
         }
