@@ -31,7 +31,7 @@ fn all_of_it_holds_for_an_ordinary_user() {
     open(&suite);
     open(&agent);
     let ran = Command::new(&suite)
-        .args(["--test-threads", "2"])
+        .args(["--test-threads", "4"])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env(PROGRAM_VARIABLE, &agent)
