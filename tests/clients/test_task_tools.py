@@ -38,7 +38,9 @@ def pool(batch):
     }
     assert batch.request("POST", "/pools", body=body).status == 201
     until(lambda: [it["state"] for it in nodes(batch, "task-tools")] == ["idle"])
-    return "task-tools"
+    yield "task-tools"
+    assert batch.request("DELETE", "/pools/task-tools").status == 202
+    until(lambda: batch.request("GET", "/pools/task-tools").status == 404)
 
 
 @pytest.fixture

@@ -262,6 +262,7 @@ def main():
             raise
     life.client.begin_delete_job(life.pool_id, polling_interval=0)
     life.client.begin_delete_pool(life.pool_id, polling_interval=0)
+    wait_until("the end", lambda: life.pool_id not in [it.id for it in life.client.list_pools()])
 
 
 main()
