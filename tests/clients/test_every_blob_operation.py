@@ -21,12 +21,8 @@ JAVASCRIPT = ["azure-storage", "@azure/storage-blob"]
 # Steps that the service does not serve yet.
 UNSERVED = {
     *("service_properties", "serviceProperties", "service_stats", "serviceStatistics"),
-    *("container_leases", "blob_leases", "leases", "container_undelete", "undeletedContainers"),
-    *("snapshots", "copies", "blocks_from_url", "blob_from_url", "uploadsFromUrls", "blocks"),
-    *("tiers", "tags", "undelete", "immutability", "query", "batch", "batches", "batch_page_tiers"),
-    *("page_blobs", "pages", "page_differences", "page_incremental_copy", "page_tiers"),
-    *("pages_from_url", "pageBlobs", "incrementalCopies"),
-    *("append_blobs", "append_from_url", "appendBlobs"),
+    *("container_undelete", "undeletedContainers", "undelete"),
+    *("immutability", "query", "batch", "batches", "batch_page_tiers"),
 }
 
 

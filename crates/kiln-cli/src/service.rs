@@ -47,6 +47,7 @@ impl Service {
         config.kept_files = settings.kept_files;
         config.autoscale = settings.autoscale;
         config.quotas = settings.quotas;
+        config.copy_hosts.clone_from(&settings.copy_hosts);
         config.spot = settings.spot;
         config.heartbeat_deadline = settings.lost_after;
         config.hello_deadline = settings.heard_within;

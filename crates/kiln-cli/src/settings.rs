@@ -60,6 +60,13 @@ pub(crate) struct NodesLayer {
     heard_within: Option<Length>,
 }
 
+/// What is special about blobs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub(crate) struct BlobLayer {
+    copy_hosts: Vec<String>,
+}
+
 /// What one source says about the service; each source leaves most of it open.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -88,6 +95,8 @@ pub(crate) struct Layer {
     pub(crate) nodes: Option<NodesLayer>,
     /// Only in a file.
     pub(crate) tokens: Option<TokensLayer>,
+    /// Only in a file.
+    pub(crate) blob: Option<BlobLayer>,
 }
 
 /// Settings of the service.
@@ -103,6 +112,8 @@ pub(crate) struct Settings {
     pub(crate) log: Option<String>,
     pub(crate) quotas: Quotas,
     pub(crate) spot: Spot,
+    /// Hosts that blobs may be copied from though their addresses are not public.
+    pub(crate) copy_hosts: Vec<String>,
     /// Time without a word after which a node is lost.
     pub(crate) lost_after: Duration,
     /// Time in which an agent that was started must be heard.
@@ -134,6 +145,7 @@ impl Layer {
             spot: None,
             nodes: None,
             tokens: None,
+            blob: None,
         })
     }
 
@@ -189,6 +201,7 @@ impl Layer {
             log: self.log.or(below.log),
             quotas: self.quotas.or(below.quotas),
             spot: self.spot.or(below.spot),
+            blob: self.blob.or(below.blob),
             nodes: self.nodes.or(below.nodes),
             tokens: self.tokens.or(below.tokens),
         }
@@ -225,6 +238,7 @@ impl Layer {
             autoscale,
             log: self.log,
             quotas: self.quotas.unwrap_or_default(),
+            copy_hosts: self.blob.unwrap_or_default().copy_hosts,
             spot: Spot {
                 preemptions_per_hour: spot
                     .preemptions_per_hour
@@ -312,6 +326,8 @@ mod tests {
         let expected = Quotas { active_jobs_and_schedules: 7, ..Quotas::default() };
         assert_eq!(quotas, expected);
         assert!(toml::from_str::<Layer>("[quotas]\njobs = 7").is_err());
+        let file: Layer = toml::from_str("[blob]\ncopy-hosts = [\"files:8080\"]").expect("a file");
+        assert_eq!(file.settle().copy_hosts, ["files:8080"]);
     }
 
     #[test]

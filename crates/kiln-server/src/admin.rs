@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use kiln_domain::blob::settings::StorageSettings;
 pub use kiln_store::{Account, AccountKind};
 use kiln_store::{Store, StoreError};
 
@@ -139,6 +140,29 @@ impl Admin {
                 let kind = AccountKind::Batch;
                 let is_linked = tx.link_account(&batch, &storage)?;
                 if is_linked { Ok(()) } else { Err(AdminError::NotFound { kind, name: batch }) }
+            })
+            .await
+    }
+
+    /// Changes what is set for a storage account, and answers with all of it.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub async fn change_settings(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut StorageSettings) + Send + 'static,
+    ) -> Result<StorageSettings, AdminError> {
+        let name = name.to_owned();
+        self.store
+            .write(move |tx| {
+                let mut settings = tx.storage_settings(&name)?;
+                change(&mut settings);
+                if tx.update_storage_settings(&name, &settings)? {
+                    Ok(settings)
+                } else {
+                    Err(AdminError::NotFound { kind: AccountKind::Storage, name })
+                }
             })
             .await
     }

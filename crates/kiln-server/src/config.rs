@@ -60,6 +60,8 @@ pub struct Config {
     pub autoscale: AutoScaleConfig,
     /// How often what pools use is counted and kept.
     pub usage_period: Duration,
+    /// Hosts that blobs may be copied from though their addresses are not public.
+    pub copy_hosts: Vec<String>,
     /// Whose bearer tokens open the Blob endpoint; none do when absent.
     pub tokens: Option<TokenConfig>,
 }
@@ -194,6 +196,7 @@ impl Config {
             quotas: Quotas::default(),
             spot: Spot::default(),
             tokens: None,
+            copy_hosts: Vec::new(),
         }
     }
 }

@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0003_kept_files.sql"),
     include_str!("migrations/0004_pool_usage.sql"),
     include_str!("migrations/0005_dependency_turn.sql"),
+    include_str!("migrations/0006_copies.sql"),
 ];
 
 /// Brings the database to the newest schema.

@@ -64,12 +64,12 @@ module.exports = (settings, { Recorder, refused }) => {
     return blobs.getUrl(within, blob, blobs.generateSharedAccessSignature(within, blob, policy));
   }
 
-  /** Writes all of it through the stream that a verb makes. */
+  /** Pipes all of it through the stream that a verb makes, which may have to wait for its blob. */
   function written(verb, ...args) {
-    const content = args.pop();
-    return new Promise((resolve, reject) => {
-      blobs[verb](...args, (error) => (error ? reject(error) : resolve())).end(content);
-    });
+    return withFile(args.pop(), (file) => new Promise((resolve, reject) => {
+      const stream = blobs[verb](...args, (error) => (error ? reject(error) : resolve()));
+      fs.createReadStream(file).pipe(stream);
+    }));
   }
 
   /** Runs with a file of this content; another may be made beside it. */

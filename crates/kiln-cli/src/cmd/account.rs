@@ -19,6 +19,7 @@ Examples:
   kiln account create storage pictures
   kiln account keys storage pictures
   kiln account link renderfarm pictures
+  kiln account set pictures --versions on --blob-retention 7
   kiln account remove batch kilndev";
 
 /// Make, show and remove accounts and their keys.
@@ -47,6 +48,8 @@ enum Verb {
     },
     /// Print the two keys of an account
     Keys(Named),
+    /// Change what holds for a whole storage account, and show it
+    Set(SetArgs),
     /// Replace one key of an account by a new one
     Regenerate {
         #[command(flatten)]
@@ -63,6 +66,36 @@ struct Named {
     kind: Kind,
     /// Its name: 3 to 24 lower-case letters and digits
     name: String,
+}
+
+#[derive(Debug, Args)]
+struct SetArgs {
+    /// The storage account
+    name: String,
+    /// Whether blobs that are changed or deleted leave a version behind
+    #[arg(long, value_name = "WHETHER")]
+    versions: Option<Switch>,
+    /// Days for which deleted blobs can be brought back, 1 to 365; 0 is not at all
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=365))]
+    blob_retention: Option<u32>,
+    /// Whether snapshots and versions that were deleted may be removed before their time
+    #[arg(long, value_name = "WHETHER")]
+    permanent_delete: Option<Switch>,
+    /// Days for which deleted containers can be brought back, 1 to 365; 0 is not at all
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(0..=365))]
+    container_retention: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    const fn is_on(self) -> bool {
+        matches!(self, Self::On)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -111,6 +144,7 @@ pub(crate) fn run(args: AccountArgs, data: &DataDirectory) -> Result<(), Failure
             runtime.block_on(admin.link(&batch, &storage))?;
             output::line(&format!("put `{storage}` behind `{batch}`"));
         }
+        Verb::Set(it) => set(&runtime, &admin, it)?,
         Verb::Keys(it) => print_keys(&admin.get(it.kind.into(), &it.name)?),
         Verb::Regenerate { named, key } => {
             let which = match key {
@@ -122,6 +156,30 @@ pub(crate) fn run(args: AccountArgs, data: &DataDirectory) -> Result<(), Failure
             print_keys(&changed);
         }
     }
+    Ok(())
+}
+
+fn set(runtime: &tokio::runtime::Runtime, admin: &Admin, args: SetArgs) -> Result<(), Failure> {
+    let SetArgs { name, versions, blob_retention, permanent_delete, container_retention } = args;
+    let settings = runtime.block_on(admin.change_settings(&name, move |settings| {
+        if let Some(versions) = versions {
+            settings.keeps_versions = versions.is_on();
+        }
+        if let Some(days) = blob_retention {
+            settings.blobs_kept_days = Some(days).filter(|days| *days > 0);
+        }
+        if let Some(permanent_delete) = permanent_delete {
+            settings.allows_permanent_delete = permanent_delete.is_on();
+        }
+        if let Some(days) = container_retention {
+            settings.containers_kept_days = Some(days).filter(|days| *days > 0);
+        }
+    }))?;
+    let switch = |is_on| if is_on { "on" } else { "off" };
+    output::line(&format!("versions             {}", switch(settings.keeps_versions)));
+    output::line(&format!("blob-retention       {}", settings.blobs_kept_days.unwrap_or(0)));
+    output::line(&format!("permanent-delete     {}", switch(settings.allows_permanent_delete)));
+    output::line(&format!("container-retention  {}", settings.containers_kept_days.unwrap_or(0)));
     Ok(())
 }
 

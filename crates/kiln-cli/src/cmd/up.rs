@@ -133,6 +133,7 @@ fn settle(
         autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
         quotas: None,
+        blob: None,
         spot: None,
         nodes: None,
         tokens: None,

@@ -82,7 +82,7 @@ mod tests {
                 let (id, extent) = word.split_once(':').expect("id:extent");
                 let extent = extent.parse().expect("a number");
                 let id = if id == "-" { String::new() } else { id.to_owned() };
-                Block { id, extent: ExtentId(extent), size_bytes: 1 }
+                Block { id, extent: ExtentId(extent), offset: 0, size_bytes: 1 }
             })
             .collect()
     }

@@ -23,6 +23,8 @@ pub struct Block {
     pub id: String,
     /// Where its bytes are.
     pub extent: ExtentId,
+    /// Where they begin in the extent.
+    pub offset: u64,
     /// How many bytes.
     pub size_bytes: u64,
 }
@@ -142,6 +144,9 @@ pub struct BlobDetails {
     /// In an account that keeps versions: the id of this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_at: Option<Timestamp>,
+    /// Of a page blob that is made by incremental copies alone: its snapshot by the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub incremental: Option<Timestamp>,
     /// When it goes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -249,7 +254,8 @@ pub fn slices(blocks: &[Block], offset: u64, length: u64) -> Vec<Slice> {
         let block_end = at.saturating_add(block.size_bytes);
         let (from, to) = (offset.max(at), end.min(block_end));
         if from < to {
-            found.push(Slice { extent: block.extent, offset: from - at, length: to - from });
+            let offset = block.offset + (from - at);
+            found.push(Slice { extent: block.extent, offset, length: to - from });
         }
         at = block_end;
         if at >= end {
@@ -267,7 +273,12 @@ mod tests {
         let blocks: Vec<Block> = [10, 0, 5, 20]
             .iter()
             .zip(1..)
-            .map(|(size, id)| Block { id: String::new(), extent: ExtentId(id), size_bytes: *size })
+            .map(|(size, id)| Block {
+                id: String::new(),
+                extent: ExtentId(id),
+                offset: if id == 4 { 100 } else { 0 },
+                size_bytes: *size,
+            })
             .collect();
         let found: Vec<_> = slices(&blocks, offset, length)
             .iter()
@@ -278,11 +289,11 @@ mod tests {
 
     #[test]
     fn ranges_cross_blocks() {
-        check(0, 35, &[(1, 0, 10), (3, 0, 5), (4, 0, 20)]);
+        check(0, 35, &[(1, 0, 10), (3, 0, 5), (4, 100, 20)]);
         check(0, 10, &[(1, 0, 10)]);
         check(9, 2, &[(1, 9, 1), (3, 0, 1)]);
-        check(12, 20, &[(3, 2, 3), (4, 0, 17)]);
-        check(34, 1, &[(4, 19, 1)]);
+        check(12, 20, &[(3, 2, 3), (4, 100, 17)]);
+        check(34, 1, &[(4, 119, 1)]);
         check(35, 1, &[]);
         check(0, 0, &[]);
     }

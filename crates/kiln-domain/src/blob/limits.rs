@@ -44,3 +44,5 @@ pub const PAGE_BLOB_BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024 * 1024;
 pub const PAGE_WRITE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Days for which deleted blobs and containers may be kept, least and most.
 pub const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=365;
+/// Bytes of a copy that is waited for.
+pub const SYNC_COPY_BYTES_MAX: u64 = 256 * 1024 * 1024;

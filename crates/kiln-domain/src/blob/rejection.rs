@@ -219,4 +219,54 @@ pub enum BlobRejection {
         /// The id sent.
         id: String,
     },
+    /// The blob is not as long as the append expects.
+    #[error("the blob has {size_bytes} bytes")]
+    AppendPositionNotMet {
+        /// Bytes it has.
+        size_bytes: u64,
+    },
+    /// The blob would be longer than the append allows.
+    #[error("the blob would have {size_bytes} bytes")]
+    MaxBlobSizeNotMet {
+        /// Bytes it would have.
+        size_bytes: u64,
+    },
+    /// The blob takes no more.
+    #[error("blob `{name}` is sealed")]
+    Sealed {
+        /// Its name.
+        name: String,
+    },
+    /// As much was appended as can be.
+    #[error("{n_blocks} blocks are the most that can be appended to a blob")]
+    TooManyAppendedBlocks {
+        /// Blocks appended.
+        n_blocks: u32,
+    },
+    /// A page blob cannot have this size.
+    #[error("a page blob cannot have {size_bytes} bytes")]
+    InvalidPageBlobSize {
+        /// The size asked for.
+        size_bytes: u64,
+    },
+    /// The range is not one of whole pages.
+    #[error("{start} to {end} is not a range of whole pages")]
+    InvalidPageRange {
+        /// Its first byte.
+        start: u64,
+        /// The byte behind its last.
+        end: u64,
+    },
+    /// The pages lie outside of the blob.
+    #[error("the pages lie outside of the blob, which has {size_bytes} bytes")]
+    PageRangeOutside {
+        /// Bytes of the blob.
+        size_bytes: u64,
+    },
+    /// The sequence number is not as the request expects.
+    #[error("the sequence number is {found}")]
+    SequenceNumberNotMet {
+        /// What it is.
+        found: u64,
+    },
 }

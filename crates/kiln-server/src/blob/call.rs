@@ -12,7 +12,7 @@ use kiln_wire::auth::sas::Token;
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::Headers;
-use kiln_wire::blob::operation::{NoOperation, Operation, Place, Signs};
+use kiln_wire::blob::operation::{Copying, NoOperation, Operation, Place, Signs};
 use kiln_wire::blob::target::{Address, Target};
 use kiln_wire::blob::version::{ServiceVersion, VersionSigns};
 
@@ -72,8 +72,12 @@ impl Call {
             },
             restype: parameter("restype"),
             comp: parameter("comp"),
-            has_copy_source: request.headers.contains_key("x-ms-copy-source"),
-            is_copy_awaited: request.header("x-ms-requires-sync") == Some("true"),
+            copying: match request.header("x-ms-copy-source") {
+                None => Copying::Not,
+                Some(_) if request.header("x-ms-requires-sync") == Some("true") => Copying::Awaited,
+                Some(_) => Copying::Beside,
+            },
+            has_blob_type: request.headers.contains_key("x-ms-blob-type"),
             is_of_past: request.parameter("snapshot").is_some()
                 || request.parameter("versionid").is_some(),
         };

@@ -2,15 +2,15 @@
 
 use kiln_domain::blob::content::{Blob, ContentProperties};
 use kiln_domain::blob::history::{Cause, keep};
-use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::blob::tier::{Tier, TierState};
-use kiln_store::Tx;
+use kiln_store::{ExtentUses, Tx};
 use kiln_wire::blob::error::BlobError;
 
 use super::answer::{Answer, with_encryption};
 use super::call::Call;
 use super::failure::Failure;
 use super::guard::Guard;
+use super::page::PageChange;
 use super::put::{Written, with_written};
 use super::{history, read};
 use crate::http::Response;
@@ -18,7 +18,7 @@ use crate::http::Response;
 /// `PUT /CONTAINER/BLOB?comp=metadata`: replaces all of it.
 pub(super) async fn set_metadata(call: &Call) -> Answer {
     let metadata = call.headers().metadata()?;
-    let apply = move |blob: &mut Blob| {
+    let apply = move |_: &mut Tx<'_>, blob: &mut Blob, _: &mut ExtentUses| {
         blob.metadata = metadata;
         Ok(())
     };
@@ -31,14 +31,19 @@ pub(super) async fn set_metadata(call: &Call) -> Answer {
 pub(super) async fn set_properties(call: &Call) -> Answer {
     let sent = call.headers().properties();
     call.headers().md5("x-ms-blob-content-md5")?;
-    let apply = move |blob: &mut Blob| {
+    let pages = PageChange::of(call)?;
+    let apply = move |tx: &mut Tx<'_>, blob: &mut Blob, uses: &mut ExtentUses| {
         if sent != ContentProperties::default() {
             blob.properties = sent;
         }
-        Ok(())
+        pages.apply(tx, blob, uses)
     };
     let written = change(call, Keeps::Nothing, apply).await?;
-    Ok(with_written(Response::new(200), &written, &call.gates))
+    let response = with_written(Response::new(200), &written, &call.gates);
+    Ok(match written.sequence_number {
+        Some(number) => response.with_header("x-ms-blob-sequence-number", number.to_string()),
+        None => response,
+    })
 }
 
 /// Whether a change of what is attached leaves a version behind, where versions are kept.
@@ -52,7 +57,7 @@ pub(super) enum Keeps {
 pub(super) async fn change(
     call: &Call,
     keeps: Keeps,
-    apply: impl FnOnce(&mut Blob) -> Result<(), BlobRejection> + Send + 'static,
+    apply: impl FnOnce(&mut Tx<'_>, &mut Blob, &mut ExtentUses) -> Result<(), Failure> + Send + 'static,
 ) -> Result<Written, Failure> {
     let (spot, guard) = (call.spot(), Guard::of(call)?);
     let stamps = call.service.stamps.clone();
@@ -68,13 +73,14 @@ pub(super) async fn change(
             }
             blob.details.version_at = settings.keeps_versions.then_some(now);
         }
-        apply(&mut blob)?;
+        let mut uses = ExtentUses::default();
+        apply(tx, &mut blob, &mut uses)?;
         blob.modified_at = now;
         blob.lease = guard.lease_left(blob.lease.take());
         tx.update_blob(key, &blob)?;
-        Ok(Written::of(&blob))
+        Ok(Written { freed: tx.apply_extent_uses(uses)?, ..Written::of(&blob) })
     };
-    call.service.store.write(op).await
+    call.service.commit(op).await
 }
 
 /// `PUT /CONTAINER/BLOB?comp=tier`: content that was archived can be read at once.

@@ -5,8 +5,9 @@ use kiln_domain::blob::lease::{Leased, admit_change, admit_read};
 use kiln_domain::blob::name::check_container;
 use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::time::Timestamp;
-use kiln_store::KeyedContainer;
-use kiln_wire::blob::list::public_access_name;
+use kiln_store::{ContainerKey, KeyedContainer};
+use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::list::{parse_container_version, public_access_name};
 use kiln_wire::blob::xml;
 
 use super::answer::{self, Answer, with_face, with_metadata};
@@ -109,6 +110,37 @@ pub(super) async fn delete(call: &Call) -> Answer {
     call.service.store.write(op).await?;
     call.service.reclaim.notify_one();
     Ok(Response::new(202))
+}
+
+/// `PUT /CONTAINER?restype=container&comp=undelete`: brings a deleted container back, under the
+/// name of the request.
+pub(super) async fn restore(call: &Call) -> Answer {
+    let header = |name: &str| {
+        call.headers().get(name).map(str::to_owned).ok_or_else(|| BlobError::missing_header(name))
+    };
+    let spot = call.spot();
+    check_container(&spot.container)?;
+    let deleted_name = header("x-ms-deleted-container-name")?;
+    let version = header("x-ms-deleted-container-version")?;
+    let number = parse_container_version(&version)
+        .ok_or_else(|| BlobError::invalid_header("x-ms-deleted-container-version", &version))?;
+    let op = move |tx: &mut kiln_store::Tx<'_>| -> Result<Timestamp, Failure> {
+        let key = ContainerKey(number);
+        let from = (deleted_name.as_bytes(), key);
+        let found = tx.kept_containers(&spot.account, from, 1)?.pop();
+        let Some(found) =
+            found.filter(|found| found.key == key && found.container.name == deleted_name)
+        else {
+            return Err(BlobRejection::ContainerNotFound { name: deleted_name }.into());
+        };
+        if tx.container(&spot.account, &spot.container)?.is_some() {
+            return Err(BlobRejection::ContainerExists { name: spot.container }.into());
+        }
+        tx.restore_container(key, &spot.container)?;
+        Ok(found.container.modified_at)
+    };
+    let modified_at = call.service.store.write(op).await?;
+    Ok(with_face(Response::new(201), modified_at, &call.gates))
 }
 
 fn load(call: &Call) -> Result<KeyedContainer, Failure> {

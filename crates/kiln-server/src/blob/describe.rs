@@ -64,6 +64,11 @@ fn with_details(call: &Call, blob: &Blob, mut response: Response) -> Response {
         BlobKind::Page => {
             response = response
                 .with_header("x-ms-blob-sequence-number", details.sequence_number.to_string());
+            if let Some(at) = details.incremental {
+                response = response
+                    .with_header("x-ms-incremental-copy", "true")
+                    .with_header("x-ms-copy-destination-snapshot", at.to_iso_seven());
+            }
         }
     }
     if !blob.tags.is_empty() {

@@ -12,7 +12,7 @@ use kiln_domain::blob::content::{Blob, ExtentId, Slice, slices};
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::limits::RANGE_CHECKSUM_BYTES_MAX;
 use kiln_extents::{FileId, Pin, ReadStream};
-use kiln_store::{ExtentPlace, View};
+use kiln_store::{ContainerKey, ExtentPlace, View};
 use kiln_wire::blob::checksum::{CRC64_HEADER, Crc64, crc64_text};
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::headers::{Headers, md5_text};
@@ -23,12 +23,12 @@ use md5::{Digest, Md5};
 
 use super::BlobService;
 use super::answer::{self, Answer, with_face, with_metadata};
-use super::call::{At, Call};
+use super::call::{At, Call, Spot};
 use super::describe::describe;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::read;
-use crate::http::{self, FileRange, Response, ResponseBody};
+use crate::http::{self, Body, FileRange, Response, ResponseBody};
 
 /// Times a read is begun anew because its blob was replaced meanwhile.
 const ATTEMPTS_MAX: usize = 16;
@@ -117,7 +117,7 @@ pub(super) async fn content(call: &Call) -> Answer {
     let range = headers.get("x-ms-range").or_else(|| headers.get("Range")).and_then(Range::parse);
     let wanted = RangeSum::read(headers)?;
     let is_structured = structured::is_asked(headers)?;
-    let opened = open(call, range)?;
+    let opened = open(&call.service, &call.spot(), &Guard::of(call)?, range)?;
     let Opened { blob, start, length, content } = opened;
     let is_part = range.is_some();
     let mut response = describe(call, &blob, Response::new(if is_part { 206 } else { 200 }));
@@ -229,6 +229,21 @@ impl Framing {
     }
 }
 
+/// A part of a blob as a body that is taken in again, for operations whose content lies here.
+pub(super) fn as_body(
+    service: &BlobService,
+    spot: &Spot,
+    guard: &Guard,
+    range: Option<Range>,
+) -> Result<(Blob, u64, Body), Failure> {
+    let Opened { blob, length, content, .. } = open(service, spot, guard, range)?;
+    let pieces = stream::unfold(content, |mut content| async move {
+        let bytes = content.next().await?;
+        Some((bytes, content))
+    });
+    Ok((blob, length, Body::from_stream(pieces)))
+}
+
 /// A blob, and the part of its content that is to be sent.
 struct Opened {
     blob: Blob,
@@ -240,13 +255,15 @@ struct Opened {
 /// Finds the blob, checks the request's conditions and opens the wanted part. Files are
 /// pinned, and the blob looked at once more after that: whoever replaces it later leaves the
 /// files to this reader.
-fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
-    let spot = call.spot();
-    let guard = Guard::of(call)?;
-    let service = &call.service;
+fn open(
+    service: &BlobService,
+    spot: &Spot,
+    guard: &Guard,
+    range: Option<Range>,
+) -> Result<Opened, Failure> {
     for _ in 0..ATTEMPTS_MAX {
-        let (key, blob, part, pieces) = service.store.read(|view| {
-            let (key, blob) = read::find(view, &spot)?;
+        let (key, blob, part, window) = service.store.read(|view| {
+            let (key, blob) = read::find(view, spot)?;
             guard.admit_read(&blob)?;
             blob.expect_online()?;
             let (start, length) = match range.map(|range| range.of(blob.size_bytes)) {
@@ -256,22 +273,26 @@ fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
                     return Err(BlobError::invalid_range(blob.size_bytes).into());
                 }
             };
-            let wanted =
-                slices(&view.blob_blocks(key, &spot.blob, blob.edition.moment())?, start, length);
-            let pieces = locate(view, &wanted)?;
-            Ok::<_, Failure>((key, blob, (start, length), pieces))
+            let window = Window::read(view, key, &blob, start, start + length)?;
+            Ok::<_, Failure>((key, blob, (start, length), window))
         })?;
         let (start, length) = part;
-        let files: Vec<FileId> = pieces.iter().filter_map(Piece::file).collect();
-        if files.is_empty() {
-            let content = Content { pieces: pieces.into(), reading: None, files: None };
-            return Ok(Opened { blob, start, length, content });
-        }
-        let pin = Arc::new(service.extents.pin(files));
-        let now = service.store.read(|view| read::edition(view, key, &spot))?;
+        let pin = window.pin(service);
+        let now = match &pin {
+            Some(_) => service.store.read(|view| read::edition(view, key, spot))?,
+            None => Some(blob.clone()),
+        };
         if now.is_some_and(|now| now.modified_at == blob.modified_at) {
-            let files = Some((service.clone(), pin));
-            let content = Content { pieces: pieces.into(), reading: None, files };
+            let files = pin.map(|pin| (service.clone(), pin));
+            let end = start + length;
+            let rest = (window.end < end).then(|| Rest {
+                service: service.clone(),
+                key,
+                blob: blob.clone(),
+                start: window.end,
+                end,
+            });
+            let content = Content { pieces: window.pieces.into(), reading: None, files, rest };
             return Ok(Opened { blob, start, length, content });
         }
     }
@@ -280,18 +301,107 @@ fn open(call: &Call, range: Option<Range>) -> Result<Opened, Failure> {
 }
 
 /// A run of bytes of an answer.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Piece {
     Memory(Bytes),
     File(FileId, u64, u64),
+    Zeros(u64),
 }
 
 impl Piece {
     fn file(&self) -> Option<FileId> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Zeros(_) => None,
             Self::File(id, ..) => Some(*id),
         }
+    }
+}
+
+/// Pieces of one list that are looked up at once: what of them is in memory stays small.
+const PIECES_PER_WINDOW: usize = 512;
+
+/// The first pieces of a part of a blob, and where they end.
+#[derive(Debug, PartialEq, Eq)]
+struct Window {
+    pieces: Vec<Piece>,
+    end: u64,
+}
+
+impl Window {
+    fn read(
+        view: &View<'_>,
+        key: ContainerKey,
+        blob: &Blob,
+        start: u64,
+        end: u64,
+    ) -> Result<Self, Failure> {
+        let Some(list) = blob.pieces else {
+            let blocks = view.blob_blocks(key, &blob.name, blob.edition.moment())?;
+            return Ok(Self { pieces: locate(view, &slices(&blocks, start, end - start))?, end });
+        };
+        let found = view.pieces(list, start, end, PIECES_PER_WINDOW)?;
+        let is_last = found.len() < PIECES_PER_WINDOW;
+        let mut at = start;
+        let mut pieces = Vec::new();
+        for piece in found {
+            let (from, to) = (piece.start.max(at), (piece.start + piece.slice.length).min(end));
+            if from > at {
+                pieces.push(Piece::Zeros(from - at));
+            }
+            let offset = piece.slice.offset + (from - piece.start);
+            let slice = Slice { offset, length: to - from, ..piece.slice };
+            pieces.append(&mut locate(view, &[slice])?);
+            at = to;
+        }
+        if is_last && at < end {
+            pieces.push(Piece::Zeros(end - at));
+            at = end;
+        }
+        Ok(Self { pieces, end: at })
+    }
+
+    /// Keeps the files readable; `None` when there are none.
+    fn pin(&self, service: &BlobService) -> Option<Arc<Pin>> {
+        let files: Vec<FileId> = self.pieces.iter().filter_map(Piece::file).collect();
+        if files.is_empty() { None } else { Some(Arc::new(service.extents.pin(files))) }
+    }
+}
+
+/// What of an append or page blob is to be sent and was not looked up yet.
+#[derive(Debug)]
+struct Rest {
+    service: BlobService,
+    key: ContainerKey,
+    blob: Blob,
+    start: u64,
+    end: u64,
+}
+
+impl Rest {
+    /// Looks up the next window and pins its files; that the pieces are the same afterwards
+    /// shows that the files were not removed before. A blob that was replaced meanwhile ends
+    /// the answer: its rest would be of another one.
+    fn next(&self) -> Result<(Window, Option<Arc<Pin>>), Failure> {
+        let read = || {
+            self.service.store.read(|view| {
+                let moment = self.blob.edition.moment();
+                let now = view.blob_at(self.key, &self.blob.name, moment)?;
+                match now {
+                    Some(now) if now.pieces == self.blob.pieces => {
+                        Window::read(view, self.key, &self.blob, self.start, self.end)
+                    }
+                    Some(_) | None => Err(BlobError::internal().into()),
+                }
+            })
+        };
+        for _ in 0..ATTEMPTS_MAX {
+            let window = read()?;
+            let pin = window.pin(&self.service);
+            if pin.is_none() || read()? == window {
+                return Ok((window, pin));
+            }
+        }
+        Err(BlobError::internal().into())
     }
 }
 
@@ -332,9 +442,45 @@ struct Content {
     pieces: VecDeque<Piece>,
     reading: Option<ReadStream>,
     files: Option<(BlobService, Arc<Pin>)>,
+    rest: Option<Rest>,
 }
 
+/// Zeros that are sent at once.
+const ZEROS: &[u8] = &[0; 256 * 1024];
+
 impl Content {
+    /// The next piece; of a long one of zeros a part.
+    fn pop(&mut self) -> Option<io::Result<Piece>> {
+        loop {
+            match self.pieces.pop_front() {
+                Some(Piece::Zeros(0)) => {}
+                Some(Piece::Zeros(length)) => {
+                    let n_now = usize::try_from(length).map_or(ZEROS.len(), |n| n.min(ZEROS.len()));
+                    let left = length.saturating_sub(u64::try_from(n_now).unwrap_or(length));
+                    self.pieces.push_front(Piece::Zeros(left));
+                    let zeros = ZEROS.get(..n_now).unwrap_or(ZEROS);
+                    return Some(Ok(Piece::Memory(Bytes::from_static(zeros))));
+                }
+                Some(piece) => return Some(Ok(piece)),
+                None => {
+                    let mut rest = self.rest.take()?;
+                    match rest.next() {
+                        Ok((window, pin)) => {
+                            self.files = pin.map(|pin| (rest.service.clone(), pin));
+                            self.pieces = window.pieces.into();
+                            rest.start = window.end;
+                            self.rest = (rest.start < rest.end).then_some(rest);
+                        }
+                        Err(failure) => {
+                            tracing::warn!(?failure, "an answer was cut short");
+                            return Some(Err(io::Error::other("the blob was replaced")));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         loop {
             if let Some(reading) = &mut self.reading {
@@ -351,9 +497,11 @@ impl Content {
                     None => self.reading = None,
                 }
             }
-            match self.pieces.pop_front()? {
-                Piece::Memory(bytes) => return Some(Ok(bytes)),
-                Piece::File(id, offset, length) => self.start_files((id, offset, length)),
+            match self.pop()? {
+                Ok(Piece::Memory(bytes)) => return Some(Ok(bytes)),
+                Ok(Piece::File(id, offset, length)) => self.start_files((id, offset, length)),
+                Ok(Piece::Zeros(_)) => {}
+                Err(failure) => return Some(Err(failure)),
             }
         }
     }
@@ -382,11 +530,12 @@ impl Content {
     }
 
     fn into_body(mut self, length: u64) -> ResponseBody {
-        if self.files.is_none() && self.pieces.len() <= 1 {
-            return match self.pieces.pop_front() {
-                Some(Piece::Memory(bytes)) => ResponseBody::Bytes(bytes),
-                Some(Piece::File(..)) | None => ResponseBody::Bytes(Bytes::new()),
-            };
+        if self.files.is_none() && self.rest.is_none() && self.pieces.len() <= 1 {
+            match self.pieces.pop_front() {
+                Some(Piece::Memory(bytes)) => return ResponseBody::Bytes(bytes),
+                Some(other) => self.pieces.push_front(other),
+                None => return ResponseBody::Bytes(Bytes::new()),
+            }
         }
         let sending = Sending { content: self, last: None };
         let stream = stream::unfold(sending, |mut sending| async move {
@@ -405,9 +554,11 @@ struct Sending {
 
 impl Sending {
     fn next(&mut self) -> Option<io::Result<http::Piece>> {
-        let (id, offset, length) = match self.content.pieces.pop_front()? {
-            Piece::Memory(bytes) => return Some(Ok(http::Piece::Bytes(bytes))),
-            Piece::File(id, offset, length) => (id, offset, length),
+        let (id, offset, length) = match self.content.pop()? {
+            Ok(Piece::Memory(bytes)) => return Some(Ok(http::Piece::Bytes(bytes))),
+            Ok(Piece::File(id, offset, length)) => (id, offset, length),
+            Ok(Piece::Zeros(_)) => return Some(Ok(http::Piece::Bytes(Bytes::new()))),
+            Err(failure) => return Some(Err(failure)),
         };
         match self.open(id) {
             Ok(file) => Some(Ok(http::Piece::File(FileRange { file, offset, length }))),

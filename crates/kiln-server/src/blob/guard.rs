@@ -4,18 +4,24 @@ use kiln_domain::blob::condition::Conditions;
 use kiln_domain::blob::content::{Blob, CopyStatus};
 use kiln_domain::blob::lease::{self, Lease, Leased};
 use kiln_domain::blob::rejection::BlobRejection;
+use kiln_domain::blob::tag_filter::TagFilter;
+use kiln_domain::blob::tags::Tags;
 use kiln_domain::time::Timestamp;
 use kiln_wire::blob::error::BlobError;
+use kiln_wire::blob::tag_filter;
 use uuid::Uuid;
 
 use super::call::Call;
 use super::failure::Failure;
+
+const IF_TAGS: &str = "x-ms-if-tags";
 
 /// What a request makes its success depend on. Conditions are looked at before leases.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     pub(super) conditions: Conditions,
     pub(super) lease_id: Option<String>,
+    pub(super) tags: Option<TagFilter>,
     pub(super) now: Timestamp,
 }
 
@@ -24,19 +30,28 @@ impl Guard {
         Ok(Self {
             conditions: call.conditions()?,
             lease_id: lease_id(call, "x-ms-lease-id")?,
+            tags: tags(call)?,
             now: call.received_at,
         })
+    }
+
+    /// What the headers ask of the source of a copy: conditions alone.
+    pub(super) fn of_source(call: &Call) -> Result<Self, Failure> {
+        let conditions = call.headers().source_conditions()?;
+        Ok(Self { conditions, lease_id: None, tags: None, now: call.received_at })
     }
 
     /// Decides whether `blob` may be read.
     pub(super) fn admit_read(&self, blob: &Blob) -> Result<(), BlobRejection> {
         self.conditions.decide_read(blob.face())?;
+        self.admit_tags(&blob.tags)?;
         lease::admit_read(Leased::Blob, blob.lease.as_ref(), self.lease_id.as_deref(), self.now)
     }
 
     /// Decides whether `blob` may be changed or deleted.
     pub(super) fn admit_change(&self, blob: &Blob) -> Result<(), BlobRejection> {
         self.conditions.decide_change(blob.face())?;
+        self.admit_tags(&blob.tags)?;
         self.admit_lease(blob.lease.as_ref())?;
         expect_no_copy(blob)
     }
@@ -48,8 +63,22 @@ impl Guard {
         present: Option<&Blob>,
     ) -> Result<(), BlobRejection> {
         self.conditions.decide_put(name, present.map(Blob::face))?;
+        match present {
+            Some(blob) => self.admit_tags(&blob.tags)?,
+            None => self.admit_tags(&Tags::default())?,
+        }
         self.admit_lease(present.and_then(|blob| blob.lease.as_ref()))?;
         present.map_or(Ok(()), expect_no_copy)
+    }
+
+    /// Decides whether the tags are as the request expects.
+    pub(super) fn admit_tags(&self, found: &Tags) -> Result<(), BlobRejection> {
+        match &self.tags {
+            Some(filter) if !filter.holds(found) => {
+                Err(BlobRejection::ConditionNotMet { condition: IF_TAGS })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Decides whether the holder of `lease`, if there is one, lets this request change things.
@@ -69,6 +98,17 @@ fn expect_no_copy(blob: &Blob) -> Result<(), BlobRejection> {
             Err(BlobRejection::CopyPending { name: blob.name.clone() })
         }
         Some(_) | None => Ok(()),
+    }
+}
+
+fn tags(call: &Call) -> Result<Option<TagFilter>, BlobError> {
+    let Some(text) = call.headers().get(IF_TAGS) else { return Ok(None) };
+    match tag_filter::condition(text) {
+        Ok(filter) => Ok(Some(filter)),
+        Err(invalid) => {
+            let error = BlobError::invalid_header(IF_TAGS, text);
+            Err(error.with_detail("Reason", invalid.to_string()))
+        }
     }
 }
 

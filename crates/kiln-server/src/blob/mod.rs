@@ -9,6 +9,7 @@
 mod access;
 mod account;
 mod answer;
+mod append;
 mod bundle;
 mod call;
 mod change;
@@ -18,28 +19,33 @@ mod cors;
 mod delete;
 mod describe;
 mod failure;
+mod find;
 mod get;
 mod guard;
 mod history;
 mod lease;
 mod list;
+mod page;
 mod put;
 mod read;
 mod receive;
 mod reclaim;
 mod router;
+mod run;
 mod snapshot;
 mod tags;
 mod tokens;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kiln_domain::time::Timestamp;
 use kiln_extents::Extents;
 use kiln_store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 
+use self::copy::Fetcher;
 use self::tokens::Tokens;
 use crate::accounts::Accounts;
 use crate::clock;
@@ -55,7 +61,13 @@ pub struct BlobService {
     stamps: Stamps,
     reclaim: Arc<Notify>,
     tokens: Tokens,
+    remote: Fetcher,
+    copies: Arc<Semaphore>,
+    copying: Arc<Mutex<JoinSet<()>>>,
 }
+
+/// Copies from elsewhere that are under way at once.
+const COPIES_MAX: usize = 16;
 
 impl BlobService {
     /// The service over what these keep.
@@ -67,6 +79,9 @@ impl BlobService {
             stamps: Stamps::default(),
             reclaim: Arc::default(),
             tokens: Tokens::new(None),
+            remote: Fetcher::new(&[]),
+            copies: Arc::new(Semaphore::new(COPIES_MAX)),
+            copying: Arc::default(),
         }
     }
 
@@ -74,6 +89,14 @@ impl BlobService {
     #[must_use]
     pub fn with_tokens(self, config: Option<TokenConfig>) -> Self {
         Self { tokens: Tokens::new(config), ..self }
+    }
+
+    /// The same, which also copies from these hosts when their addresses are not public:
+    /// `name`, `name:port`, or `*` for all.
+    #[must_use]
+    pub fn with_copy_hosts(mut self, hosts: &[String]) -> Self {
+        self.remote = Fetcher::new(hosts);
+        self
     }
 
     /// Answers one request.

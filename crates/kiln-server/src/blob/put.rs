@@ -24,8 +24,8 @@ use super::answer::{Answer, with_encryption, with_face};
 use super::call::{Call, Spot};
 use super::failure::Failure;
 use super::guard::Guard;
-use super::receive::{self, INLINE_BYTES_MAX};
-use super::{BlobService, Stamps, history};
+use super::receive::{self, INLINE_BYTES_MAX, Received};
+use super::{BlobService, Stamps, append, history, page};
 use crate::http::{Body, Response};
 use kiln_extents::FileId;
 
@@ -61,6 +61,7 @@ pub(super) struct Content {
     pub(super) sequence_number: u64,
     pub(super) n_appended: u32,
     pub(super) is_sealed: bool,
+    pub(super) incremental: Option<Timestamp>,
 }
 
 impl Content {
@@ -75,14 +76,21 @@ impl Content {
 pub(super) struct Written {
     pub(super) modified_at: Timestamp,
     pub(super) version_at: Option<Timestamp>,
+    /// Of a page blob.
+    pub(super) sequence_number: Option<u64>,
     /// Files that nothing uses any longer.
     pub(super) freed: Vec<u64>,
 }
 
 impl Written {
     pub(super) fn of(blob: &Blob) -> Self {
-        let version_at = blob.details.version_at;
-        Self { modified_at: blob.modified_at, version_at, freed: Vec::new() }
+        let number = blob.details.sequence_number;
+        Self {
+            modified_at: blob.modified_at,
+            version_at: blob.details.version_at,
+            sequence_number: Some(number).filter(|_| blob.kind == BlobKind::Page),
+            freed: Vec::new(),
+        }
     }
 }
 
@@ -171,6 +179,7 @@ impl Replacement {
                 n_appended: content.n_appended,
                 is_sealed: content.is_sealed,
                 version_at: settings.keeps_versions.then_some(now),
+                incremental: content.incremental,
                 expires_at: None,
             },
             pieces: content.pieces,
@@ -185,8 +194,8 @@ impl Replacement {
 pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
     match call.headers().get("x-ms-blob-type") {
         Some("BlockBlob") => {}
-        Some("PageBlob") => return Err(BlobError::not_served("Put Blob (PageBlob)").into()),
-        Some("AppendBlob") => return Err(BlobError::not_served("Put Blob (AppendBlob)").into()),
+        Some("PageBlob") => return page::create(call).await,
+        Some("AppendBlob") => return append::create(call).await,
         Some(other) => return Err(BlobError::invalid_header("x-ms-blob-type", other).into()),
         None => return Err(BlobError::missing_header("x-ms-blob-type").into()),
     }
@@ -204,7 +213,7 @@ pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
     let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, present) = replacement.decide(tx)?;
         let extent = received.keep(tx)?;
-        let block = Block { id: String::new(), extent, size_bytes };
+        let block = Block { id: String::new(), extent, offset: 0, size_bytes };
         replacement.commit(tx, key, present, Content::of_blocks(vec![block]))
     };
     let written = call.service.commit(op).await?;
@@ -245,6 +254,19 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     }
     received.check(&told)?;
     let response = received.confirm(Response::new(201), &told, &call.gates);
+    let freed = stage(call, spot, guard, id, received).await?;
+    call.service.remove_files(freed).await;
+    Ok(with_encryption(with_structure(call, response), &call.gates))
+}
+
+/// Stages a block that was taken in; answers with files set free.
+pub(super) async fn stage(
+    call: &Call,
+    spot: Spot,
+    guard: Guard,
+    id: String,
+    received: Received,
+) -> Result<Vec<u64>, Failure> {
     let (size_bytes, stamps) = (received.size_bytes, call.service.stamps.clone());
     let op = move |tx: &mut Tx<'_>| -> Result<Vec<u64>, Failure> {
         admit(tx, &spot, &guard, &id)?;
@@ -252,7 +274,7 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
         let extent = received.keep(tx)?;
         let mut uses = ExtentUses::default();
         uses.add(extent);
-        let block = Block { id, extent, size_bytes };
+        let block = Block { id, extent, offset: 0, size_bytes };
         if let Some(replaced) =
             tx.put_staged_block(container.key, &spot.blob, &block, stamps.next())?
         {
@@ -260,13 +282,16 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
         }
         Ok(tx.apply_extent_uses(uses)?)
     };
-    let freed = call.service.store.write(op).await?;
-    call.service.remove_files(freed).await;
-    Ok(with_encryption(with_structure(call, response), &call.gates))
+    call.service.store.write(op).await
 }
 
 /// Decides whether the block `id` may be staged; a lease counts, conditions wait for the list.
-fn admit(view: &View<'_>, spot: &Spot, guard: &Guard, id: &str) -> Result<Option<Staged>, Failure> {
+pub(super) fn admit(
+    view: &View<'_>,
+    spot: &Spot,
+    guard: &Guard,
+    id: &str,
+) -> Result<Option<Staged>, Failure> {
     let container = spot.container(view)?;
     if let Some(blob) = view.blob(container.key, &spot.blob)? {
         guard.admit_lease(blob.lease.as_ref())?;

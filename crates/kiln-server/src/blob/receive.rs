@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use kiln_extents::{Kept, Upload};
+use kiln_extents::{Extents, Kept, Upload};
 use kiln_store::{ExtentPlace, Tx};
 use kiln_wire::blob::checksum::{CRC64_HEADER, Crc64, Told, crc64_text};
 use kiln_wire::blob::error::BlobError;
@@ -48,6 +48,14 @@ impl Received {
                 upload.keep();
                 Ok(id)
             }
+        }
+    }
+
+    /// The content, when it is in memory and would be kept in a row.
+    pub(super) fn in_memory(&self) -> Option<&[u8]> {
+        match &self.place {
+            Place::Memory(bytes) => Some(bytes),
+            Place::File(..) => None,
         }
     }
 
@@ -138,7 +146,28 @@ pub(super) async fn content(
     limit_bytes: u64,
     inline_bytes_max: u64,
 ) -> Result<Received, Failure> {
-    let mut intake = Intake::of(call)?;
+    let intake = Intake::of(call)?;
+    taken(&call.service.extents, body, intake, (limit_bytes, inline_bytes_max)).await
+}
+
+/// Takes in what comes from elsewhere and may be `announced`: at most `limit_bytes`, up to
+/// `inline_bytes_max` of it in memory.
+pub(super) async fn take(
+    extents: &Extents,
+    body: &mut Body,
+    announced: Option<u64>,
+    limits: (u64, u64),
+) -> Result<Received, Failure> {
+    let intake = Intake { framed: None, crc64: Crc64::default(), announced };
+    taken(extents, body, intake, limits).await
+}
+
+async fn taken(
+    extents: &Extents,
+    body: &mut Body,
+    mut intake: Intake,
+    (limit_bytes, inline_bytes_max): (u64, u64),
+) -> Result<Received, Failure> {
     if intake.announced.is_some_and(|length| length > limit_bytes) {
         return Err(BlobError::body_too_large(limit_bytes).into());
     }
@@ -155,7 +184,7 @@ pub(super) async fn content(
                 Some(upload) => upload.write(piece).await?,
                 None if size_bytes <= inline_bytes_max => small.extend_from_slice(&piece),
                 None => {
-                    let mut begun = Box::new(call.service.extents.upload());
+                    let mut begun = Box::new(extents.upload());
                     begun.write(Bytes::from(std::mem::take(&mut small))).await?;
                     begun.write(piece).await?;
                     upload = Some(begun);

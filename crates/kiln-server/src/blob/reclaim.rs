@@ -34,12 +34,15 @@ impl BlobService {
             Ok(Err(failure)) => tracing::error!(?failure, "sweeping stopped early"),
             Err(cause) => tracing::error!(%cause, "sweeping stopped early"),
         }
+        if let Err(failure) = self.resume_copies().await {
+            tracing::error!(?failure, "copies under way were not taken up again");
+        }
         loop {
             if let Err(failure) = self.reclaim(clock::now(), &stop).await {
                 tracing::error!(?failure, "reclaiming stopped early; it goes on later");
             }
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => return self.stop_copies(),
                 () = self.reclaim.notified() => {}
                 () = clock::pause(PAUSE) => {}
             }

@@ -10,8 +10,8 @@ use super::answer::{Answer, Head};
 use super::call::Call;
 use super::cors::Page;
 use super::{
-    BlobService, access, account, bundle, change, container, copy, cors, delete, get, lease, list,
-    put, snapshot, tags,
+    BlobService, access, account, append, bundle, change, container, copy, cors, delete, find, get,
+    lease, list, page, put, snapshot, tags,
 };
 use crate::http::{Body, Request, Response};
 
@@ -98,6 +98,18 @@ async fn serve(mut call: Call, body: &mut Body) -> Answer {
         Operation::GetBlobTags => tags::get(call),
         Operation::SetBlobTags => tags::set(call, body).await,
         Operation::CopyBlob => copy::start(call).await,
+        Operation::RestoreContainer => container::restore(call).await,
+        Operation::FindBlobsByTags | Operation::FindBlobsByTagsInContainer => find::by_tags(call),
+        Operation::AppendBlock => append::block(call, body).await,
+        Operation::SealAppendBlob => append::seal(call).await,
+        Operation::PutPage => page::write(call, body).await,
+        Operation::GetPageRanges => page::ranges(call),
+        Operation::CopyBlobFromUrl => copy::awaited(call).await,
+        Operation::IncrementalCopyBlob => copy::incremental(call).await,
+        Operation::PutBlobFromUrl => copy::blob(call).await,
+        Operation::PutBlockFromUrl => copy::block(call).await,
+        Operation::AppendBlockFromUrl => copy::append(call).await,
+        Operation::PutPageFromUrl => copy::pages(call).await,
         Operation::AbortCopyBlob => copy::abort(call).await,
         Operation::Unserved(name) => Err(BlobError::not_served(name).into()),
     }

@@ -64,8 +64,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let bound = bind(&config).await?;
     let stop = CancellationToken::new();
     let blob_url = format!("http://{}", bound.blob.address());
-    let blob = BlobService::new(Arc::clone(&state.store), state.extents, state.accounts.clone())
-        .with_tokens(config.tokens.clone());
+    let blob = blob_service(&config, &state);
     let blob_handler = handler_of(
         &blob,
         |blob, request| async move { blob.call(request).await },
@@ -133,6 +132,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         listeners,
         loops,
     })
+}
+
+fn blob_service(config: &Config, state: &State) -> BlobService {
+    BlobService::new(Arc::clone(&state.store), state.extents.clone(), state.accounts.clone())
+        .with_tokens(config.tokens.clone())
+        .with_copy_hosts(&config.copy_hosts)
 }
 
 /// Starts what looks after the state as long as the server runs.

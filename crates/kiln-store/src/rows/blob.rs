@@ -318,14 +318,22 @@ fn tags_value(blob: &Blob) -> Option<Json<&Tags>> {
     Some(Json(&blob.tags)).filter(|_| !blob.tags.is_empty())
 }
 
-/// Blocks as one value: for each the length of its id, the id, its extent and its size.
+/// Set in the length of an id when an offset follows; ids are shorter.
+const HAS_OFFSET: u8 = 0x80;
+
+/// Blocks as one value: for each the length of its id, the id, its extent, its size, and where
+/// it begins in the extent unless that is at 0.
 fn encode_blocks(blocks: &[Block]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blocks.iter().map(|block| 17 + block.id.len()).sum());
     for block in blocks {
-        bytes.push(u8::try_from(block.id.len()).unwrap_or(u8::MAX));
-        bytes.extend(block.id.bytes().take(usize::from(u8::MAX)));
+        let length = u8::try_from(block.id.len()).unwrap_or(u8::MAX) & !HAS_OFFSET;
+        bytes.push(if block.offset == 0 { length } else { length | HAS_OFFSET });
+        bytes.extend(block.id.bytes().take(usize::from(length)));
         bytes.extend(block.extent.0.to_le_bytes());
         bytes.extend(block.size_bytes.to_le_bytes());
+        if block.offset != 0 {
+            bytes.extend(block.offset.to_le_bytes());
+        }
     }
     bytes
 }
@@ -335,12 +343,19 @@ fn decode_blocks(mut bytes: &[u8]) -> Result<Vec<Block>, StoreError> {
         || StoreError::Unknown { what: "the blocks of a blob", value: "a broken value".to_owned() };
     let mut blocks = Vec::new();
     while let Some((length, rest)) = bytes.split_first() {
-        let (id, rest) = rest.split_at_checked(usize::from(*length)).ok_or_else(damaged)?;
+        let id_length = usize::from(*length & !HAS_OFFSET);
+        let (id, rest) = rest.split_at_checked(id_length).ok_or_else(damaged)?;
         let (extent, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
-        let (size, rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let (size, mut rest) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+        let mut offset = 0;
+        if *length & HAS_OFFSET != 0 {
+            let (found, behind) = rest.split_first_chunk::<8>().ok_or_else(damaged)?;
+            (offset, rest) = (u64::from_le_bytes(*found), behind);
+        }
         blocks.push(Block {
             id: String::from_utf8_lossy(id).into_owned(),
             extent: ExtentId(i64::from_le_bytes(*extent)),
+            offset,
             size_bytes: u64::from_le_bytes(*size),
         });
         bytes = rest;

@@ -62,7 +62,7 @@ impl View<'_> {
         account: &str,
         from: &[u8],
         limit: usize,
-    ) -> Result<Vec<Container>, StoreError> {
+    ) -> Result<Vec<KeyedContainer>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM container
              WHERE account = ?1 AND name >= ?2 AND is_deleted = 0 ORDER BY name LIMIT ?3"
@@ -71,7 +71,7 @@ impl View<'_> {
         let mut statement = self.statement(&sql)?;
         let from = String::from_utf8_lossy(from);
         let rows = statement.query_map(params![account, from, limit], from_row)?;
-        Ok(rows.map(|row| row.map(|row| row.container)).collect::<Result<_, _>>()?)
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Up to `limit` containers that are deleted and kept, from this name and number on, in

@@ -48,6 +48,14 @@ impl View<'_> {
         }))
     }
 
+    /// How often an extent is used.
+    pub fn extent_uses(&self, id: ExtentId) -> Result<u64, StoreError> {
+        let sql = "SELECT n_uses FROM extent WHERE key = ?1";
+        let n_uses: Option<i64> =
+            self.statement(sql)?.query_row(params![id.0], |row| row.get(0)).optional()?;
+        Ok(n_uses.unwrap_or(0).cast_unsigned())
+    }
+
     /// Those of `files` that no extent is in.
     pub fn unnamed_files(&self, files: &[u64]) -> Result<Vec<u64>, StoreError> {
         let sql = "SELECT 1 FROM extent WHERE file = ?1";

@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 7] = [
+const READ_WHOLE: [&str; 8] = [
     "SCAN dependency_turn USING COVERING INDEX dependency_turn_of_job",
     "SCAN account",
     "SCAN certificate",
@@ -44,6 +44,7 @@ const READ_WHOLE: [&str; 7] = [
     "SCAN job_schedule",
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
+    "SCAN pending_copy",
 ];
 
 thread_local! {
@@ -399,8 +400,9 @@ fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_container(key, &container)?;
     let extent = tx.insert_extent(&ExtentPlace::Inline(Vec::new()))?;
     tx.extent_place(extent)?;
+    tx.extent_uses(extent)?;
     tx.unnamed_files(&[1])?;
-    let block = Block { id: "AAAA".to_owned(), extent, size_bytes: 0 };
+    let block = Block { id: "AAAA".to_owned(), extent, offset: 0, size_bytes: 0 };
     tx.put_staged_block(key, "b", &block, now)?;
     tx.put_staged_block(key, "b", &block, Timestamp(1))?;
     tx.staged(key, "b")?;
@@ -420,9 +422,10 @@ fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.past_blobs(key, (b"", now), 9)?;
     tx.purgeable_blobs(now, 9)?;
     tx.update_blob(key, &blob)?;
-    tx.names_tagged(key, ("k", "v"), b"", 9)?;
-    tx.next_tag_value(key, "k", "", true)?;
-    tx.next_tag_value(key, "k", "", false)?;
+    tx.tagged(key, "k", ("", b""), 9)?;
+    tx.put_pending_copy(key, "b", "id")?;
+    tx.pending_copies(9)?;
+    tx.delete_pending_copy(key, "b", "id")?;
     let list = tx.insert_piece_list()?;
     tx.put_piece(list, &Piece { start: 0, slice: Slice { extent, offset: 0, length: 1 } })?;
     tx.pieces(list, 0, 9, 9)?;

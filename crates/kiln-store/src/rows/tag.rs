@@ -8,42 +8,24 @@ use super::container::ContainerKey;
 use crate::{StoreError, Tx, View};
 
 impl View<'_> {
-    /// Up to `limit` names of blobs, `from` or later and in order, that have a tag with this
-    /// key and value.
-    pub fn names_tagged(
-        &self,
-        container: ContainerKey,
-        (key, value): (&str, &str),
-        from: &[u8],
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        let sql = "SELECT name FROM blob_tag
-                   WHERE container_key = ?1 AND key = ?2 AND value = ?3 AND name >= ?4
-                   ORDER BY name LIMIT ?5";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut statement = self.statement(sql)?;
-        let rows =
-            statement.query_map(params![container.0, key, value, from, limit], |row| row.get(0))?;
-        rows.map(|row| Ok(text(row?))).collect()
-    }
-
-    /// The least value of a key that is at least `from`, above it when `is_open`.
-    pub fn next_tag_value(
+    /// Up to `limit` values of the tag `key` with the names of the blobs that have them, from
+    /// this value and name on, in order of both.
+    pub fn tagged(
         &self,
         container: ContainerKey,
         key: &str,
-        from: &str,
-        is_open: bool,
-    ) -> Result<Option<String>, StoreError> {
-        let closed = "SELECT value FROM blob_tag
-                      WHERE container_key = ?1 AND key = ?2 AND value >= ?3
-                      ORDER BY value LIMIT 1";
-        let open = "SELECT value FROM blob_tag
-                    WHERE container_key = ?1 AND key = ?2 AND value > ?3
-                    ORDER BY value LIMIT 1";
-        let mut statement = self.statement(if is_open { open } else { closed })?;
-        let mut rows = statement.query(params![container.0, key, from])?;
-        Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
+        (value, name): (&str, &[u8]),
+        limit: usize,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        let sql = "SELECT value, name FROM blob_tag
+                   WHERE container_key = ?1 AND key = ?2 AND (value, name) >= (?3, ?4)
+                   ORDER BY value, name LIMIT ?5";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params![container.0, key, value, name, limit], |row| {
+            Ok((row.get(0)?, text(row.get(1)?)))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 }
 

@@ -52,7 +52,7 @@ impl View<'_> {
         container: ContainerKey,
         name: &str,
     ) -> Result<Vec<Block>, StoreError> {
-        let sql = "SELECT id, extent_key, size_bytes FROM staged_block
+        let sql = "SELECT id, extent_key, size_bytes, offset FROM staged_block
                    WHERE container_key = ?1 AND name = ?2 ORDER BY id";
         let mut statement = self.statement(sql)?;
         let rows = statement.query_map(params![container.0, name.as_bytes()], staged_block)?;
@@ -76,7 +76,49 @@ impl View<'_> {
     }
 }
 
+impl View<'_> {
+    /// Up to `limit` copies that are under way: their targets and ids.
+    pub fn pending_copies(
+        &self,
+        limit: usize,
+    ) -> Result<Vec<(ContainerKey, String, String)>, StoreError> {
+        let sql = "SELECT container_key, name, id FROM pending_copy
+                   ORDER BY container_key, name LIMIT ?1";
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params![limit], |row| {
+            Ok((ContainerKey(row.get(0)?), text(row.get(1)?), row.get(2)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
 impl Tx<'_> {
+    /// Remembers that a copy is under way.
+    pub fn put_pending_copy(
+        &mut self,
+        container: ContainerKey,
+        name: &str,
+        id: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO pending_copy (container_key, name, id)
+                   VALUES (?1, ?2, ?3)";
+        self.statement(sql)?.execute(params![container.0, name.as_bytes(), id])?;
+        Ok(())
+    }
+
+    /// Forgets that a copy is under way.
+    pub fn delete_pending_copy(
+        &mut self,
+        container: ContainerKey,
+        name: &str,
+        id: &str,
+    ) -> Result<(), StoreError> {
+        let sql = "DELETE FROM pending_copy WHERE container_key = ?1 AND name = ?2 AND id = ?3";
+        self.statement(sql)?.execute(params![container.0, name.as_bytes(), id])?;
+        Ok(())
+    }
+
     /// Stages a block, new or in place of the one of its id, which is given back.
     pub fn put_staged_block(
         &mut self,
@@ -88,8 +130,8 @@ impl Tx<'_> {
         let select = "SELECT extent_key FROM staged_block
                       WHERE container_key = ?1 AND name = ?2 AND id = ?3";
         let insert = "INSERT OR REPLACE INTO staged_block
-                      (container_key, name, id, extent_key, size_bytes)
-                      VALUES (?1, ?2, ?3, ?4, ?5)";
+                      (container_key, name, id, extent_key, size_bytes, offset)
+                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let count = "INSERT INTO upload (container_key, name, n_blocks, id_length, changed_at)
                      VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO UPDATE
                      SET n_blocks = n_blocks + ?5, changed_at = ?4";
@@ -104,7 +146,8 @@ impl Tx<'_> {
             name,
             block.id,
             block.extent.0,
-            size_bytes
+            size_bytes,
+            block.offset.cast_signed()
         ])?;
         let n_more = i64::from(replaced.is_none());
         let id_length = i64::try_from(block.id.len()).unwrap_or(i64::MAX);
@@ -154,5 +197,6 @@ impl Tx<'_> {
 fn staged_block(row: &Row<'_>) -> Result<Block, rusqlite::Error> {
     let size_bytes: i64 = row.get(2)?;
     let size_bytes = size_bytes.cast_unsigned();
-    Ok(Block { id: row.get(0)?, extent: ExtentId(row.get(1)?), size_bytes })
+    let offset = row.get::<_, i64>(3)?.cast_unsigned();
+    Ok(Block { id: row.get(0)?, extent: ExtentId(row.get(1)?), offset, size_bytes })
 }

@@ -321,6 +321,43 @@ impl From<BlobRejection> for BlobError {
                 "LeaseNotPresentWithLeaseOperation",
                 "There is currently no lease on the resource.",
             ),
+            R::AppendPositionNotMet { .. } => (
+                412,
+                "AppendPositionConditionNotMet",
+                "The append position condition specified was not met.",
+            ),
+            R::MaxBlobSizeNotMet { .. } => (
+                412,
+                "MaxBlobSizeConditionNotMet",
+                "The max blob size condition specified was not met.",
+            ),
+            R::Sealed { .. } => (
+                409,
+                "BlobIsSealed",
+                "The specified blob is sealed and its contents can't be \
+                  modified unless the blob is re-created.",
+            ),
+            R::TooManyAppendedBlocks { .. } => (
+                409,
+                "BlockCountExceedsLimit",
+                "The committed block count cannot exceed the maximum limit of 50,000 blocks.",
+            ),
+            R::InvalidPageBlobSize { .. } => (
+                400,
+                "InvalidHeaderValue",
+                "The value for one of the HTTP headers is not in the correct format.",
+            ),
+            R::InvalidPageRange { .. } => {
+                (416, "InvalidPageRange", "The page range specified is invalid.")
+            }
+            R::PageRangeOutside { .. } => {
+                (416, "InvalidPageRange", "The page range specified is invalid.")
+            }
+            R::SequenceNumberNotMet { .. } => (
+                412,
+                "SequenceNumberConditionNotMet",
+                "The sequence number condition specified was not met.",
+            ),
             R::TooManyPolicies { .. } | R::InvalidPolicyId { .. } => {
                 (400, "InvalidXmlDocument", "XML specified is not syntactically valid.")
             }

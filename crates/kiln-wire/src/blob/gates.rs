@@ -11,6 +11,8 @@ pub struct Gates {
     pub put_blob_bytes_max: u64,
     /// Bytes of one Put Block.
     pub put_block_bytes_max: u64,
+    /// Bytes of one Append Block.
+    pub append_block_bytes_max: u64,
     /// Features, by the version they came with.
     pub version: ServiceVersion,
 }
@@ -25,7 +27,16 @@ impl Gates {
         } else {
             (64 * MIB, 4 * MIB)
         };
-        Self { put_blob_bytes_max: blob, put_block_bytes_max: block, version }
+        Self {
+            put_blob_bytes_max: blob,
+            put_block_bytes_max: block,
+            append_block_bytes_max: if version.is_since("2022-11-02") {
+                100 * MIB
+            } else {
+                4 * MIB
+            },
+            version,
+        }
     }
 
     /// An entity tag as headers show it: in quotes, since there are headers that say so.

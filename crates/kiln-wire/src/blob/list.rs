@@ -3,7 +3,8 @@
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use kiln_domain::blob::container::{Container, PublicAccess};
-use kiln_domain::blob::content::Blob;
+use kiln_domain::blob::content::{Blob, CopyRecord, CopyStatus, Deletion};
+use kiln_domain::blob::edition::Edition;
 use kiln_domain::blob::lease::{Lease, LeaseState, state_of};
 use kiln_domain::blob::listing::{Entry, Page};
 use kiln_domain::blob::metadata::Metadata;
@@ -11,9 +12,13 @@ use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::time::Timestamp;
 
+use super::error::BlobError;
 use super::gates::Gates;
-use super::xml::Writer;
+use super::xml::{Writer, write_tags};
 use super::{kind, marker};
+
+/// Seconds of a day.
+const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
 /// What a client asked a list for, repeated in the answer.
 #[derive(Clone, Debug)]
@@ -28,10 +33,79 @@ pub struct Asked {
     pub max_results: Option<usize>,
     /// `delimiter`.
     pub delimiter: String,
-    /// Whether metadata is wanted.
-    pub includes_metadata: bool,
+    /// What is wanted besides names and properties.
+    pub includes: Includes,
     /// The time for which the state of leases is told.
     pub now: Timestamp,
+}
+
+/// What is wanted in a list besides names and properties.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word that a client gives or not")]
+pub struct Includes {
+    /// Metadata.
+    pub metadata: bool,
+    /// Snapshots.
+    pub snapshots: bool,
+    /// Versions.
+    pub versions: bool,
+    /// What is deleted and can be brought back.
+    pub deleted: bool,
+    /// Blobs that have staged blocks and nothing else.
+    pub uncommitted: bool,
+    /// The copy that content came from.
+    pub copy: bool,
+    /// Tags.
+    pub tags: bool,
+}
+
+impl Includes {
+    /// Reads the words of `include`.
+    pub fn parse<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, BlobError> {
+        let mut includes = Self::default();
+        for word in words.flat_map(|text| text.split(',')).map(str::trim) {
+            match word.to_ascii_lowercase().as_str() {
+                "metadata" => includes.metadata = true,
+                "snapshots" => includes.snapshots = true,
+                "versions" => includes.versions = true,
+                "deleted" => includes.deleted = true,
+                "uncommittedblobs" => includes.uncommitted = true,
+                "copy" => includes.copy = true,
+                "tags" => includes.tags = true,
+                // What these would add, no blob here has.
+                ""
+                | "immutabilitypolicy"
+                | "legalhold"
+                | "permissions"
+                | "system"
+                | "deletedwithversions" => {}
+                _ => {
+                    let reason = "not something that a list can include";
+                    return Err(BlobError::invalid_parameter("include", word, reason));
+                }
+            }
+        }
+        Ok(includes)
+    }
+}
+
+/// A container in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerItem {
+    /// The container.
+    pub container: Container,
+    /// Tells it from others of its name that were deleted.
+    pub number: i64,
+}
+
+/// The text by which a client names a deleted container.
+pub fn container_version(number: i64) -> String {
+    format!("{number:016X}")
+}
+
+/// The number in such a text.
+pub fn parse_container_version(text: &str) -> Option<i64> {
+    i64::from_str_radix(text, 16).ok()
 }
 
 /// The names that public access levels have in headers and lists.
@@ -44,15 +118,19 @@ pub fn public_access_name(access: PublicAccess) -> Option<&'static str> {
 }
 
 /// The list of containers.
-pub fn containers(asked: &Asked, page: &Page<Container>) -> String {
+pub fn containers(asked: &Asked, page: &Page<ContainerItem>) -> String {
     let mut xml = Writer::new();
     xml.open("EnumerationResults", &[("ServiceEndpoint", &asked.service_endpoint)]);
     echo(&mut xml, asked);
     xml.open("Containers", &[]);
     for entry in &page.entries {
-        let Entry::Item(container) = entry else { continue };
+        let Entry::Item(ContainerItem { container, number }) = entry else { continue };
         xml.open("Container", &[]);
         xml.leaf("Name", &container.name);
+        if container.deleted.is_some() {
+            xml.leaf("Deleted", "true");
+            xml.leaf("Version", &container_version(*number));
+        }
         xml.open("Properties", &[]);
         xml.leaf("Last-Modified", &container.modified_at.to_rfc1123());
         xml.leaf("Etag", &container.modified_at.to_etag());
@@ -60,14 +138,15 @@ pub fn containers(asked: &Asked, page: &Page<Container>) -> String {
         xml.optional("PublicAccess", public_access_name(container.public_access));
         xml.leaf("HasImmutabilityPolicy", "false");
         xml.leaf("HasLegalHold", "false");
+        deletion(&mut xml, container.deleted, asked.now);
         xml.close("Properties");
-        if asked.includes_metadata {
+        if asked.includes.metadata {
             metadata(&mut xml, &container.metadata);
         }
         xml.close("Container");
     }
     xml.close("Containers");
-    next_marker(&mut xml, page.next.as_deref());
+    next_marker(&mut xml, page.next.as_ref());
     xml.close("EnumerationResults");
     xml.finish()
 }
@@ -94,17 +173,51 @@ pub fn blobs(asked: &Asked, container: &str, page: &Page<Blob>, gates: &Gates) -
         }
     }
     xml.close("Blobs");
-    next_marker(&mut xml, page.next.as_deref());
+    next_marker(&mut xml, page.next.as_ref());
     xml.close("EnumerationResults");
     xml.finish()
 }
 
 fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
-    let properties = &blob.properties;
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
     xml.open("Blob", &[]);
     name(xml, &blob.name, gates);
+    if blob.deleted.is_some() {
+        xml.leaf("Deleted", "true");
+    }
+    if let Edition::Snapshot(at) = blob.edition {
+        xml.leaf("Snapshot", &at.to_iso_seven());
+    }
+    if let Some(at) = blob.details.version_at {
+        xml.leaf("VersionId", &at.to_iso_seven());
+        if blob.edition.is_current() {
+            xml.leaf("IsCurrentVersion", "true");
+        }
+    }
     xml.open("Properties", &[]);
+    properties(xml, blob, gates);
+    kept_by_kind(xml, blob, gates);
+    lease(xml, blob.lease.as_ref(), asked.now);
+    if let Some(record) = blob.details.copy.as_ref().filter(|_| asked.includes.copy) {
+        copy(xml, record);
+    }
+    xml.leaf("ServerEncrypted", "true");
+    if !blob.tags.is_empty() {
+        xml.leaf("TagCount", &blob.tags.len().to_string());
+    }
+    deletion(xml, blob.deleted, asked.now);
+    xml.close("Properties");
+    if asked.includes.metadata {
+        metadata(xml, &blob.metadata);
+    }
+    if asked.includes.tags && !blob.tags.is_empty() {
+        write_tags(xml, &blob.tags);
+    }
+    xml.close("Blob");
+}
+
+fn properties(xml: &mut Writer, blob: &Blob, gates: &Gates) {
+    let properties = &blob.properties;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
     if gates.has_creation_time() {
         xml.leaf("Creation-Time", &blob.created_at.to_rfc1123());
     }
@@ -118,20 +231,53 @@ fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
     xml.leaf("Content-MD5", &text(&properties.md5));
     xml.leaf("Cache-Control", &text(&properties.cache_control));
     xml.leaf("Content-Disposition", &text(&properties.disposition));
+}
+
+/// The type of a blob and what only its type has.
+fn kept_by_kind(xml: &mut Writer, blob: &Blob, gates: &Gates) {
+    let details = &blob.details;
+    if blob.kind == BlobKind::Page {
+        xml.leaf("x-ms-blob-sequence-number", &details.sequence_number.to_string());
+    }
     xml.leaf("BlobType", kind::name(blob.kind));
-    if gates.has_tier() && blob.kind == BlobKind::Block {
-        xml.leaf("AccessTier", blob.tier().as_str());
-        if blob.details.tier.is_none() {
+    if details.incremental.is_some() {
+        xml.leaf("IncrementalCopy", "true");
+    }
+    if details.is_sealed {
+        xml.leaf("Sealed", "true");
+    }
+    match (blob.kind, details.tier) {
+        (_, _) if !gates.has_tier() => {}
+        (_, Some(state)) => {
+            xml.leaf("AccessTier", state.tier.as_str());
+            xml.leaf("AccessTierChangeTime", &state.changed_at.to_rfc1123());
+        }
+        (BlobKind::Block, None) => {
+            xml.leaf("AccessTier", blob.tier().as_str());
             xml.leaf("AccessTierInferred", "true");
         }
+        (BlobKind::Append | BlobKind::Page, None) => {}
     }
-    lease(xml, blob.lease.as_ref(), asked.now);
-    xml.leaf("ServerEncrypted", "true");
-    xml.close("Properties");
-    if asked.includes_metadata {
-        metadata(xml, &blob.metadata);
+}
+
+fn copy(xml: &mut Writer, copy: &CopyRecord) {
+    let copied_bytes = copy.copied_bytes.unwrap_or(copy.size_bytes);
+    xml.leaf("CopyId", &copy.id);
+    xml.leaf("CopySource", &copy.source);
+    xml.leaf("CopyStatus", copy.status.as_str());
+    xml.leaf("CopyProgress", &format!("{copied_bytes}/{}", copy.size_bytes));
+    if copy.status != CopyStatus::Pending {
+        xml.leaf("CopyCompletionTime", &copy.completed_at.to_rfc1123());
     }
-    xml.close("Blob");
+    xml.optional("CopyStatusDescription", copy.reason.as_deref());
+}
+
+/// When something was deleted, and how long it can be brought back.
+fn deletion(xml: &mut Writer, deletion: Option<Deletion>, now: Timestamp) {
+    let Some(Deletion { deleted_at, purge_at }) = deletion else { return };
+    let days_left = purge_at.since(now).as_secs() / SECONDS_PER_DAY;
+    xml.leaf("DeletedTime", &deleted_at.to_rfc1123());
+    xml.leaf("RemainingRetentionDays", &days_left.to_string());
 }
 
 /// How it stands with a lease.
@@ -175,15 +321,17 @@ fn metadata(xml: &mut Writer, metadata: &Metadata) {
     xml.close("Metadata");
 }
 
-fn next_marker(xml: &mut Writer, next: Option<&str>) {
-    let text = next.map(marker::encode).unwrap_or_default();
+fn next_marker(xml: &mut Writer, next: Option<&(String, i64)>) {
+    let text = next.map(|(name, moment)| marker::encode(name, *moment)).unwrap_or_default();
     xml.leaf("NextMarker", &text);
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::version::ServiceVersion;
-    use super::{Asked, Blob, BlobKind, Entry, Gates, Metadata, Page, Timestamp, blobs};
+    use kiln_domain::blob::listing::PRESENT;
+
+    use super::{Asked, Blob, BlobKind, Entry, Gates, Includes, Metadata, Page, Timestamp, blobs};
 
     #[test]
     fn a_list_of_blobs() {
@@ -192,7 +340,7 @@ mod tests {
             prefix: "a".to_owned(),
             delimiter: "/".to_owned(),
             max_results: Some(2),
-            includes_metadata: true,
+            includes: Includes { metadata: true, ..Includes::default() },
             marker: String::new(),
             now: Timestamp(0),
         };
@@ -204,7 +352,7 @@ mod tests {
         };
         let page = Page {
             entries: vec![Entry::Prefix("a/".to_owned()), Entry::Item(blob)],
-            next: Some("b".to_owned()),
+            next: Some(("b".to_owned(), PRESENT)),
         };
         let text = blobs(&asked, "c", &page, &Gates::of(ServiceVersion::NEWEST));
         for part in [

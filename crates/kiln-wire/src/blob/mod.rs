@@ -12,6 +12,7 @@ pub mod operation;
 pub mod range;
 pub mod service_xml;
 pub mod structured;
+pub mod tag_filter;
 pub mod target;
 pub mod version;
 pub mod xml;

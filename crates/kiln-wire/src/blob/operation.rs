@@ -40,6 +40,19 @@ pub enum Operation {
     SetBlobTags,
     CopyBlob,
     AbortCopyBlob,
+    CopyBlobFromUrl,
+    IncrementalCopyBlob,
+    PutBlobFromUrl,
+    PutBlockFromUrl,
+    AppendBlockFromUrl,
+    PutPageFromUrl,
+    RestoreContainer,
+    FindBlobsByTags,
+    FindBlobsByTagsInContainer,
+    AppendBlock,
+    SealAppendBlob,
+    PutPage,
+    GetPageRanges,
     /// An operation of the service that is not served, by Azure's name for it.
     Unserved(&'static str),
 }
@@ -66,12 +79,23 @@ pub struct Signs<'a> {
     pub restype: &'a str,
     /// `comp`, or empty.
     pub comp: &'a str,
-    /// Whether there is an `x-ms-copy-source`.
-    pub has_copy_source: bool,
-    /// Whether the copy is to be done before the answer.
-    pub is_copy_awaited: bool,
+    /// Whether and how content comes from an `x-ms-copy-source`.
+    pub copying: Copying,
+    /// Whether there is an `x-ms-blob-type`.
+    pub has_blob_type: bool,
     /// Whether a snapshot or a version is named.
     pub is_of_past: bool,
+}
+
+/// Whether and how content comes from an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copying {
+    /// It comes with the request.
+    Not,
+    /// It may come after the answer.
+    Beside,
+    /// It comes before the answer.
+    Awaited,
 }
 
 /// Why no operation fits.
@@ -121,6 +145,10 @@ impl Operation {
             | Self::PutBlock
             | Self::PutBlockList
             | Self::CopyBlob
+            | Self::CopyBlobFromUrl
+            | Self::IncrementalCopyBlob
+            | Self::PutBlobFromUrl
+            | Self::PutBlockFromUrl
             | Self::SnapshotBlob => (Scope::Object, Some("cw"), Some("cw")),
             Self::GetBlockList
             | Self::GetBlob
@@ -132,7 +160,15 @@ impl Operation {
             | Self::LeaseBlob
             | Self::UndeleteBlob
             | Self::AbortCopyBlob => (Scope::Object, Some("w"), Some("w")),
+            Self::AppendBlock | Self::AppendBlockFromUrl => (Scope::Object, Some("aw"), Some("aw")),
+            Self::SealAppendBlob | Self::PutPage | Self::PutPageFromUrl => {
+                (Scope::Object, Some("w"), Some("w"))
+            }
+            Self::GetPageRanges => (Scope::Object, Some("r"), Some("r")),
             Self::GetBlobTags | Self::SetBlobTags => (Scope::Object, Some("t"), Some("t")),
+            Self::FindBlobsByTags => (Scope::Service, Some("f"), None),
+            Self::FindBlobsByTagsInContainer => (Scope::Container, Some("f"), Some("f")),
+            Self::RestoreContainer => (Scope::Container, Some("w"), None),
             Self::LeaseContainer => (Scope::Container, Some("w"), None),
             Self::DeleteBlob => (Scope::Object, Some("d"), Some("d")),
             Self::Unserved(_) => (Scope::Object, None, None),
@@ -144,7 +180,11 @@ impl Operation {
     pub fn is_blob_read(self) -> bool {
         matches!(
             self,
-            Self::GetBlockList | Self::GetBlob | Self::GetBlobProperties | Self::GetBlobMetadata
+            Self::GetBlockList
+                | Self::GetPageRanges
+                | Self::GetBlob
+                | Self::GetBlobProperties
+                | Self::GetBlobMetadata
         )
     }
 
@@ -196,7 +236,7 @@ fn of_service(method: &str, restype: &str, comp: &str) -> Result<Operation, NoOp
         ("GET", "service", "stats") => O::GetServiceStats,
         ("POST", "service", "userdelegationkey") => O::GetUserDelegationKey,
         ("POST", "", "batch") => O::Batch,
-        ("GET", "", "blobs") => O::Unserved("Find Blobs by Tags"),
+        ("GET", "", "blobs") => O::FindBlobsByTags,
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _, _) => return Err(NoOperation::Parameter),
         (_, _, _) => return Err(NoOperation::Verb),
     })
@@ -213,10 +253,10 @@ fn of_container(method: &str, comp: &str) -> Result<Operation, NoOperation> {
         ("DELETE", "") => O::DeleteContainer,
         ("GET", "list") => O::ListBlobs,
         ("PUT", "lease") => O::LeaseContainer,
-        ("PUT", "undelete") => O::Unserved("Restore Container"),
+        ("PUT", "undelete") => O::RestoreContainer,
         ("PUT", "rename") => O::Unserved("Rename Container"),
         ("POST", "batch") => O::Batch,
-        ("GET", "blobs") => O::Unserved("Find Blobs by Tags in Container"),
+        ("GET", "blobs") => O::FindBlobsByTagsInContainer,
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),
     })
@@ -225,13 +265,13 @@ fn of_container(method: &str, comp: &str) -> Result<Operation, NoOperation> {
 fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
     use Operation as O;
     let is_of_past = signs.is_of_past;
+    let is_copy = signs.copying != Copying::Not;
     let operation = match (signs.method, signs.comp) {
-        ("PUT", "") if signs.has_copy_source && signs.is_copy_awaited => {
-            O::Unserved("Copy Blob From URL")
-        }
-        ("PUT", "") if signs.has_copy_source => O::CopyBlob,
+        ("PUT", "") if is_copy && signs.has_blob_type => O::PutBlobFromUrl,
+        ("PUT", "") if signs.copying == Copying::Awaited => O::CopyBlobFromUrl,
+        ("PUT", "") if is_copy => O::CopyBlob,
         ("PUT", "") => O::PutBlob,
-        ("PUT", "block") if signs.has_copy_source => O::Unserved("Put Block From URL"),
+        ("PUT", "block") if is_copy => O::PutBlockFromUrl,
         ("PUT", "block") => O::PutBlock,
         ("PUT", "blocklist") => O::PutBlockList,
         ("GET", "blocklist") => O::GetBlockList,
@@ -248,15 +288,17 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("PUT", "tier") => O::SetBlobTier,
         ("GET", "tags") => O::GetBlobTags,
         ("PUT", "tags") => O::SetBlobTags,
-        ("PUT", "appendblock") => O::Unserved("Append Block"),
-        ("PUT", "seal") => O::Unserved("Append Blob Seal"),
-        ("PUT", "page") => O::Unserved("Put Page"),
-        ("GET", "pagelist") => O::Unserved("Get Page Ranges"),
+        ("PUT", "appendblock") if is_copy => O::AppendBlockFromUrl,
+        ("PUT", "appendblock") => O::AppendBlock,
+        ("PUT", "seal") => O::SealAppendBlob,
+        ("PUT", "page") if is_copy => O::PutPageFromUrl,
+        ("PUT", "page") => O::PutPage,
+        ("GET", "pagelist") => O::GetPageRanges,
         ("POST", "query") => O::Unserved("Query Blob Contents"),
         ("PUT", "expiry") => O::Unserved("Set Blob Expiry"),
         ("PUT", "legalhold") => O::Unserved("Set Blob Legal Hold"),
         ("PUT" | "DELETE", "immutabilityPolicies") => O::Unserved("Set Blob Immutability Policy"),
-        ("PUT", "incrementalcopy") => O::Unserved("Incremental Copy Blob"),
+        ("PUT", "incrementalcopy") => O::IncrementalCopyBlob,
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),
     };
@@ -268,7 +310,7 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
 
 #[cfg(test)]
 mod tests {
-    use super::{NoOperation, Operation, Place, Signs};
+    use super::{Copying, NoOperation, Operation, Place, Signs};
 
     fn check(method: &str, place: Place, query: &str, expected: Result<Operation, NoOperation>) {
         let (restype, comp) = query.split_once(' ').expect("restype comp");
@@ -277,8 +319,8 @@ mod tests {
             place,
             restype,
             comp,
-            has_copy_source: false,
-            is_copy_awaited: false,
+            copying: Copying::Not,
+            has_blob_type: false,
             is_of_past: false,
         };
         assert_eq!(Operation::of(signs), expected, "{method} {query}");

@@ -1,5 +1,7 @@
 //! The part of a blob that a request asks for.
 
+use std::fmt;
+
 /// A range as asked: first byte, and last byte unless it goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
@@ -32,6 +34,12 @@ impl Range {
         is_ordered.then_some(Self { start, last })
     }
 
+    /// Its first byte and the one behind its last; `None` when it goes to an end that it does
+    /// not tell.
+    pub fn bounds(self) -> Option<(u64, u64)> {
+        Some((self.start, self.last?.checked_add(1)?))
+    }
+
     /// The part of a blob of `size_bytes` that is meant.
     pub fn of(self, size_bytes: u64) -> Part {
         if self.start >= size_bytes {
@@ -39,6 +47,15 @@ impl Range {
         }
         let end = self.last.map_or(size_bytes, |last| last.saturating_add(1).min(size_bytes));
         Part::Bytes { start: self.start, length: end - self.start }
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.last {
+            Some(last) => write!(f, "bytes={}-{last}", self.start),
+            None => write!(f, "bytes={}-", self.start),
+        }
     }
 }
 

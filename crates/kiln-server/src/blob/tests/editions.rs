@@ -9,7 +9,7 @@ use super::{World, noise, run};
 use crate::accounts::DEV_STORAGE_ACCOUNT;
 use crate::clock;
 
-async fn set(world: &World, settings: StorageSettings) {
+pub(super) async fn set(world: &World, settings: StorageSettings) {
     let op = move |tx: &mut kiln_store::Tx<'_>| {
         tx.update_storage_settings(DEV_STORAGE_ACCOUNT, &settings)
     };

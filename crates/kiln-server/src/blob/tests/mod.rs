@@ -5,9 +5,12 @@ mod blobs;
 mod bundles;
 mod checksums;
 mod containers;
+mod copies;
 mod crash;
 mod editions;
+mod kinds;
 mod leases;
+mod lists;
 mod service;
 mod tokens;
 
