@@ -42,6 +42,7 @@ impl Service {
         let mut config = Config::new(data.path().to_owned(), crate::own_program()?);
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
+        config.durability = settings.durability;
         config.isolation.clone_from(&settings.isolation);
         config.slot_limits = settings.slot_limits;
         config.kept_files = settings.kept_files;

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use kiln_server::config::{
     AGENT_HEARD_WITHIN, AutoScaleConfig, KeptFilesConfig, NODE_LOST_AFTER, Quotas, Spot,
 };
 use serde::Deserialize;
 
-use kiln_server::config::{SLOT_PROCESSES_MAX, SlotLimits, TokenConfig};
+use kiln_server::config::{Durability, SLOT_PROCESSES_MAX, SlotLimits, TokenConfig};
 
 use crate::amount::{Bytes, Processors};
 use crate::args::SharedArgs;
@@ -40,6 +41,33 @@ impl Shared {
         Self {
             data: flags.data.clone().or_else(|| environment.get("KILN_DATA").map(PathBuf::from)),
             log: flags.log.clone().or_else(|| environment.get("KILN_LOG").map(ToOwned::to_owned)),
+        }
+    }
+}
+
+/// When a write is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DurabilityName {
+    /// Once it is on the disk: a power cut takes nothing that was answered
+    Full,
+    /// Once the kernel has it: a killed server loses nothing, a power cut the last second or so
+    Relaxed,
+}
+
+impl FromStr for DurabilityName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        <Self as ValueEnum>::from_str(text, false).map_err(|_unknown| "full or relaxed".to_owned())
+    }
+}
+
+impl From<DurabilityName> for Durability {
+    fn from(name: DurabilityName) -> Self {
+        match name {
+            DurabilityName::Full => Self::Full,
+            DurabilityName::Relaxed => Self::Relaxed,
         }
     }
 }
@@ -76,6 +104,7 @@ pub(crate) struct Layer {
     pub(crate) batch_listen: Option<SocketAddr>,
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) durability: Option<DurabilityName>,
     pub(crate) isolation: Option<String>,
     pub(crate) slot_processes: Option<u32>,
     pub(crate) slot_memory: Option<Bytes>,
@@ -105,6 +134,7 @@ pub(crate) struct Settings {
     pub(crate) batch_listen: SocketAddr,
     pub(crate) blob_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
+    pub(crate) durability: Durability,
     pub(crate) isolation: String,
     pub(crate) slot_limits: SlotLimits,
     pub(crate) kept_files: KeptFilesConfig,
@@ -130,6 +160,7 @@ impl Layer {
             batch_listen: address(environment, "KILN_BATCH_LISTEN")?,
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
+            durability: parsed(environment, "KILN_DURABILITY")?,
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
             slot_processes: parsed(environment, "KILN_SLOT_PROCESSES")?,
             slot_memory: parsed(environment, "KILN_SLOT_MEMORY")?,
@@ -188,6 +219,7 @@ impl Layer {
             batch_listen: self.batch_listen.or(below.batch_listen),
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
+            durability: self.durability.or(below.durability),
             isolation: self.isolation.or(below.isolation),
             slot_processes: self.slot_processes.or(below.slot_processes),
             slot_memory: self.slot_memory.or(below.slot_memory),
@@ -222,6 +254,7 @@ impl Layer {
             batch_listen: self.batch_listen.unwrap_or(BATCH_LISTEN),
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
             ready_file: self.ready_file,
+            durability: self.durability.map(Durability::from).unwrap_or_default(),
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
             slot_limits: SlotLimits {
                 processes: positive(self.slot_processes.unwrap_or(SLOT_PROCESSES_MAX)),

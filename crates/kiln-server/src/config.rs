@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use kiln_store::Durability;
 pub use kiln_wire::auth::role::Role;
 pub use kiln_wire::node::SlotLimits;
 use serde::Deserialize;
@@ -36,6 +37,8 @@ pub struct Config {
     pub batch_listen: SocketAddr,
     /// Address of the Blob endpoint; port 0 takes a free one.
     pub blob_listen: SocketAddr,
+    /// What a commit that was answered has survived.
+    pub durability: Durability,
     /// The `kiln` program, which is also the agent's.
     pub program: PathBuf,
     /// What a task may take of the machine for each of its slots.
@@ -180,6 +183,7 @@ impl Config {
             data,
             batch_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8700)),
             blob_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000)),
+            durability: Durability::Full,
             program,
             slot_limits: SlotLimits {
                 processes: Some(SLOT_PROCESSES_MAX),

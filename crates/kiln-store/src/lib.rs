@@ -8,12 +8,15 @@
 //! - It has happened wholly (`Ok`) or not at all (`Err`): one refusal does not undo its
 //!   neighbors, though they share a commit.
 //! - The answer of `write` comes after the commit is on disk; a crash after it loses nothing.
+//!   Of a store that is opened as [`Durability::Relaxed`] the commit is with the kernel, and on
+//!   disk a moment later: the end of the process loses nothing, a power cut the last moments.
 //! - What an operation announces with [`Tx::announce`] reaches the observer after the commit,
 //!   in commit order, before any answer.
 //! - [`Store::read`] sees all answered writes and never waits for the writer.
 
 mod connection;
 mod error;
+mod flusher;
 mod migrations;
 mod rows;
 mod store;
@@ -30,4 +33,4 @@ pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::pool_usage::{MeteredPool, PoolInterval, PoolUsage};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
 pub use rows::usage::JobUsage;
-pub use store::{Observer, Store};
+pub use store::{Durability, Observer, Store};

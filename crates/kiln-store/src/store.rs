@@ -10,6 +10,7 @@ use kiln_domain::batch::change::Change;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
+use crate::flusher::{self, Flusher};
 use crate::writer::{Job, Writer};
 use crate::{StoreError, Tx, View, migrations};
 
@@ -22,12 +23,25 @@ const READER_CACHE_KIB: i64 = 4 * 1024;
 /// Compiled statements that a connection keeps.
 const STATEMENTS_MAX: usize = 256;
 
+/// What a commit that was answered has survived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is on the disk: a power cut takes nothing that was answered.
+    #[default]
+    Full,
+    /// It is with the kernel, and on the disk about a second later: the end of the process
+    /// takes nothing, a power cut the last moments. What is left is whole, as it was at one
+    /// time.
+    Relaxed,
+}
+
 /// Told of committed changes, in commit order, on the writer's thread.
 pub type Observer = Box<dyn FnMut(Vec<Change>) + Send>;
 
 /// The state of one Kiln.
 pub struct Store {
     path: PathBuf,
+    durability: Durability,
     writer: Writer,
     idle_readers: Mutex<Vec<Connection>>,
 }
@@ -38,6 +52,18 @@ impl Store {
     /// # Errors
     /// When the file can not be opened, was written by a newer Kiln, or is no database.
     pub fn open(directory: &Path, observer: Observer) -> Result<Self, StoreError> {
+        Self::open_as(directory, Durability::Full, observer)
+    }
+
+    /// Opens it with commits that are answered at the given moment.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_as(
+        directory: &Path,
+        durability: Durability,
+        observer: Observer,
+    ) -> Result<Self, StoreError> {
         let path = directory.join("kiln.db");
         let open = |cause| StoreError::Open { path: path.clone(), cause };
         // It holds keys: nobody but the owner reads it, nor what SQLite puts beside it.
@@ -50,10 +76,29 @@ impl Store {
             .map_err(|cause| StoreError::Create { path: path.clone(), cause })?;
         let mut connection = Connection::open(&path).map_err(open)?;
         prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(open)?;
+        let (synchronous, flusher) = match durability {
+            Durability::Full => ("FULL", None),
+            Durability::Relaxed => ("NORMAL", Some(Flusher::start(path.clone()))),
+        };
+        connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
         migrations::apply(&mut connection)?;
-        let writer = Writer::start(connection, observer);
-        Ok(Self { path, writer, idle_readers: Mutex::new(Vec::new()) })
+        let writer = Writer::start(connection, observer, flusher);
+        Ok(Self { path, durability, writer, idle_readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Waits until all that was answered is on the disk, however durability is set: before
+    /// something is taken away for good that only a lost commit would still name.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        if self.durability == Durability::Full {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        let flushing = tokio::task::spawn_blocking(move || flusher::flush(&path));
+        let flushed = flushing.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        flushed.map_err(|cause| StoreError::Commit(cause.to_string()))
     }
 
     /// Runs `op` on the writer, together with whatever else waits; answers when the commit

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
+use crate::flusher::Flusher;
 use crate::store::Observer;
 use crate::{StoreError, Tx};
 
@@ -81,11 +82,15 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(connection: Connection, observer: Observer) -> Self {
+    pub(crate) fn start(
+        connection: Connection,
+        observer: Observer,
+        flusher: Option<Flusher>,
+    ) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, waiting, observer))
+            .spawn(move || run(&connection, waiting, observer, flusher.as_ref()))
             .expect("a process can start one more thread");
         Self { jobs: Some(jobs), thread: Some(thread) }
     }
@@ -107,7 +112,12 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>, mut observer: Observer) {
+fn run(
+    connection: &Connection,
+    mut waiting: mpsc::Receiver<Job>,
+    mut observer: Observer,
+    flusher: Option<&Flusher>,
+) {
     let mut jobs = Vec::with_capacity(SHARED_MAX);
     while let Some(first) = waiting.blocking_recv() {
         jobs.push(first);
@@ -117,6 +127,9 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>, mut observer: 
             jobs.push(next);
         }
         run_together(connection, jobs.drain(..), &mut observer);
+        if let Some(flusher) = flusher {
+            flusher.note();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use kiln_domain::batch::change::Change;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Account, AccountKind, Store, StoreError, Tx};
+use kiln_store::{Account, AccountKind, Durability, Store, StoreError, Tx};
 
 /// What the observer heard: one list for each commit.
 type Heard = Arc<Mutex<Vec<Vec<i64>>>>;
@@ -193,4 +193,22 @@ async fn a_file_that_is_no_database_is_named() {
         .expect("a file");
     let refused = Store::open(directory.path(), Box::new(|_| {})).expect_err("refused");
     assert!(refused.to_string().contains("kiln.db"), "{refused}");
+}
+
+/// What a killed process leaves is what the files are at that moment, open or not.
+#[tokio::test]
+async fn a_relaxed_store_survives_the_end_of_its_process() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let left = tempfile::tempdir().expect("another directory");
+    let store = Store::open_as(directory.path(), Durability::Relaxed, Box::new(drop));
+    let store = store.expect("a store");
+    for number in 0..50 {
+        store.write(move |tx| keep(tx, number)).await.expect("kept");
+    }
+    store.flush().await.expect("flushed");
+    for name in ["kiln.db", "kiln.db-wal"] {
+        std::fs::copy(directory.path().join(name), left.path().join(name)).expect("copied");
+    }
+    let reopened = Store::open(left.path(), Box::new(drop)).expect("a store");
+    assert_eq!(kept(&reopened), (0..50).collect::<Vec<_>>());
 }

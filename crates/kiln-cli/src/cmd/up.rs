@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::length::{Interval, Length};
 use crate::service::Service;
-use crate::settings::{Layer, Settings, Shared};
+use crate::settings::{DurabilityName, Layer, Settings, Shared};
 use crate::{logs, output};
 
 const EXAMPLE: &str = "\
@@ -24,6 +24,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   batch-listen = \"127.0.0.1:8700\"
   blob-listen = \"127.0.0.1:10000\"
   ready-file = \"/run/kiln/ready.json\"
+  durability = \"full\"
   isolation = \"auto\"
   slot-processes = 4096
   slot-memory = \"2GiB\"
@@ -63,6 +64,9 @@ pub(crate) struct UpArgs {
     /// [env: KILN_READY_FILE]
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
+    /// When a write is answered [env: KILN_DURABILITY] [default: full]
+    #[arg(long, value_name = "WHEN")]
+    durability: Option<DurabilityName>,
     /// How nodes are kept apart from the machine: auto, namespaces or plain
     /// [env: KILN_ISOLATION] [default: auto]
     #[arg(long, value_name = "HOW", value_parser = ["auto", "namespaces", "plain"])]
@@ -121,6 +125,7 @@ fn settle(
         batch_listen: args.batch_listen,
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,
+        durability: args.durability,
         isolation: args.isolation,
         slot_processes: args.slot_processes,
         slot_memory: args.slot_memory,

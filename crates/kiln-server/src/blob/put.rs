@@ -346,8 +346,17 @@ impl BlobService {
         Ok(written)
     }
 
-    /// Removes files that a commit freed.
+    /// Removes files that a commit freed. The commit is on the disk before: if it were lost,
+    /// names would stand without their bytes.
     pub(crate) async fn remove_files(&self, files: Vec<u64>) {
+        if files.is_empty() {
+            return;
+        }
+        if let Err(cause) = self.store.flush().await {
+            let cause = &cause as &dyn std::error::Error;
+            tracing::error!(cause, "files that nothing names are left for the next sweep");
+            return;
+        }
         self.extents.remove(files.into_iter().map(FileId).collect()).await;
     }
 }

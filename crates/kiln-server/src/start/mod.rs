@@ -162,8 +162,8 @@ fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()
 async fn open_state(config: &Config) -> Result<State, StartError> {
     let signals = Arc::new(Signals::new(config.autoscale.is_prompt));
     let observer = Arc::clone(&signals);
-    let store =
-        Arc::new(Store::open(&config.data, Box::new(move |changes| observer.observe(changes)))?);
+    let observe = Box::new(move |changes| observer.observe(changes));
+    let store = Arc::new(Store::open_as(&config.data, config.durability, observe)?);
     ensure_any(&store).await?;
     let accounts = Accounts::new(Arc::clone(&store));
     let named = accounts.all()?;
