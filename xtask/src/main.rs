@@ -1,8 +1,9 @@
-//! Development chores: `cargo xtask test` and `cargo xtask tidy`.
+//! Development chores: `cargo xtask test`, `cargo xtask tidy` and `cargo xtask bench`.
 //!
 //! `test` is all a contributor and CI run; `tidy` holds the house rules a compiler cannot
 //! check and is one step of `test`.
 
+mod bench;
 mod program;
 mod report;
 mod test;
@@ -14,12 +15,16 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
+       cargo xtask bench blob [--small] [PEER]...
 
 test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
          --setup   first installs what the checks need from Debian's packages (as root)
          STEP      only this step; may be repeated
          FILTER    only the tests whose name contains it, in the rust and clients steps
-tidy   checks the house rules a compiler cannot check";
+tidy   checks the house rules a compiler cannot check
+bench  measures the Blob endpoint beside its peers and writes docs/performance.md
+         --small   a short run, for trying; it writes nothing
+         PEER      only peers whose names contain it; it writes nothing";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +40,12 @@ fn main() -> ExitCode {
             } else {
                 ExitCode::FAILURE
             }
+        }
+        Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "blob" => {
+            let is_small = rest.iter().any(|word| word == "--small");
+            let wanted: Vec<String> =
+                rest.iter().filter(|word| *word != "--small").cloned().collect();
+            if bench::run(&root, is_small, &wanted) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Some((verb, _)) => usage(&format!("`{verb}` is not a chore")),
         None => usage("which chore?"),

@@ -18,6 +18,7 @@ mod failure;
 mod pin;
 mod read;
 mod sweep;
+mod syncs;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -67,6 +68,7 @@ struct Inner {
     run: u64,
     next_sequence: AtomicU64,
     pins: pin::Pins,
+    syncs: syncs::Syncs,
 }
 
 impl Extents {
@@ -87,6 +89,7 @@ impl Extents {
             run,
             next_sequence: AtomicU64::new(0),
             pins: pin::Pins::default(),
+            syncs: syncs::Syncs::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -121,6 +124,22 @@ impl Extents {
         });
         if let Err(cause) = unlinking.await {
             tracing::error!(%cause, "removing extents stopped early");
+        }
+    }
+
+    /// Makes the name of a file durable, together with others that wait for the same.
+    fn sync_directories(&self, id: FileId) -> Result<(), ExtentFailure> {
+        let path = self.path(id);
+        let Some(bucket) = path.parent() else { return Ok(()) };
+        self.inner.syncs.sync(bucket)?;
+        let bucket_idx = id.sequence() / FILES_PER_BUCKET;
+        match bucket.parent() {
+            Some(run) if !self.inner.syncs.is_lasting(bucket_idx) => {
+                self.inner.syncs.sync(run)?;
+                self.inner.syncs.note_lasting(bucket_idx);
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

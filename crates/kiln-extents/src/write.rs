@@ -95,15 +95,13 @@ impl Upload {
         self.start_batch().await?;
         let sink = self.settle().await?;
         let path = self.extents.path(self.id);
-        let (id, size_bytes) = (self.id, self.size_bytes);
+        let (id, size_bytes, extents) = (self.id, self.size_bytes, self.extents.clone());
         let closing = tokio::task::spawn_blocking(move || {
             let Some(sink) = sink else {
                 return Err(ExtentFailure::new("write", &path, io::Error::other("no file")));
             };
             sink.file.sync_data().map_err(|cause| ExtentFailure::new("sync", &path, cause))?;
-            for directory in path.ancestors().skip(1).take(2) {
-                sync_directory(directory)?;
-            }
+            extents.sync_directories(id)?;
             let Sink { md5, unkept, file: _ } = *sink;
             Ok((Kept { id, size_bytes, md5: md5.finalize().into() }, unkept))
         });

@@ -1,7 +1,7 @@
 //! The accounts of this Kiln and their keys.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kiln_domain::blob::settings::StorageSettings;
@@ -26,7 +26,12 @@ pub const DEV_STORAGE_KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
 /// Accounts as they were read, and when.
-type Believed = HashMap<(AccountKind, String), (Timestamp, Account)>;
+#[derive(Debug, Default)]
+struct Believed {
+    named: HashMap<(AccountKind, String), (Timestamp, Account)>,
+    /// The name of the one that is meant where none is named.
+    usual_storage: Option<(Timestamp, Option<String>)>,
+}
 
 /// What is set for storage accounts as it was read, and when.
 type BelievedSettings = HashMap<String, (Timestamp, Arc<StorageSettings>)>;
@@ -86,13 +91,21 @@ impl Accounts {
         drop(believed.remove(name));
     }
 
-    /// The storage account of requests that name none, if there is exactly one to choose: the
-    /// development account, else the only one.
+    /// The name of the storage account of requests that name none, if there is exactly one to
+    /// choose: the development account, else the only one.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn default_storage(&self) -> Result<Option<Account>, StoreError> {
-        self.store.read(linked_storage::usual)
+    pub fn default_storage(&self) -> Result<Option<String>, StoreError> {
+        let now = clock::now();
+        if let Some((read_at, name)) = &self.believed().usual_storage
+            && now.since(*read_at) < BELIEVED_FOR
+        {
+            return Ok(name.clone());
+        }
+        let name = self.store.read(linked_storage::usual)?.map(|account| account.name);
+        self.believed().usual_storage = Some((now, name.clone()));
+        Ok(name)
     }
 
     /// All accounts, by kind and name.
@@ -106,20 +119,22 @@ impl Accounts {
     fn get(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, StoreError> {
         let key = (kind, name.to_owned());
         let now = clock::now();
-        let believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((read_at, account)) = believed.get(&key)
+        if let Some((read_at, account)) = self.believed().named.get(&key)
             && now.since(*read_at) < BELIEVED_FOR
         {
             return Ok(Some(account.clone()));
         }
-        drop(believed);
         let found = self.store.read(|view| view.account(kind, name))?;
-        let mut believed = self.believed.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = &mut self.believed().named;
         match &found {
-            Some(account) => drop(believed.insert(key, (now, account.clone()))),
-            None => drop(believed.remove(&key)),
+            Some(account) => drop(named.insert(key, (now, account.clone()))),
+            None => drop(named.remove(&key)),
         }
         Ok(found)
+    }
+
+    fn believed(&self) -> MutexGuard<'_, Believed> {
+        self.believed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -209,7 +209,7 @@ fn target(
     let signer = signer.map(|key| key.account.to_owned());
     let signer = match signer {
         Some(signer) if service.accounts.storage(&signer)?.is_some() => Some(signer),
-        Some(_) | None => service.accounts.default_storage()?.map(|account| account.name),
+        Some(_) | None => service.accounts.default_storage()?,
     };
     let mut failed: Option<StoreError> = None;
     let address = Address {

@@ -202,7 +202,10 @@ pub(super) async fn blob(call: &Call, body: &mut Body) -> Answer {
     let kept_md5 = call.headers().md5("x-ms-blob-content-md5")?;
     let told = Told::read(call.headers())?;
     let mut replacement = Replacement::new(call, call.headers().properties_of_put())?;
-    call.service.store.read(|view| replacement.decide(view))?;
+    // What is in memory soon is decided by its commit alone; the rest is not sent in vain.
+    if receive::announced(call).is_none_or(|length| length > INLINE_BYTES_MAX) {
+        call.service.store.read(|view| replacement.decide(view))?;
+    }
     let limit_bytes = call.gates.put_blob_bytes_max;
     let received = receive::content(call, body, limit_bytes, INLINE_BYTES_MAX).await?;
     received.check(&told)?;

@@ -139,6 +139,11 @@ impl Intake {
     }
 }
 
+/// Bytes of the body, where the request tells them.
+pub(super) fn announced(call: &Call) -> Option<u64> {
+    call.headers().get("Content-Length").and_then(|text| text.parse().ok())
+}
+
 /// Takes in content of at most `limit_bytes`; up to `inline_bytes_max` of it stay in memory.
 pub(super) async fn content(
     call: &Call,
@@ -171,7 +176,8 @@ async fn taken(
     if intake.announced.is_some_and(|length| length > limit_bytes) {
         return Err(BlobError::body_too_large(limit_bytes).into());
     }
-    let mut small = Vec::new();
+    let small_bytes = intake.announced.unwrap_or(0).min(inline_bytes_max);
+    let mut small = Vec::with_capacity(usize::try_from(small_bytes).unwrap_or(0));
     let mut upload: Option<Box<Upload>> = None;
     let mut size_bytes = 0_u64;
     while let Some(piece) = body.next().await {

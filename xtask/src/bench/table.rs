@@ -1,0 +1,201 @@
+//! The table, and whether it meets its targets.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use super::case::{Case, Measured, median};
+use super::peer::{Kind, Peer};
+
+/// Where the table stands in the document.
+const BEGIN: &str = "<!-- measured: begin -->";
+const END: &str = "<!-- measured: end -->";
+
+/// How much better one peer must be than another.
+struct Target {
+    case: Case,
+    ours: Kind,
+    theirs: Kind,
+    ratio: f64,
+}
+
+const TARGETS: [Target; 7] = [
+    Target { case: Case::Get16, ours: Kind::KilnFull, theirs: Kind::AzuriteDisk, ratio: 10.0 },
+    Target { case: Case::Put16, ours: Kind::KilnFull, theirs: Kind::AzuriteDisk, ratio: 4.0 },
+    Target { case: Case::Put16, ours: Kind::KilnRelaxed, theirs: Kind::AzuriteDisk, ratio: 15.0 },
+    Target { case: Case::LargeIn, ours: Kind::KilnFull, theirs: Kind::AzuriteDisk, ratio: 2.5 },
+    Target { case: Case::LargeOut, ours: Kind::KilnFull, theirs: Kind::AzuriteDisk, ratio: 2.5 },
+    Target { case: Case::LargeOut, ours: Kind::KilnFull, theirs: Kind::Nginx, ratio: 0.8 },
+    Target { case: Case::List, ours: Kind::KilnRelaxed, theirs: Kind::AzuriteDisk, ratio: 10.0 },
+];
+/// Memory that Kiln may take without work, and in any case.
+const IDLE_MIB_MAX: f64 = 30.0;
+const PEAK_MIB_MAX: f64 = 200.0;
+
+/// All that was measured.
+pub(super) struct Table {
+    /// Peers with their versions and their memory without work.
+    peers: Vec<(Kind, String, f64)>,
+    measured: Vec<Measured>,
+    n_listed: u64,
+    n_listed_azurite: u64,
+}
+
+impl Table {
+    pub(super) fn new(
+        peers: &[Peer],
+        measured: Vec<Measured>,
+        n_listed: u64,
+        n_listed_azurite: u64,
+    ) -> Self {
+        let peers = peers.iter().map(|it| (it.kind, it.version.clone(), it.idle_mib)).collect();
+        Self { peers, measured, n_listed, n_listed_azurite }
+    }
+
+    /// The median of the rounds.
+    fn value(&self, case: Case, kind: Kind) -> Option<f64> {
+        let of = |it: &&Measured| it.case == case && it.kind == kind;
+        let mut values: Vec<f64> =
+            self.measured.iter().filter(of).map(|it| it.result.value).collect();
+        (!values.is_empty()).then(|| median(&mut values)).filter(|it| it.is_finite())
+    }
+
+    fn p99_ms(&self, case: Case, kind: Kind) -> Option<f64> {
+        let of = |it: &&Measured| it.case == case && it.kind == kind;
+        let mut values: Vec<f64> =
+            self.measured.iter().filter(of).filter_map(|it| it.result.p99_ms).collect();
+        (!values.is_empty()).then(|| median(&mut values))
+    }
+
+    fn peak_mib(&self, kind: Kind) -> f64 {
+        let of = |it: &&Measured| it.kind == kind;
+        self.measured.iter().filter(of).map(|it| it.result.peak_mib).fold(0.0, f64::max)
+    }
+
+    /// The table as the document has it.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::from("| what |");
+        for (kind, ..) in &self.peers {
+            text.extend([" ", kind.name(), " |"]);
+        }
+        text.push_str("\n| --- |");
+        text.push_str(&" --- |".repeat(self.peers.len()));
+        for case in Case::ALL {
+            text.extend(["\n| ", &self.title(case), " |"]);
+            for (kind, ..) in &self.peers {
+                text.extend([" ", &self.cell(case, *kind), " |"]);
+            }
+        }
+        text.push_str("\n| memory idle, MiB |");
+        for (.., idle_mib) in &self.peers {
+            text.extend([format!(" {idle_mib:.0} |")]);
+        }
+        text.push_str("\n| memory, most in any case, MiB |");
+        for (kind, ..) in &self.peers {
+            text.extend([format!(" {:.0} |", self.peak_mib(*kind))]);
+        }
+        text.push_str("\n\n| target | wanted | measured |\n| --- | --- | --- |");
+        for target in &TARGETS {
+            let measured =
+                self.ratio(target).map_or_else(|| "–".to_owned(), |it| format!("{it:.1}"));
+            let Target { case, ours, theirs, ratio } = target;
+            let (case, ours, theirs) = (case.name(), ours.name(), theirs.name());
+            let wanted = format!("≥ {ratio}");
+            text.extend([format!("\n| {case}: {ours} / {theirs} | {wanted} | {measured} |")]);
+        }
+        text
+    }
+
+    fn title(&self, case: Case) -> String {
+        match case {
+            Case::Get1 | Case::Get16 | Case::Put1 | Case::Put16 => {
+                format!("{}, requests/s (99 %: ms)", case.name())
+            }
+            Case::LargeIn | Case::LargeOut => format!("{}, MiB/s", case.name()),
+            Case::List => {
+                let (n, n_azurite) = (self.n_listed, self.n_listed_azurite);
+                format!("{} of {n} (Azurite: {n_azurite}), ms for a page", case.name())
+            }
+        }
+    }
+
+    fn cell(&self, case: Case, kind: Kind) -> String {
+        let Some(value) = self.value(case, kind) else { return "–".to_owned() };
+        match (case, self.p99_ms(case, kind)) {
+            (Case::List, _) => format!("{:.0}", 1000.0 / value),
+            (_, Some(p99_ms)) => format!("{value:.0} ({p99_ms:.1})"),
+            (_, None) => format!("{value:.0}"),
+        }
+    }
+
+    fn ratio(&self, target: &Target) -> Option<f64> {
+        let ours = self.value(target.case, target.ours)?;
+        let theirs = self.value(target.case, target.theirs)?;
+        Some(ours / theirs)
+    }
+
+    /// The targets that are not met; what was not measured misses nothing.
+    pub(super) fn misses(&self) -> Vec<String> {
+        let mut misses = Vec::new();
+        for target in &TARGETS {
+            if let Some(ratio) = self.ratio(target)
+                && ratio < target.ratio
+            {
+                let (case, theirs) = (target.case.name(), target.theirs.name());
+                let (ours, wanted) = (target.ours.name(), target.ratio);
+                misses.push(format!("{case}: {ours} / {theirs} is {ratio:.1}, not {wanted}"));
+            }
+        }
+        for (kind, _, idle_mib) in self.peers.iter().filter(|(kind, ..)| kind.is_ours()) {
+            let (name, peak_mib) = (kind.name(), self.peak_mib(*kind));
+            if *idle_mib >= IDLE_MIB_MAX {
+                misses.push(format!("{name} takes {idle_mib:.0} MiB idle, not {IDLE_MIB_MAX}"));
+            }
+            if peak_mib >= PEAK_MIB_MAX {
+                misses.push(format!("{name} takes {peak_mib:.0} MiB, not {PEAK_MIB_MAX}"));
+            }
+        }
+        misses
+    }
+
+    /// Puts the table, with versions and machine, into the document.
+    pub(super) fn write(&self, page: &Path) -> Result<(), String> {
+        let shown = page.display();
+        let text = fs::read_to_string(page).map_err(|cause| format!("{shown}: {cause}"))?;
+        let parts = text
+            .split_once(BEGIN)
+            .and_then(|(before, rest)| rest.split_once(END).map(|(_, after)| (before, after)));
+        let Some((before, after)) = parts else {
+            return Err(format!("{shown} has no place for the table: {BEGIN} and {END}"));
+        };
+        let mut versions: Vec<&str> = self.peers.iter().map(|it| it.1.as_str()).collect();
+        versions.dedup();
+        let mut text = format!("{before}{BEGIN}\n{}\n\n", self.text());
+        let told = writeln!(text, "Versions: {}. Machine: {}.", versions.join(", "), machine());
+        told.map_err(|cause| cause.to_string())?;
+        text.extend([END, after]);
+        fs::write(page, text).map_err(|cause| format!("{shown}: {cause}"))
+    }
+}
+
+/// What this machine is.
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name));
+        let value = line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim());
+        value.unwrap_or("unknown").to_owned()
+    };
+    let processors = read("/proc/cpuinfo");
+    let n_processors = processors.lines().filter(|line| line.starts_with("processor")).count();
+    let model = value(&processors, "model name");
+    let memory = value(&read("/proc/meminfo"), "MemTotal");
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').nth(2).unwrap_or_default();
+    format!(
+        "{n_processors} processors ({model}), {memory} of memory, Linux {}, shared with other \
+         work (15-minute load {load})",
+        kernel.trim()
+    )
+}
