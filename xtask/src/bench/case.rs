@@ -5,12 +5,14 @@ use std::fs;
 
 use super::client::Client;
 use super::peer::{Kind, Peer};
-use super::{Extent, now, wrk};
+use super::wrk::{self, Load};
+use super::{Extent, now};
 
 /// Small blobs that are read.
 const N_SMALL: u32 = 1000;
 /// Bytes of a large blob.
 const LARGE_BYTES: u64 = 256 * 1024 * 1024;
+const LARGE_MIB: f64 = 256.0;
 /// Large transfers of one round, of which the median counts.
 const N_TRANSFERS: usize = 3;
 /// Pages of one round, of which the median counts.
@@ -37,6 +39,9 @@ pub(super) enum Case {
 pub(super) struct Measurement {
     /// Requests per second, or MiB per second, or pages per second.
     pub(super) value: f64,
+    /// Microseconds of processor that the peer spent on one request, one MiB or one page.
+    /// Unlike rates these are the same while other work shares the machine.
+    pub(super) cpu_us: f64,
     /// Milliseconds of the slowest hundredth, where there are that many.
     pub(super) p99_ms: Option<f64>,
     /// The most memory that the peer took.
@@ -53,7 +58,8 @@ pub(super) struct Measured {
 
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>10.1} /s, peak {:.0} MiB", self.value, self.peak_mib)
+        let Self { value, cpu_us, peak_mib, .. } = self;
+        write!(f, "{value:>10.1} /s, {cpu_us:>8.0} us of processor each, peak {peak_mib:.0} MiB")
     }
 }
 
@@ -84,7 +90,9 @@ impl Case {
     pub(super) const fn suits(self, kind: Kind) -> bool {
         match self {
             Self::Get1 | Self::Get16 | Self::LargeOut => true,
-            Self::Put1 | Self::Put16 | Self::LargeIn | Self::List => !matches!(kind, Kind::Nginx),
+            Self::Put1 | Self::Put16 | Self::LargeIn => !matches!(kind, Kind::Nginx),
+            // A list does not depend on how writes are answered: one of the two is enough.
+            Self::List => !matches!(kind, Kind::Nginx | Kind::KilnFull),
         }
     }
 
@@ -95,16 +103,33 @@ impl Case {
         n_seconds: u32,
     ) -> Result<Measurement, String> {
         peer.forget_peak();
-        let (value, p99_ms) = match self {
+        let cpu_us_before = peer.cpu_us();
+        let Rate { value, n_done, p99_ms } = match self {
             Self::Get1 => get(peer, 1, n_seconds)?,
             Self::Get16 => get(peer, 16, n_seconds)?,
             Self::Put1 => put(peer, 1, n_seconds, round)?,
             Self::Put16 => put(peer, 16, n_seconds, round)?,
-            Self::LargeIn => (transfers(|| send_large(peer))?, None),
-            Self::LargeOut => (transfers(|| take_large(peer))?, None),
-            Self::List => (pages(peer)?, None),
+            Self::LargeIn => transfers(|| send_large(peer))?,
+            Self::LargeOut => transfers(|| take_large(peer))?,
+            Self::List => pages(peer)?,
         };
-        Ok(Measurement { value, p99_ms, peak_mib: peer.peak_mib() })
+        let cpu_us = (peer.cpu_us() - cpu_us_before) / n_done;
+        Ok(Measurement { value, cpu_us, p99_ms, peak_mib: peer.peak_mib() })
+    }
+}
+
+/// What a load came to.
+struct Rate {
+    /// Requests, MiB or pages of a second.
+    value: f64,
+    /// How many there were.
+    n_done: f64,
+    p99_ms: Option<f64>,
+}
+
+impl From<Load> for Rate {
+    fn from(load: Load) -> Self {
+        Self { value: load.per_second, n_done: load.n_requests, p99_ms: Some(load.p99_ms) }
     }
 }
 
@@ -134,7 +159,6 @@ pub(super) fn fill(peer: &Peer, extent: Extent) -> Result<(), String> {
     }
     put_one(peer, &mut client, CONTAINER, "large", LARGE_BYTES)?;
     let n_listed = match peer.kind {
-        // A list does not depend on how writes are answered: one of the two is enough.
         Kind::KilnFull | Kind::Nginx => 0,
         Kind::KilnRelaxed => extent.n_listed,
         Kind::AzuriteDisk | Kind::AzuriteMemory => extent.n_listed_azurite,
@@ -175,34 +199,28 @@ fn created((status, _): (u16, u64)) -> Result<(), String> {
     if status == 201 { Ok(()) } else { Err(format!("status {status} where 201 is expected")) }
 }
 
-fn get(peer: &Peer, n_connections: u32, n_seconds: u32) -> Result<(f64, Option<f64>), String> {
+fn get(peer: &Peer, n_connections: u32, n_seconds: u32) -> Result<Rate, String> {
     let (path, query) = (peer.path(CONTAINER, "s"), peer.query());
     let words = [path.as_str(), &query, &N_SMALL.to_string()];
-    let load = wrk::run(&peer.root, "get.lua", peer.port, n_connections, n_seconds, &words)?;
-    Ok((load.per_second, Some(load.p99_ms)))
+    wrk::run(&peer.root, "get.lua", peer.port, n_connections, n_seconds, &words).map(Rate::from)
 }
 
-fn put(
-    peer: &Peer,
-    n_connections: u32,
-    n_seconds: u32,
-    round: usize,
-) -> Result<(f64, Option<f64>), String> {
+fn put(peer: &Peer, n_connections: u32, n_seconds: u32, round: usize) -> Result<Rate, String> {
     let (path, query) = (peer.path(CONTAINER, "p"), peer.query());
     let words = [path.as_str(), &query, &format!("{round}-{n_connections}")];
-    let load = wrk::run(&peer.root, "put.lua", peer.port, n_connections, n_seconds, &words)?;
-    Ok((load.per_second, Some(load.p99_ms)))
+    wrk::run(&peer.root, "put.lua", peer.port, n_connections, n_seconds, &words).map(Rate::from)
 }
 
 /// MiB per second, the median of some transfers.
-fn transfers(mut transfer: impl FnMut() -> Result<(), String>) -> Result<f64, String> {
+fn transfers(mut transfer: impl FnMut() -> Result<(), String>) -> Result<Rate, String> {
     let mut seconds = Vec::with_capacity(N_TRANSFERS);
     for _ in 0..N_TRANSFERS {
         let begun_at = now();
         transfer()?;
         seconds.push(begun_at.elapsed().as_secs_f64());
     }
-    Ok(256.0 / median(&mut seconds))
+    let n_done = LARGE_MIB * N_TRANSFERS as f64;
+    Ok(Rate { value: LARGE_MIB / median(&mut seconds), n_done, p99_ms: None })
 }
 
 fn send_large(peer: &Peer) -> Result<(), String> {
@@ -218,10 +236,7 @@ fn take_large(peer: &Peer) -> Result<(), String> {
 }
 
 /// Pages per second, by the median of some.
-fn pages(peer: &Peer) -> Result<f64, String> {
-    if peer.kind == Kind::KilnFull {
-        return Ok(f64::NAN);
-    }
+fn pages(peer: &Peer) -> Result<Rate, String> {
     let query = peer.query();
     let target =
         format!("/devstoreaccount1/{LISTED}{query}&restype=container&comp=list&maxresults=5000");
@@ -235,7 +250,7 @@ fn pages(peer: &Peer) -> Result<f64, String> {
             return Err(format!("a page with status {status} and {length} bytes"));
         }
     }
-    Ok(1.0 / median(&mut seconds))
+    Ok(Rate { value: 1.0 / median(&mut seconds), n_done: N_PAGES as f64, p99_ms: None })
 }
 
 /// The middle of some values; there is at least one.

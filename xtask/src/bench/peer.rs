@@ -17,6 +17,9 @@ const TOKEN: &str = "sv=2020-04-08&ss=b&srt=sco&sp=rwdlac&st=2020-01-01T00%3A00%
 const KNOCKS_MAX: u32 = 300;
 const KNOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// What Linux counts processor time in.
+const US_PER_TICK: f64 = 10_000.0;
+
 /// A program that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
@@ -158,6 +161,18 @@ impl Peer {
     /// The most memory it took since.
     pub(super) fn peak_mib(&self) -> f64 {
         self.memory_mib("VmHWM:")
+    }
+
+    /// Microseconds of processor that it took so far.
+    pub(super) fn cpu_us(&self) -> f64 {
+        let of = |pid: &String| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            // The name in parentheses may hold anything; user and system time stand behind it.
+            let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+            let (user, system) = (fields.next()?, fields.next()?);
+            Some(user.parse::<f64>().ok()? + system.parse::<f64>().ok()?)
+        };
+        self.pids().iter().filter_map(of).sum::<f64>() * US_PER_TICK
     }
 
     fn memory_mib(&self, name: &str) -> f64 {

@@ -57,13 +57,20 @@ impl Table {
         let of = |it: &&Measured| it.case == case && it.kind == kind;
         let mut values: Vec<f64> =
             self.measured.iter().filter(of).map(|it| it.result.value).collect();
-        (!values.is_empty()).then(|| median(&mut values)).filter(|it| it.is_finite())
+        (!values.is_empty()).then(|| median(&mut values))
     }
 
     fn p99_ms(&self, case: Case, kind: Kind) -> Option<f64> {
         let of = |it: &&Measured| it.case == case && it.kind == kind;
         let mut values: Vec<f64> =
             self.measured.iter().filter(of).filter_map(|it| it.result.p99_ms).collect();
+        (!values.is_empty()).then(|| median(&mut values))
+    }
+
+    fn cpu_us(&self, case: Case, kind: Kind) -> Option<f64> {
+        let of = |it: &&Measured| it.case == case && it.kind == kind;
+        let mut values: Vec<f64> =
+            self.measured.iter().filter(of).map(|it| it.result.cpu_us).collect();
         (!values.is_empty()).then(|| median(&mut values))
     }
 
@@ -84,6 +91,19 @@ impl Table {
             text.extend(["\n| ", &self.title(case), " |"]);
             for (kind, ..) in &self.peers {
                 text.extend([" ", &self.cell(case, *kind), " |"]);
+            }
+        }
+        for case in Case::ALL {
+            let unit = match case {
+                Case::Get1 | Case::Get16 | Case::Put1 | Case::Put16 => "request",
+                Case::LargeIn | Case::LargeOut => "MiB",
+                Case::List => "page",
+            };
+            text.extend(["\n| ", case.name(), ", µs of processor for a ", unit, " |"]);
+            for (kind, ..) in &self.peers {
+                let cell = self.cpu_us(case, *kind);
+                let cell = cell.map_or_else(|| "–".to_owned(), |it| format!("{it:.0}"));
+                text.extend([" ", &cell, " |"]);
             }
         }
         text.push_str("\n| memory idle, MiB |");

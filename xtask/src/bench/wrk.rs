@@ -8,7 +8,7 @@ use crate::program;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Load {
     pub(super) per_second: f64,
-    pub(super) p50_ms: f64,
+    pub(super) n_requests: f64,
     pub(super) p99_ms: f64,
 }
 
@@ -43,7 +43,10 @@ fn parse(text: &str) -> Option<Load> {
     };
     Some(Load {
         per_second: value("Requests/sec:")?.parse().ok()?,
-        p50_ms: milliseconds(value("50%")?)?,
+        n_requests: text
+            .lines()
+            .find_map(|line| line.trim().split_once(" requests in "))
+            .and_then(|(n, _)| n.parse().ok())?,
         p99_ms: milliseconds(value("99%")?)?,
     })
 }
@@ -61,9 +64,10 @@ mod tests {
 
     #[test]
     fn what_wrk_prints() {
-        let text = "  Latency Distribution\n     50%  211.00us\n     75%  1.00ms\n     99%    1.20s \n\
+        let text = "  Latency Distribution\n     50%  211.00us\n     99%    1.20s \n\
+                      4711 requests in 2.00s, 1.2MB read\n\
                     Requests/sec:   2345.67\nTransfer/sec:   1.2MB\n";
-        let load = Load { per_second: 2345.67, p50_ms: 0.211, p99_ms: 1200.0 };
+        let load = Load { per_second: 2345.67, n_requests: 4711.0, p99_ms: 1200.0 };
         assert_eq!(parse(text), Some(load));
         assert_eq!(parse(&format!("{text}  Non-2xx or 3xx responses: 3\n")), None);
     }
