@@ -48,6 +48,8 @@ class Writer(threading.Thread):
         self.gate = gate
         self.states = {}
         self.snapshots = {}
+        # Names that may have a snapshot of which nobody knows the time.
+        self.unclear_snapshots = set()
         self.n_acknowledged = 0
         self.n_unclear = 0
         self.stops = False
@@ -66,7 +68,7 @@ class Writer(threading.Thread):
         name = "{}-{}".format(self.name_part(), self.random.randrange(N_NAMES))
         verb = getattr(self, "do_" + self.random.choice(self.kinds))
         before = self.states.get(name)
-        after = before
+        after, query = before, {}
         try:
             for after, (method, query, headers, body, expected) in verb(name, before):
                 answer = self.ask(name, method, query, headers, body)
@@ -79,6 +81,8 @@ class Writer(threading.Thread):
                 self.note(name, after)
         except BROKEN:
             self.n_unclear += 1
+            if query.get("comp") == "snapshot":
+                self.unclear_snapshots.add(name)
             self.settle(name, before, after)
 
     def name_part(self):
@@ -159,7 +163,8 @@ class Writer(threading.Thread):
         yield after, ("PUT", {"comp": "blocklist"}, {}, body, (201,))
 
     def do_delete(self, name, before):
-        if before and not any(it == name for it, _ in self.snapshots):
+        has_snapshots = name in self.unclear_snapshots or any(it == name for it, _ in self.snapshots)
+        if before and not has_snapshots:
             yield None, ("DELETE", {}, {}, None, (202,))
 
     def do_metadata(self, name, before):
