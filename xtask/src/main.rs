@@ -15,7 +15,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
-       cargo xtask bench blob [--small] [PEER]...
+       cargo xtask bench blob [OPTION | PEER]...
 
 test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
          --setup   first installs what the checks need from Debian's packages (as root)
@@ -24,6 +24,8 @@ test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
 tidy   checks the house rules a compiler cannot check
 bench  measures the Blob endpoint beside its peers and writes docs/performance.md
          --small   a short run, for trying; it writes nothing
+         --rounds=N, --listed=N, --listed-azurite=N
+                   how often, and how many blobs are in the container that is listed
          PEER      only peers whose names contain it; it writes nothing";
 
 fn main() -> ExitCode {
@@ -42,10 +44,7 @@ fn main() -> ExitCode {
             }
         }
         Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "blob" => {
-            let is_small = rest.iter().any(|word| word == "--small");
-            let wanted: Vec<String> =
-                rest.iter().filter(|word| *word != "--small").cloned().collect();
-            if bench::run(&root, is_small, &wanted) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            if bench::run(&root, rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Some((verb, _)) => usage(&format!("`{verb}` is not a chore")),
         None => usage("which chore?"),

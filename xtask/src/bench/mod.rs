@@ -32,19 +32,36 @@ struct Extent {
 }
 
 const WHOLE: Extent =
-    Extent { n_rounds: 3, n_seconds: 6, n_listed: 1_000_000, n_listed_azurite: 20_000 };
+    Extent { n_rounds: 3, n_seconds: 5, n_listed: 1_000_000, n_listed_azurite: 20_000 };
 const SMALL: Extent =
     Extent { n_rounds: 1, n_seconds: 2, n_listed: 20_000, n_listed_azurite: 6000 };
 
 /// Measures, shows the table and writes it to `docs/performance.md`; whether all targets are
 /// met. A small run is for trying: it writes nothing.
-pub(crate) fn run(root: &Path, is_small: bool, wanted: &[String]) -> bool {
-    let extent = if is_small { SMALL } else { WHOLE };
+pub(crate) fn run(root: &Path, words: &[String]) -> bool {
+    let is_small = words.iter().any(|word| word == "--small");
+    let mut extent = if is_small { SMALL } else { WHOLE };
+    let mut wanted = Vec::new();
+    for word in words.iter().filter(|word| *word != "--small") {
+        let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<u64>().ok());
+        if let Some(n_rounds) = number("--rounds=") {
+            extent.n_rounds = usize::try_from(n_rounds).unwrap_or(1).max(1);
+        } else if let Some(n_listed) = number("--listed=") {
+            extent.n_listed = n_listed;
+        } else if let Some(n_listed) = number("--listed-azurite=") {
+            extent.n_listed_azurite = n_listed;
+        } else if word.starts_with("--") {
+            report::say(&format!("xtask: `{word}` is not an option of bench"));
+            return false;
+        } else {
+            wanted.push(word.clone());
+        }
+    }
     let folder = root.join("target/bench");
     let outcome = prepare(root, &folder).and_then(|kiln| {
-        let mut peers = peers(root, &folder, &kiln, wanted)?;
+        let mut peers = peers(root, &folder, &kiln, &wanted)?;
         let measured = measure(&mut peers, extent)?;
-        let table = table::Table::new(&peers, measured, extent.n_listed, extent.n_listed_azurite);
+        let table = table::Table::new(&peers, measured, extent);
         report::say(&table.text());
         if !is_small && wanted.is_empty() {
             table.write(&root.join("docs/performance.md"))?;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use super::Extent;
 use super::case::{Case, Measured, median};
 use super::peer::{Kind, Peer};
 
@@ -37,19 +38,13 @@ pub(super) struct Table {
     /// Peers with their versions and their memory without work.
     peers: Vec<(Kind, String, f64)>,
     measured: Vec<Measured>,
-    n_listed: u64,
-    n_listed_azurite: u64,
+    extent: Extent,
 }
 
 impl Table {
-    pub(super) fn new(
-        peers: &[Peer],
-        measured: Vec<Measured>,
-        n_listed: u64,
-        n_listed_azurite: u64,
-    ) -> Self {
+    pub(super) fn new(peers: &[Peer], measured: Vec<Measured>, extent: Extent) -> Self {
         let peers = peers.iter().map(|it| (it.kind, it.version.clone(), it.idle_mib)).collect();
-        Self { peers, measured, n_listed, n_listed_azurite }
+        Self { peers, measured, extent }
     }
 
     /// The median of the rounds.
@@ -133,7 +128,7 @@ impl Table {
             }
             Case::LargeIn | Case::LargeOut => format!("{}, MiB/s", case.name()),
             Case::List => {
-                let (n, n_azurite) = (self.n_listed, self.n_listed_azurite);
+                let Extent { n_listed: n, n_listed_azurite: n_azurite, .. } = self.extent;
                 format!("{} of {n} (Azurite: {n_azurite}), ms for a page", case.name())
             }
         }
@@ -191,7 +186,9 @@ impl Table {
         let mut versions: Vec<&str> = self.peers.iter().map(|it| it.1.as_str()).collect();
         versions.dedup();
         let mut text = format!("{before}{BEGIN}\n{}\n\n", self.text());
-        let told = writeln!(text, "Versions: {}. Machine: {}.", versions.join(", "), machine());
+        let (versions, n_rounds) = (versions.join(", "), self.extent.n_rounds);
+        let machine = machine();
+        let told = writeln!(text, "Rounds: {n_rounds}. Versions: {versions}. Machine: {machine}.");
         told.map_err(|cause| cause.to_string())?;
         text.extend([END, after]);
         fs::write(page, text).map_err(|cause| format!("{shown}: {cause}"))

@@ -107,7 +107,7 @@ struct Intake {
 impl Intake {
     fn of(call: &Call) -> Result<Self, Failure> {
         let headers = call.headers();
-        let length = headers.get("Content-Length").and_then(|text| text.parse::<u64>().ok());
+        let length = announced(call);
         if !structured::is_asked(headers)? {
             return Ok(Self { framed: None, crc64: Crc64::default(), announced: length });
         }
