@@ -6,11 +6,14 @@ use std::time::Duration;
 use kiln_domain::batch::command::EnvironmentSetting;
 
 use crate::node::Node;
-use crate::node_init::message::Rights;
+use crate::node_init::message::{Rights, SetupKind};
 use crate::tool::{self, Ended, Tool, ToolError};
 
 /// Where podman and what it calls lie.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What podman is told on a node that has one user.
+const SINGLE_USER: [&str; 2] =
+    ["--storage-driver=overlay", "--storage-opt=overlay.ignore_chown_errors=true"];
 /// Settings of calls that need no others, in the engine's directory.
 pub(super) const SETTINGS_FILE: &str = "containers.conf";
 /// Variables of the node that also tell podman how to reach registries.
@@ -81,6 +84,13 @@ impl Podman {
             format!("--runroot={run}"),
             format!("--tmpdir={run}/podman"),
         ];
+        match self.node.kind {
+            // A node with one user can give its images' files to nobody else.
+            SetupKind::Rootless => {
+                argv.extend(SINGLE_USER.map(str::to_owned));
+            }
+            SetupKind::Namespaces | SetupKind::Plain => {}
+        }
         argv.extend(arguments.into_iter().map(str::to_owned));
         let settings = format!("CONTAINERS_CONF={place}/{settings}");
         (argv, self.environment.iter().cloned().chain([settings]).collect())
