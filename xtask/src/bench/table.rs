@@ -190,6 +190,9 @@ impl Table {
         let machine = machine();
         let told = writeln!(text, "Rounds: {n_rounds}. Versions: {versions}. Machine: {machine}.");
         told.map_err(|cause| cause.to_string())?;
+        if !self.misses().is_empty() {
+            text.extend(["Missed in this run: ", &self.misses().join("; "), ".\n"]);
+        }
         text.extend([END, after]);
         fs::write(page, text).map_err(|cause| format!("{shown}: {cause}"))
     }
