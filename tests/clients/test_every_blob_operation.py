@@ -19,11 +19,7 @@ GENERATIONS = {
 JAVASCRIPT = ["azure-storage", "@azure/storage-blob"]
 
 # Steps that the service does not serve yet.
-UNSERVED = {
-    *("service_properties", "serviceProperties", "service_stats", "serviceStatistics"),
-    *("container_undelete", "undeletedContainers", "undelete"),
-    *("immutability", "query", "batch", "batches", "batch_page_tiers"),
-}
+UNSERVED = {"immutability", "query", "service_stats", "serviceStatistics", "batches"}
 
 
 def settings_file(kiln, family, suffix, folder):

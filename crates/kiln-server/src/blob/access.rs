@@ -14,7 +14,7 @@ use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::operation::{Operation, Place, Rights};
 use kiln_wire::blob::target::Target;
 
-use super::call::Call;
+use super::call::{At, Call};
 use super::failure::Failure;
 
 /// What somebody proved.
@@ -159,6 +159,10 @@ fn account(call: &Call, target: &Target) -> Result<Account, Failure> {
 /// The rights to have; some operations are the same for any of an account's resources.
 fn rights(call: &Call) -> Rights {
     let rights = call.operation.rights();
+    if call.operation == Operation::DeleteBlob {
+        let letters = Some(letter_of_deletion(call));
+        return Rights { account_letters: letters, service_letters: letters, ..rights };
+    }
     if !matches!(call.operation, Operation::GetAccountInformation | Operation::Batch) {
         return rights;
     }
@@ -173,6 +177,15 @@ fn rights(call: &Call) -> Rights {
         Place::Blob => Scope::Object,
     };
     Rights { scope, ..rights }
+}
+
+/// Deleting a version, or something deleted for good, takes a letter of its own.
+fn letter_of_deletion(call: &Call) -> &'static str {
+    match (call.parameter("deletetype"), call.at) {
+        (Some(_), _) => "y",
+        (None, At::Version(_)) => "x",
+        (None, At::Now | At::Snapshot(_)) => "d",
+    }
 }
 
 fn check_shared_key(

@@ -190,3 +190,23 @@ fn dates_of_other_times_are_refused() {
         }
     });
 }
+
+#[test]
+fn deleting_the_past_takes_letters_of_its_own() {
+    run(async {
+        let world = world().await;
+        let moment = "2026-01-02T03:04:05.0000010Z";
+        let mismatch = "403 AuthorizationPermissionMismatch";
+        for (query, right, wrong, outcome) in [
+            (format!("snapshot={moment}"), "d", "xy", "404 BlobNotFound"),
+            (format!("versionid={moment}"), "x", "dy", "404 BlobNotFound"),
+            (format!("snapshot={moment}&deletetype=permanent"), "y", "dx", "409 FeatureNotEnabled"),
+        ] {
+            for (letters, outcome) in [(right, outcome), (wrong, mismatch)] {
+                let token = container_token("con1", letters);
+                let got = world.send_unsigned(&format!("DELETE /con1/b?{query}&{token}"), "").await;
+                assert_eq!(got.outcome(), outcome, "{query} {letters}");
+            }
+        }
+    });
+}
