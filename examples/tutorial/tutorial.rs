@@ -185,7 +185,7 @@ impl Tutorial {
     ) -> Result<ResourceFile, TutorialError> {
         writeln!(out, "Uploading file {name} to container [{container}]...")?;
         self.blobs.put_blob(container, name, content).await?;
-        let http_url = self.blobs.blob_sas_url(container, name, Permissions::Read, 2 * HOUR)?;
+        let http_url = self.blobs.blob_sas_url(container, name, &Permissions::READ, 2 * HOUR)?;
         Ok(ResourceFile { http_url, file_path: name.to_owned() })
     }
 
@@ -211,7 +211,7 @@ impl Tutorial {
         let mut tasks = Vec::new();
         for (index, input) in inputs.iter().enumerate() {
             let result = input.file_path.replace(".txt", "_OUTPUT.txt");
-            let url = self.blobs.blob_sas_url(OUTPUT, &result, Permissions::Write, 2 * HOUR)?;
+            let url = self.blobs.blob_sas_url(OUTPUT, &result, &Permissions::WRITE, 2 * HOUR)?;
             let command = format!(
                 "sh $AZ_BATCH_NODE_SHARED_DIR/task.sh {} {WORDS} \"{url}\"",
                 input.file_path

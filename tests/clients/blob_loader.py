@@ -13,7 +13,9 @@ import threading
 
 import raw
 
-N_NAMES = 24
+N_NAMES = 16
+# The letters of names by what is done first with them; other verbs take any.
+FAMILIES = {"put_small": "b", "put_large": "b", "blocks": "b", "append": "a", "page": "p"}
 PAGE = 512
 PAGES = 64
 BROKEN = (OSError, http.client.HTTPException)
@@ -65,8 +67,11 @@ class Writer(threading.Thread):
 
     def step(self):
         """One change, whose end may stay unknown for as long as the server is away."""
-        name = "{}-{}".format(self.name_part(), self.random.randrange(N_NAMES))
-        verb = getattr(self, "do_" + self.random.choice(self.kinds))
+        kind = self.random.choice(self.kinds)
+        verb = getattr(self, "do_" + kind)
+        # A name keeps its type of blob: others do not take its place.
+        family = FAMILIES.get(kind) or self.random.choice("bap")
+        name = "{}-{}{}".format(self.name_part(), family, self.random.randrange(N_NAMES))
         before = self.states.get(name)
         after, query = before, {}
         try:
@@ -174,7 +179,8 @@ class Writer(threading.Thread):
             yield after, ("PUT", {"comp": "metadata"}, {"x-ms-meta-word": word}, b"", (200,))
 
     def do_copy(self, name, before):
-        sources = sorted(it for it in self.states if it != name)
+        family = name.rpartition("-")[2][0]
+        sources = sorted(it for it in self.states if it != name and "-" + family in it)
         if sources:
             source = self.random.choice(sources)
             url = "{}/{}/{}".format(self.blob.url, self.container, source)

@@ -25,10 +25,11 @@ class Account:
     url: str
 
 
-def run_kiln(*arguments, timeout=60):
+def run_kiln(*arguments, timeout=60, environment=None):
     """Runs `kiln ARGUMENTS` to its end and answers what became of it."""
     return subprocess.run(
         [BINARY, *map(str, arguments)],
+        env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -47,9 +48,11 @@ def free_port():
 class Kiln:
     """One Kiln with its own data directory; ports stay the same over restarts."""
 
-    def __init__(self, folder, batch_port=0, blob_port=0):
+    def __init__(self, folder, batch_port=0, blob_port=0, data=None, arguments=(), environment=None):
         self.folder = pathlib.Path(folder)
-        self.data = self.folder / "data"
+        self.data = pathlib.Path(data or self.folder / "data")
+        self.arguments = list(arguments)
+        self.variables = environment or {}
         self.ports = {"batch": batch_port, "blob": blob_port}
         self.process = None
         self.n_starts = 0
@@ -65,6 +68,7 @@ class Kiln:
             "--batch-listen", "127.0.0.1:{}".format(self.ports["batch"]),
             "--blob-listen", "127.0.0.1:{}".format(self.ports["blob"]),
             "--ready-file", self.ready_file,
+            *self.arguments,
         ]  # fmt: skip
 
     @property
@@ -81,6 +85,7 @@ class Kiln:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self.variables},
             )
 
     def start(self):

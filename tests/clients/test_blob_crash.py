@@ -3,6 +3,7 @@
 `KILN_CRASH_SEED` repeats the choices of a run, `KILN_CRASH_KILLS` says how many kills.
 """
 
+import json
 import os
 import random
 import threading
@@ -10,7 +11,7 @@ import time
 
 import raw
 from blob_loader import Writer, kinds_served
-from kiln_process import Kiln, free_port
+from kiln_process import Kiln, free_port, run_kiln
 
 N_KILLS = int(os.environ.get("KILN_CRASH_KILLS", "50"))
 SEED = int(os.environ.get("KILN_CRASH_SEED") or random.randrange(2**32))
@@ -22,9 +23,48 @@ EARLY = 8
 
 
 def test_no_blob_is_lost_or_torn_by_kills(tmp_path):
+    kiln = Kiln(tmp_path, free_port(), free_port()).start()
+    crash(kiln, N_KILLS)
+
+
+def test_no_blob_is_lost_where_bytes_are_in_an_object_store(tmp_path):
+    """The bytes are blobs of another Kiln, which lives."""
+    (tmp_path / "below").mkdir()
+    below = Kiln(tmp_path / "below", free_port(), free_port()).start()
+    try:
+        kiln = on_top_of(below, tmp_path)
+        crash(kiln.start(), max(N_KILLS // 5, 5))
+        names = blobs_of(below)
+        assert names and all(it.startswith("kiln/extents/") for it in names), names[:5]
+    finally:
+        assert below.stop() == 0
+
+
+def on_top_of(below, folder):
+    """A Kiln whose bytes are in a container of another one."""
+    account = below.storage()
+    owner = raw.Blob(account.account, account.key, account.url)
+    assert owner.request("PUT", "/bytes", query={"restype": "container"}).status == 201
+    variables = {
+        "AZURE_STORAGE_ACCOUNT_NAME": account.account,
+        "AZURE_STORAGE_ACCOUNT_KEY": account.key,
+        "AZURE_STORAGE_ENDPOINT": account.url,
+        "AZURE_ALLOW_HTTP": "true",
+    }
+    place = ["--extents", "az://bytes/kiln/extents"]
+    return Kiln(folder, free_port(), free_port(), arguments=place, environment=variables)
+
+
+def blobs_of(kiln):
+    done = run_kiln("blob", "list", "-r", "--json", "--data", kiln.data, "az://bytes/")
+    assert done.returncode == 0, done.stderr
+    return [it["name"] for it in json.loads(done.stdout)["blobs"]]
+
+
+def crash(kiln, n_kills):
+    """Kills a Kiln again and again under writers, and looks at what they wrote."""
     print("KILN_CRASH_SEED={}".format(SEED))
     chance = random.Random(SEED)
-    kiln = Kiln(tmp_path, free_port(), free_port()).start()
     account = kiln.storage()
     owner = raw.Blob(account.account, account.key, account.url)
     containers = ["crash-{}".format(number) for number in range(N_WRITERS)]
@@ -37,7 +77,7 @@ def test_no_blob_is_lost_or_torn_by_kills(tmp_path):
         for writer in writers:
             writer.start()
         gate.set()
-        for _ in range(N_KILLS):
+        for _ in range(n_kills):
             live_and_die(kiln, gate, chance)
             assert not [it.failure for it in writers if it.failure]
     finally:
@@ -52,9 +92,18 @@ def test_no_blob_is_lost_or_torn_by_kills(tmp_path):
         writer.check()
     n_acknowledged = sum(it.n_acknowledged for it in writers)
     n_unclear = sum(it.n_unclear for it in writers)
-    print("{} kills, {} acknowledged, {} cut off; {}".format(N_KILLS, n_acknowledged, n_unclear, kinds))
-    assert n_acknowledged > 10 * N_KILLS and n_unclear > N_KILLS / 2
+    print("{} kills, {} acknowledged, {} cut off; {}".format(n_kills, n_acknowledged, n_unclear, kinds))
+    assert n_acknowledged > 10 * n_kills and n_unclear > n_kills / 2
     assert kiln.stop() == 0
+    check_whole(kiln)
+
+
+def check_whole(kiln):
+    """Holds all names against all bytes; what a kill left without a name is no damage."""
+    done = run_kiln("blob", "fsck", "--json", "--data", kiln.data, environment=kiln.variables)
+    report = json.loads(done.stdout or "{}")
+    assert (done.returncode, report.get("findings")) == (0, 0), (done.stdout, done.stderr)
+    assert report["blobs"] > 0
 
 
 def live_and_die(kiln, gate, chance):

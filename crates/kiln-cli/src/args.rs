@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Node(cmd::node::NodeArgs),
     /// Tell why a task waits or failed, look around where it ran, run it again
     Task(cmd::task::TaskArgs),
-    /// Put and get single blobs by URL
+    /// List, copy, remove and check blobs
     Blob(cmd::blob::BlobArgs),
 }
 

@@ -28,6 +28,15 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
+    /// The variables whose names begin with one of `prefixes`, and whose values are text.
+    pub(crate) fn beginning_with(&self, prefixes: &[&str]) -> impl Iterator<Item = (&str, &str)> {
+        let named = self.variables.iter().filter_map(|(name, value)| {
+            let value = value.to_str().filter(|value| !value.is_empty())?;
+            Some((name.to_str()?, value))
+        });
+        named.filter(move |(name, _)| prefixes.iter().any(|prefix| name.starts_with(prefix)))
+    }
+
     /// The first of `names` that is set: `HTTPS_PROXY` has two spellings.
     pub(crate) fn first(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.get(name))

@@ -37,6 +37,11 @@ impl Failure {
         Self { code, ..self }
     }
 
+    /// Whether the process is to return this.
+    pub(crate) fn is_code(&self, code: u8) -> bool {
+        self.code == code
+    }
+
     /// The same with its cause and the causes of that.
     pub(crate) fn because(mut self, cause: impl Error) -> Self {
         self.causes.push(cause.to_string());

@@ -10,6 +10,7 @@ mod cmd;
 mod data;
 mod endpoints;
 mod environment;
+mod extents;
 mod failure;
 mod length;
 mod logs;
@@ -67,7 +68,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Autoscale(args) => done(cmd::autoscale::run(&args, data)),
         Command::Node(args) => done(cmd::node::run(&args, &data()?)),
         Command::Task(args) => cmd::task::run(&args, &data()?, environment),
-        Command::Blob(args) => done(cmd::blob::run(&args)),
+        Command::Blob(args) => cmd::blob::run(&args, &data()?, environment),
     }
 }
 

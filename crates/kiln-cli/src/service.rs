@@ -9,6 +9,7 @@ use kiln_server::{Running, StartError};
 use crate::data::{DataDirectory, DataLock};
 use crate::endpoints::Endpoints;
 use crate::environment::Environment;
+use crate::extents;
 use crate::failure::Failure;
 use crate::settings::Settings;
 
@@ -40,6 +41,10 @@ impl Service {
             data.open_to_nodes()?;
         }
         let mut config = Config::new(data.path().to_owned(), crate::own_program()?);
+        if let Some(text) = &settings.extents {
+            let options = extents::options(settings.extents_options.clone(), environment);
+            config.extents = Some(extents::place(text, options)?);
+        }
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
         config.durability = settings.durability;

@@ -1,5 +1,6 @@
 //! Settings: a flag wins over a variable, a variable over the file, the file over the default.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -101,6 +102,9 @@ pub(crate) struct BlobLayer {
 pub(crate) struct Layer {
     /// Only in a file that is named: the usual one lies in the data directory.
     pub(crate) data: Option<PathBuf>,
+    pub(crate) extents: Option<String>,
+    /// Only in a file.
+    pub(crate) extents_options: Option<BTreeMap<String, String>>,
     pub(crate) batch_listen: Option<SocketAddr>,
     pub(crate) blob_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
@@ -131,6 +135,10 @@ pub(crate) struct Layer {
 /// Settings of the service.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Settings {
+    /// Where the bytes of blobs are, if not in the data directory.
+    pub(crate) extents: Option<String>,
+    /// Keys and other options of that place.
+    pub(crate) extents_options: BTreeMap<String, String>,
     pub(crate) batch_listen: SocketAddr,
     pub(crate) blob_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
@@ -157,6 +165,8 @@ impl Layer {
     pub(crate) fn from_environment(environment: &Environment) -> Result<Self, Failure> {
         Ok(Self {
             data: environment.get("KILN_DATA").map(PathBuf::from),
+            extents: environment.get("KILN_EXTENTS").map(ToOwned::to_owned),
+            extents_options: None,
             batch_listen: address(environment, "KILN_BATCH_LISTEN")?,
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
@@ -216,6 +226,8 @@ impl Layer {
     pub(crate) fn over(self, below: Self) -> Self {
         Self {
             data: self.data.or(below.data),
+            extents: self.extents.or(below.extents),
+            extents_options: self.extents_options.or(below.extents_options),
             batch_listen: self.batch_listen.or(below.batch_listen),
             blob_listen: self.blob_listen.or(below.blob_listen),
             ready_file: self.ready_file.or(below.ready_file),
@@ -251,6 +263,8 @@ impl Layer {
             is_prompt: self.autoscale_prompt.unwrap_or(usual.is_prompt),
         };
         Settings {
+            extents: self.extents,
+            extents_options: self.extents_options.unwrap_or_default(),
             batch_listen: self.batch_listen.unwrap_or(BATCH_LISTEN),
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
             ready_file: self.ready_file,

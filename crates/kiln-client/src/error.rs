@@ -40,6 +40,9 @@ pub enum ClientError {
         /// Why not.
         source: kiln_wire::auth::SignError,
     },
+    /// Only an account's key makes signatures.
+    #[error("a shared access signature can be made with an account's key only")]
+    NoKey,
     /// The HTTP library can not start.
     #[error("the HTTP client cannot start")]
     Start(#[source] reqwest::Error),
@@ -103,6 +106,19 @@ impl ClientError {
     /// Whether what was asked for does not exist.
     pub fn is_not_found(&self) -> bool {
         self.service().is_some_and(|refusal| refusal.status == 404)
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Service(refusal) => matches!(refusal.status, 408 | 429 | 500 | 502 | 503 | 504),
+            Self::Transport { .. } => true,
+            Self::Decode { .. }
+            | Self::Endpoint { .. }
+            | Self::Sign { .. }
+            | Self::NoKey
+            | Self::Start(_) => false,
+        }
     }
 
     /// Whether the service could not be reached at all.

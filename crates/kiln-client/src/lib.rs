@@ -16,10 +16,12 @@
 //! # }
 //! ```
 //!
-//! Nothing is retried: a caller knows best what may be repeated.
+//! Nothing is retried, because a caller knows best what may be repeated; but for transfers of
+//! blobs, whose parts may.
 
 pub mod batch;
 pub mod blob;
+mod clock;
 mod credentials;
 mod error;
 mod transport;
@@ -28,3 +30,4 @@ pub use batch::BatchClient;
 pub use blob::BlobClient;
 pub use credentials::Credentials;
 pub use error::{ClientError, ServiceError};
+pub use transport::Access;

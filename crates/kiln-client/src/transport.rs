@@ -35,7 +35,25 @@ pub(crate) struct Transport {
     http: reqwest::Client,
     service: Service,
     endpoint: Url,
-    credentials: Option<Credentials>,
+    access: Access,
+}
+
+/// What opens a service to its client.
+#[derive(Clone, Debug, Default)]
+pub enum Access {
+    /// An account's key.
+    Key(Credentials),
+    /// A shared access signature, as a query without its question mark.
+    Signature(String),
+    /// Nothing: what is asked for is public, or its URL says it all.
+    #[default]
+    Public,
+}
+
+impl From<Option<Credentials>> for Access {
+    fn from(credentials: Option<Credentials>) -> Self {
+        credentials.map_or(Self::Public, Self::Key)
+    }
 }
 
 /// One request.
@@ -104,14 +122,14 @@ impl Transport {
     pub(crate) fn new(
         service: Service,
         endpoint: &str,
-        credentials: Option<Credentials>,
+        access: impl Into<Access>,
     ) -> Result<Self, ClientError> {
         let invalid = || ClientError::Endpoint { text: endpoint.to_owned() };
         let endpoint = Url::parse(endpoint).map_err(|_not_a_url| invalid())?;
         if !matches!(endpoint.scheme(), "http" | "https") || endpoint.host_str().is_none() {
             return Err(invalid());
         }
-        Ok(Self { http: http_for(&endpoint)?, service, endpoint, credentials })
+        Ok(Self { http: http_for(&endpoint)?, service, endpoint, access: access.into() })
     }
 
     /// The endpoint without a slash at its end.
@@ -120,7 +138,14 @@ impl Transport {
     }
 
     pub(crate) fn credentials(&self) -> Option<&Credentials> {
-        self.credentials.as_ref()
+        match &self.access {
+            Access::Key(credentials) => Some(credentials),
+            Access::Signature(_) | Access::Public => None,
+        }
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Sends `call`; an answer with a status of 400 or more is an error.
@@ -129,6 +154,11 @@ impl Transport {
         let mut url = Url::parse(&text).map_err(|_not_a_url| ClientError::Endpoint { text })?;
         if !call.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        if let Access::Signature(token) = &self.access {
+            let query = url.query().filter(|it| !it.is_empty());
+            let query = query.map_or_else(|| token.clone(), |query| format!("{query}&{token}"));
+            url.set_query(Some(&query));
         }
         self.send_to(url, call).await
     }
@@ -143,7 +173,7 @@ impl Transport {
     async fn send_to(&self, url: Url, call: Call) -> Result<Response, ClientError> {
         let asked = format!("{} {}", call.method, url.path());
         let mut headers = self.own_headers(&call);
-        if let Some(credentials) = &self.credentials {
+        if let Some(credentials) = self.credentials() {
             let value = self.sign(credentials, &call.method, &url, &headers)?;
             headers.push(("authorization".to_owned(), value));
         }
@@ -250,7 +280,7 @@ impl fmt::Debug for Transport {
         f.debug_struct("Transport")
             .field("service", &self.service)
             .field("endpoint", &self.endpoint.as_str())
-            .field("credentials", &self.credentials)
+            .field("credentials", &self.credentials())
             .finish_non_exhaustive()
     }
 }

@@ -33,6 +33,14 @@ impl ExtentFailure {
         self.cause.kind() == io::ErrorKind::NotFound
     }
 
+    /// Whether nothing can be read or written there now: it is read-only, or it fails.
+    pub fn is_failing(&self) -> bool {
+        use io::ErrorKind::{ReadOnlyFilesystem, StaleNetworkFileHandle};
+        const EIO: i32 = 5;
+        matches!(self.cause.kind(), ReadOnlyFilesystem | StaleNetworkFileHandle)
+            || self.cause.raw_os_error() == Some(EIO)
+    }
+
     /// Whether the disk, or the quota on it, is full.
     pub fn is_disk_full(&self) -> bool {
         use io::ErrorKind::{QuotaExceeded, StorageFull};

@@ -1,4 +1,4 @@
-//! Blob bytes on local disk.
+//! Blob bytes: in files of a local folder, or as objects of an object store.
 //!
 //! An extent is a run of bytes that never changes once it is kept. Extents are numbered, not
 //! named: which blob they belong to is written elsewhere, and a file that nobody names there
@@ -15,26 +15,35 @@
 //! meet an upload under way.
 
 mod failure;
+mod inventory;
+mod objects;
 mod pin;
 mod read;
 mod sweep;
 mod syncs;
+mod upload;
 mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use objects::Objects;
+
 pub use failure::ExtentFailure;
+pub use inventory::{Digest, Inventory};
+pub use objects::ObjectPlace;
 pub use pin::Pin;
 pub use read::ReadStream;
 pub use sweep::Swept;
-pub use write::{Kept, Upload};
+pub use upload::{Kept, Upload};
 
 /// Bits of a file number that count within one run.
 const SEQUENCE_BITS: u32 = 40;
 /// Runs that fit a positive 64-bit signed number.
 const RUN_MAX: u64 = (1 << (63 - SEQUENCE_BITS)) - 1;
+/// Bytes of a disk that no content takes: what removes content needs some room itself.
+const ROOM_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// Files in one directory.
 const FILES_PER_BUCKET: u64 = 1024;
 
@@ -54,9 +63,13 @@ impl FileId {
     const fn sequence(self) -> u64 {
         self.0 & ((1 << SEQUENCE_BITS) - 1)
     }
+
+    const fn bucket(self) -> u64 {
+        self.sequence() / FILES_PER_BUCKET
+    }
 }
 
-/// A directory of extents. Clones share it; one process opens it at a time.
+/// The extents of one Kiln. Clones share them; one process opens them at a time.
 #[derive(Clone, Debug)]
 pub struct Extents {
     inner: Arc<Inner>,
@@ -64,15 +77,25 @@ pub struct Extents {
 
 #[derive(Debug)]
 struct Inner {
-    root: PathBuf,
+    home: Home,
     run: u64,
     next_sequence: AtomicU64,
     pins: pin::Pins,
     syncs: syncs::Syncs,
 }
 
+/// Where the bytes are.
+#[derive(Debug)]
+enum Home {
+    Folder(PathBuf),
+    Objects(Objects),
+}
+
 impl Extents {
     /// Opens the directory, which is made when it is missing.
+    ///
+    /// # Errors
+    /// When it can not be made, read or written.
     pub fn open(root: &Path) -> Result<Self, ExtentFailure> {
         std::fs::create_dir_all(root)
             .map_err(|cause| ExtentFailure::new("create the directory", root, cause))?;
@@ -84,25 +107,66 @@ impl Extents {
         std::fs::create_dir(&run_dir)
             .map_err(|cause| ExtentFailure::new("create the directory", &run_dir, cause))?;
         write::sync_directory(root)?;
+        Ok(Self::at(Home::Folder(root.to_owned()), run))
+    }
+
+    /// Opens extents that are objects; call it within a runtime, which the extents go on using.
+    ///
+    /// # Errors
+    /// When the object store can not be reached or refuses.
+    pub async fn open_objects(place: &ObjectPlace) -> Result<Self, ExtentFailure> {
+        let objects = Objects::new(place);
+        let run = objects.begin_run().await?;
+        Ok(Self::at(Home::Objects(objects), run))
+    }
+
+    fn at(home: Home, run: u64) -> Self {
+        let next_sequence = AtomicU64::new(0);
         let inner = Inner {
-            root: root.to_owned(),
+            home,
             run,
-            next_sequence: AtomicU64::new(0),
+            next_sequence,
             pins: pin::Pins::default(),
             syncs: syncs::Syncs::default(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
-    /// Where the files are.
-    pub fn root(&self) -> &Path {
-        &self.inner.root
+    /// Whether each extent is a file of this machine, which can be opened.
+    pub fn are_files(&self) -> bool {
+        match self.inner.home {
+            Home::Folder(_) => true,
+            Home::Objects(_) => false,
+        }
+    }
+
+    /// What messages call them, as a path.
+    fn name(&self) -> &Path {
+        match &self.inner.home {
+            Home::Folder(root) => root,
+            Home::Objects(objects) => objects.name(),
+        }
     }
 
     /// Begins an extent. Dropping the upload before it is kept removes its bytes.
     pub fn upload(&self) -> Upload {
         let sequence = self.inner.next_sequence.fetch_add(1, Ordering::Relaxed);
-        Upload::new(self.clone(), FileId::new(self.inner.run, sequence))
+        Upload::new(self, FileId::new(self.inner.run, sequence))
+    }
+
+    /// Refuses content of so many bytes when the disk would have no room left to work with.
+    ///
+    /// # Errors
+    /// When there is too little room.
+    pub fn require_room(&self, size_bytes: u64) -> Result<(), ExtentFailure> {
+        let Home::Folder(root) = &self.inner.home else { return Ok(()) };
+        // What can not be asked is found out by writing.
+        let Ok(told) = rustix::fs::statvfs(root) else { return Ok(()) };
+        let free_bytes = told.f_bavail.saturating_mul(told.f_frsize);
+        if free_bytes.saturating_sub(size_bytes) >= ROOM_BYTES_MIN {
+            return Ok(());
+        }
+        Err(ExtentFailure::new("find room in", root, std::io::ErrorKind::StorageFull.into()))
     }
 
     /// Keeps the files of `ids` readable, removed or not, until the pin is dropped.
@@ -116,10 +180,14 @@ impl Extents {
         if ids.is_empty() {
             return;
         }
-        let this = self.clone();
+        let free = self.inner.pins.doom(ids);
+        let root = match &self.inner.home {
+            Home::Folder(root) => root.clone(),
+            Home::Objects(objects) => return objects.delete(free).await,
+        };
         let unlinking = tokio::task::spawn_blocking(move || {
-            for id in this.inner.pins.doom(ids) {
-                this.unlink(id);
+            for id in free {
+                unlink(&path_of(&root, id));
             }
         });
         if let Err(cause) = unlinking.await {
@@ -129,36 +197,42 @@ impl Extents {
 
     /// Makes the name of a file durable, together with others that wait for the same.
     fn sync_directories(&self, id: FileId) -> Result<(), ExtentFailure> {
-        let path = self.path(id);
+        let Home::Folder(root) = &self.inner.home else { return Ok(()) };
+        let path = path_of(root, id);
         let Some(bucket) = path.parent() else { return Ok(()) };
         self.inner.syncs.sync(bucket)?;
-        let bucket_idx = id.sequence() / FILES_PER_BUCKET;
         match bucket.parent() {
-            Some(run) if !self.inner.syncs.is_lasting(bucket_idx) => {
+            Some(run) if !self.inner.syncs.is_lasting(id.bucket()) => {
                 self.inner.syncs.sync(run)?;
-                self.inner.syncs.note_lasting(bucket_idx);
+                self.inner.syncs.note_lasting(id.bucket());
                 Ok(())
             }
             Some(_) | None => Ok(()),
         }
     }
 
-    fn path(&self, id: FileId) -> PathBuf {
-        let bucket = id.sequence() / FILES_PER_BUCKET;
-        let mut path = self.inner.root.join(id.run().to_string());
-        path.push(bucket.to_string());
-        path.push(id.sequence().to_string());
-        path
-    }
-
     fn unlink(&self, id: FileId) {
-        let path = self.path(id);
-        match std::fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
-            Err(cause) => {
-                tracing::warn!(path = %path.display(), %cause, "an extent could not be removed");
-            }
+        match &self.inner.home {
+            Home::Folder(root) => unlink(&path_of(root, id)),
+            Home::Objects(objects) => objects.delete_soon(vec![id]),
+        }
+    }
+}
+
+/// `ROOT/RUN/BUCKET/SEQUENCE`.
+fn path_of(root: &Path, id: FileId) -> PathBuf {
+    let mut path = root.join(id.run().to_string());
+    path.push(id.bucket().to_string());
+    path.push(id.sequence().to_string());
+    path
+}
+
+fn unlink(path: &Path) {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+        Err(cause) => {
+            tracing::warn!(path = %path.display(), %cause, "an extent could not be removed");
         }
     }
 }

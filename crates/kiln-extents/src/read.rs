@@ -8,10 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
-use crate::{ExtentFailure, Extents, FileId, Pin};
+use crate::{ExtentFailure, Extents, FileId, Home, Pin, path_of};
 
 /// Bytes read in one call.
 const CHUNK_BYTES: u64 = 512 * 1024;
+/// The same of objects, where each call is a request over a network.
+const OBJECT_CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The bytes of some slices of extents, one after another; the next chunk is read while the
 /// caller sends the last one.
@@ -31,7 +33,8 @@ struct Part {
     length: u64,
 }
 
-type Chunk = (Bytes, (FileId, File));
+/// Bytes, and the file they are from, where it is one.
+type Chunk = (Bytes, Option<(FileId, File)>);
 
 impl Extents {
     /// Reads `(extent, offset, length)` one after another. The extents stay readable through
@@ -44,12 +47,19 @@ impl Extents {
 }
 
 impl Extents {
-    /// Opens an extent, for the kernel to send parts of it. The caller holds a pin.
+    /// Opens an extent, for the kernel to send parts of it. The caller holds a pin, and knows
+    /// that extents are files ([`Extents::are_files`]).
     ///
     /// # Errors
     /// When the file is gone or can not be opened.
     pub fn open_file(&self, id: FileId) -> Result<File, ExtentFailure> {
-        let path = self.path(id);
+        let path = match &self.inner.home {
+            Home::Folder(root) => path_of(root, id),
+            Home::Objects(objects) => {
+                let cause = std::io::ErrorKind::Unsupported.into();
+                return Err(ExtentFailure::new("open", objects.name(), cause));
+            }
+        };
         File::open(&path).map_err(|cause| ExtentFailure::new("open", &path, cause))
     }
 }
@@ -63,11 +73,11 @@ impl ReadStream {
         };
         let chunk = match reading.await {
             Ok(chunk) => chunk,
-            Err(cause) => Err(ExtentFailure::stopped(self.extents.root(), cause)),
+            Err(cause) => Err(ExtentFailure::stopped(self.extents.name(), cause)),
         };
         match chunk {
             Ok((bytes, file)) => {
-                self.file = Some(file);
+                self.file = file;
                 self.ahead = self.start_chunk();
                 Some(Ok(bytes))
             }
@@ -79,15 +89,27 @@ impl ReadStream {
     }
 
     fn start_chunk(&mut self) -> Option<JoinHandle<Result<Chunk, ExtentFailure>>> {
+        let are_files = self.extents.are_files();
         let front = self.slices.front_mut()?;
-        let part = Part { length: front.length.min(CHUNK_BYTES), ..*front };
+        let chunk_bytes = if are_files { CHUNK_BYTES } else { OBJECT_CHUNK_BYTES };
+        let part = Part { length: front.length.min(chunk_bytes), ..*front };
         front.offset += part.length;
         front.length -= part.length;
         if front.length == 0 {
             self.slices.pop_front();
         }
+        let root = match &self.extents.inner.home {
+            Home::Folder(root) => root,
+            Home::Objects(objects) => {
+                let objects = objects.clone();
+                return Some(objects.runtime().spawn(async move {
+                    let bytes = objects.read(part.id, part.offset, part.length).await?;
+                    Ok((bytes, None))
+                }));
+            }
+        };
         let file = self.file.take();
-        let path = self.extents.path(part.id);
+        let path = path_of(root, part.id);
         Some(tokio::task::spawn_blocking(move || {
             let file = match file {
                 Some((id, file)) if id == part.id => file,
@@ -98,7 +120,7 @@ impl ReadStream {
             let mut buffer = vec![0; usize::try_from(part.length).unwrap_or(0)];
             file.read_exact_at(&mut buffer, part.offset)
                 .map_err(|cause| ExtentFailure::new("read", &path, cause))?;
-            Ok((Bytes::from(buffer), (part.id, file)))
+            Ok((Bytes::from(buffer), Some((part.id, file))))
         }))
     }
 }

@@ -1,34 +1,24 @@
-//! Writing one extent.
+//! Writing one extent to a file.
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use md5::{Digest, Md5};
 use tokio::task::JoinHandle;
 
-use crate::{ExtentFailure, Extents, FileId};
+use crate::{ExtentFailure, Extents, FileId, Kept, unlink};
 
 /// Bytes collected before they go to the disk in one call.
 const BATCH_BYTES: usize = 512 * 1024;
 
-/// An extent whose bytes are durable, to be named in a commit.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// Number of its file.
-    pub id: FileId,
-    /// Bytes written.
-    pub size_bytes: u64,
-    /// Their MD5.
-    pub md5: [u8; 16],
-}
-
 /// An extent being written: bytes are hashed and written beside the caller, who waits only
 /// when the disk is a whole batch behind.
 #[derive(Debug)]
-pub struct Upload {
+pub(crate) struct FileUpload {
     extents: Extents,
+    path: PathBuf,
     id: FileId,
     batch: Vec<Bytes>,
     batch_bytes: usize,
@@ -54,27 +44,35 @@ struct Sink {
 /// upload takes the file along.
 #[derive(Debug)]
 struct Unkept {
-    extents: Extents,
-    id: FileId,
+    path: PathBuf,
     is_kept: bool,
 }
 
 impl Drop for Unkept {
     fn drop(&mut self) {
         if !self.is_kept {
-            self.extents.unlink(self.id);
+            unlink(&self.path);
         }
     }
 }
 
-impl Upload {
-    pub(crate) fn new(extents: Extents, id: FileId) -> Self {
+impl FileUpload {
+    pub(crate) fn new(extents: Extents, path: PathBuf, id: FileId) -> Self {
         let state = State::Idle(None);
-        Self { extents, id, batch: Vec::new(), batch_bytes: 0, size_bytes: 0, state, unkept: None }
+        Self {
+            extents,
+            path,
+            id,
+            batch: Vec::new(),
+            batch_bytes: 0,
+            size_bytes: 0,
+            state,
+            unkept: None,
+        }
     }
 
     /// Takes the next bytes.
-    pub async fn write(&mut self, bytes: Bytes) -> Result<(), ExtentFailure> {
+    pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), ExtentFailure> {
         self.batch_bytes += bytes.len();
         self.size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         self.batch.push(bytes);
@@ -85,16 +83,16 @@ impl Upload {
     }
 
     /// Bytes taken so far.
-    pub fn size_bytes(&self) -> u64 {
+    pub(crate) fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
     /// Writes what is left and makes file and directory durable. The caller names the extent
-    /// in a commit and then calls [`Upload::keep`].
-    pub async fn finish(&mut self) -> Result<Kept, ExtentFailure> {
+    /// in a commit and then calls [`FileUpload::keep`].
+    pub(crate) async fn finish(&mut self) -> Result<Kept, ExtentFailure> {
         self.start_batch().await?;
         let sink = self.settle().await?;
-        let path = self.extents.path(self.id);
+        let path = self.path.clone();
         let (id, size_bytes, extents) = (self.id, self.size_bytes, self.extents.clone());
         let closing = tokio::task::spawn_blocking(move || {
             let Some(sink) = sink else {
@@ -107,13 +105,13 @@ impl Upload {
         });
         let closed = closing.await;
         let (kept, unkept) =
-            closed.map_err(|cause| ExtentFailure::stopped(&self.extents.path(id), cause))??;
+            closed.map_err(|cause| ExtentFailure::stopped(&self.path, cause))??;
         self.unkept = Some(unkept);
         Ok(kept)
     }
 
     /// Leaves the bytes on the disk: a commit names them now.
-    pub fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         if let Some(unkept) = &mut self.unkept {
             unkept.is_kept = true;
         }
@@ -123,12 +121,11 @@ impl Upload {
         let sink = self.settle().await?;
         let batch = std::mem::take(&mut self.batch);
         self.batch_bytes = 0;
-        let (extents, id) = (self.extents.clone(), self.id);
+        let path = self.path.clone();
         let writing = tokio::task::spawn_blocking(move || {
-            let path = extents.path(id);
             let mut sink = match sink {
                 Some(sink) => sink,
-                None => Box::new(create(extents, id, &path)?),
+                None => Box::new(create(&path)?),
             };
             for bytes in batch {
                 sink.md5.update(&bytes);
@@ -149,14 +146,13 @@ impl Upload {
             State::Writing(writing) => {
                 let written = writing.await;
                 self.state = State::Idle(None);
-                let path = self.extents.path(self.id);
-                written.map_err(|cause| ExtentFailure::stopped(&path, cause))?.map(Some)
+                written.map_err(|cause| ExtentFailure::stopped(&self.path, cause))?.map(Some)
             }
         }
     }
 }
 
-fn create(extents: Extents, id: FileId, path: &Path) -> Result<Sink, ExtentFailure> {
+fn create(path: &Path) -> Result<Sink, ExtentFailure> {
     let open = || File::options().write(true).create_new(true).open(path);
     let opened = match open() {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
@@ -168,7 +164,7 @@ fn create(extents: Extents, id: FileId, path: &Path) -> Result<Sink, ExtentFailu
         result => result,
     };
     let file = opened.map_err(|cause| ExtentFailure::new("create", path, cause))?;
-    Ok(Sink { file, md5: Md5::new(), unkept: Unkept { extents, id, is_kept: false } })
+    Ok(Sink { file, md5: Md5::new(), unkept: Unkept { path: path.to_owned(), is_kept: false } })
 }
 
 pub(crate) fn sync_directory(path: &Path) -> Result<(), ExtentFailure> {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use kiln_extents::ObjectPlace;
 pub use kiln_store::Durability;
 pub use kiln_wire::auth::role::Role;
 pub use kiln_wire::node::SlotLimits;
@@ -33,6 +34,8 @@ const GIB: u64 = 1 << 30;
 pub struct Config {
     /// Directory of all state; owned by this Kiln alone.
     pub data: PathBuf,
+    /// Where the bytes of blobs are; `None` for files in the data directory.
+    pub extents: Option<ObjectPlace>,
     /// Address of the Batch endpoint; port 0 takes a free one.
     pub batch_listen: SocketAddr,
     /// Address of the Blob endpoint; port 0 takes a free one.
@@ -181,6 +184,7 @@ impl Config {
     pub fn new(data: PathBuf, program: PathBuf) -> Self {
         Self {
             data,
+            extents: None,
             batch_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8700)),
             blob_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000)),
             durability: Durability::Full,

@@ -33,7 +33,7 @@ pub mod server;
 pub mod signals;
 mod start;
 
-pub use start::{Running, StartError, start};
+pub use start::{Running, StartError, place_of, start};
 
 use std::error::Error;
 use std::fmt;

@@ -64,6 +64,38 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk, or the quota on it, is full.
+    pub fn is_disk_full(&self) -> bool {
+        self.is_code(rusqlite::ErrorCode::DiskFull, "database or disk is full")
+    }
+
+    /// Whether the disk can not be read or written now: it is read-only, or it fails.
+    pub fn is_disk_failing(&self) -> bool {
+        use rusqlite::ErrorCode::{CannotOpen, ReadOnly, SystemIoFailure};
+        self.is_code(SystemIoFailure, "disk I/O error")
+            || self.is_code(ReadOnly, "attempt to write a readonly database")
+            || self.is_code(CannotOpen, "unable to open database file")
+    }
+
+    /// Whether SQLite failed so. A shared commit that fails tells all who wait in SQLite's own
+    /// words, for its error can not be given to each of them.
+    fn is_code(&self, code: rusqlite::ErrorCode, words: &str) -> bool {
+        match self {
+            Self::Failed(rusqlite::Error::SqliteFailure(failure, _))
+            | Self::Open { cause: rusqlite::Error::SqliteFailure(failure, _), .. } => {
+                failure.code == code
+            }
+            Self::Commit(text) => text.contains(words),
+            Self::Create { .. }
+            | Self::Open { .. }
+            | Self::TooNew { .. }
+            | Self::Failed(_)
+            | Self::Damaged { .. }
+            | Self::Unknown { .. }
+            | Self::Closed => false,
+        }
+    }
+
     /// Whether a unique key was already there.
     pub fn is_duplicate(&self) -> bool {
         matches!(

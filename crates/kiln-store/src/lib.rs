@@ -25,6 +25,7 @@ mod writer;
 pub use connection::{Tx, View};
 pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
+pub use rows::audit::{BlobNames, ExtentFacts, PieceName};
 pub use rows::container::{ContainerKey, KeyedContainer};
 pub use rows::dependency::Unmet;
 pub use rows::dependency_turn::Turned;

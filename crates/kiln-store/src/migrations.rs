@@ -21,6 +21,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0004_pool_usage.sql"),
     include_str!("migrations/0005_dependency_turn.sql"),
     include_str!("migrations/0006_copies.sql"),
+    include_str!("migrations/0007_extent_checks.sql"),
 ];
 
 /// Brings the database to the newest schema.

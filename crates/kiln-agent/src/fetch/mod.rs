@@ -10,7 +10,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use kiln_domain::batch::command::ResourceFile;
 use kiln_domain::batch::task::FailureInfo;
-use kiln_wire::blob::xml::{BlobPage, blob_page};
+use kiln_wire::blob::listed::{BlobPage, blob_page};
 use reqwest::StatusCode;
 
 use self::cache::Cache;

@@ -26,6 +26,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   ready-file = \"/run/kiln/ready.json\"
   durability = \"full\"
   isolation = \"auto\"
+  extents = \"s3://bucket/kiln\"
   slot-processes = 4096
   slot-memory = \"2GiB\"
   slot-disk = \"10GiB\"
@@ -52,6 +53,11 @@ pub(crate) struct UpArgs {
     /// Settings file [env: KILN_CONFIG] [default: kiln.toml in the data directory, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Where the bytes of blobs are: az://CONTAINER/PREFIX, s3://BUCKET/PREFIX or
+    /// gs://BUCKET/PREFIX, with the variables that the provider's own tools read
+    /// [env: KILN_EXTENTS] [default: files in the data directory]
+    #[arg(long, value_name = "PLACE")]
+    extents: Option<String>,
     /// Address of the Batch endpoint; port 0 takes a free one [env: KILN_BATCH_LISTEN]
     /// [default: 127.0.0.1:8700]
     #[arg(long, value_name = "ADDR")]
@@ -122,6 +128,8 @@ fn settle(
     let named = named.as_deref().map(Layer::from_file).transpose()?;
     let flags = Layer {
         data: shared.data.clone(),
+        extents: args.extents,
+        extents_options: None,
         batch_listen: args.batch_listen,
         blob_listen: args.blob_listen,
         ready_file: args.ready_file,

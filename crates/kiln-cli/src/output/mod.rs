@@ -30,6 +30,12 @@ pub(crate) fn note(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
+/// A document for programs.
+pub(crate) fn json(document: &serde_json::Value) -> Result<String, Failure> {
+    serde_json::to_string_pretty(document)
+        .map_err(|cause| Failure::new("cannot write JSON").because(cause))
+}
+
 /// Writes `error:`, its causes and a hint to standard error.
 pub(crate) fn failure(failure: &Failure) {
     let is_colored = std::io::stderr().is_terminal();

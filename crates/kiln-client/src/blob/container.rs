@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::BlobClient;
 use crate::ClientError;
 use crate::transport::path;
-use kiln_wire::blob::xml::{BlobItem, blob_page};
+use kiln_wire::blob::listed::{BlobItem, BlobPage, ContainerItem, blob_page, container_page};
 
 /// What became of a wish for a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,54 @@ impl BlobClient {
         let mut blobs = Vec::new();
         let mut marker = None;
         loop {
-            let mut call = Self::call(Method::GET, path(&[container]))
-                .query("restype", "container")
-                .query("comp", "list");
+            let page = self.blob_page(container, prefix, "", marker.as_deref()).await?;
+            blobs.extend(page.blobs);
+            match page.next_marker {
+                Some(next) => marker = Some(next),
+                None => return Ok(blobs),
+            }
+        }
+    }
+
+    /// One page of the blobs whose names begin with `prefix`; with a delimiter, names that have
+    /// it behind the prefix are answered as what they have in common.
+    ///
+    /// # Errors
+    /// When the service refuses (`ContainerNotFound`) or can not be reached.
+    pub async fn blob_page(
+        &self,
+        container: &str,
+        prefix: &str,
+        delimiter: &str,
+        marker: Option<&str>,
+    ) -> Result<BlobPage, ClientError> {
+        let mut call = Self::call(Method::GET, path(&[container]))
+            .query("restype", "container")
+            .query("comp", "list");
+        let parameters = [("prefix", prefix), ("delimiter", delimiter)];
+        for (name, value) in parameters.into_iter().filter(|(_, value)| !value.is_empty()) {
+            call = call.query(name, value);
+        }
+        if let Some(marker) = marker {
+            call = call.query("marker", marker);
+        }
+        let response = self.transport.send(call).await?;
+        let body = self.transport.read(response).await?;
+        blob_page(&body).map_err(|source| ClientError::Decode {
+            asked: format!("GET {}?comp=list", path(&[container])),
+            source: source.into(),
+        })
+    }
+
+    /// All containers of the account whose names begin with `prefix`, in name order.
+    ///
+    /// # Errors
+    /// When the service refuses or can not be reached.
+    pub async fn containers(&self, prefix: &str) -> Result<Vec<ContainerItem>, ClientError> {
+        let mut containers = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let mut call = Self::call(Method::GET, "/".to_owned()).query("comp", "list");
             if !prefix.is_empty() {
                 call = call.query("prefix", prefix);
             }
@@ -64,14 +109,14 @@ impl BlobClient {
             }
             let response = self.transport.send(call).await?;
             let body = self.transport.read(response).await?;
-            let page = blob_page(&body).map_err(|source| ClientError::Decode {
-                asked: format!("GET {}?comp=list", path(&[container])),
+            let page = container_page(&body).map_err(|source| ClientError::Decode {
+                asked: "GET /?comp=list".to_owned(),
                 source: source.into(),
             })?;
-            blobs.extend(page.blobs);
+            containers.extend(page.containers);
             match page.next_marker {
                 Some(next) => marker = Some(next),
-                None => return Ok(blobs),
+                None => return Ok(containers),
             }
         }
     }

@@ -1,19 +1,29 @@
 //! The Blob API: containers, blobs and shared access signatures.
 
 mod container;
+mod copy;
+mod download;
+mod retry;
 mod sas;
+mod send;
 mod upload;
+mod url;
 
 use bytes::Bytes;
 use reqwest::Method;
 
 use crate::transport::{Call, Service, Transport, blob_path};
-use crate::{ClientError, Credentials};
+use crate::{Access, ClientError, Credentials};
 
 pub use container::Created;
-pub use kiln_wire::blob::xml::BlobItem;
-pub use sas::Permissions;
+pub use copy::CopyState;
+pub use download::BlobFacts;
+pub use kiln_wire::blob::listed::{BlobItem, BlobPage, ContainerItem};
+pub use retry::TransferError;
+pub use sas::{NoPermissions, Permissions};
+pub use send::{Sent, Transfer};
 pub use upload::{UploadError, upload_to_url};
+pub use url::BlobUrl;
 
 /// The version of the API that is spoken.
 const VERSION: &str = "2024-11-04";
@@ -31,7 +41,25 @@ impl BlobClient {
     /// # Errors
     /// When `endpoint` is not a URL.
     pub fn new(endpoint: &str, credentials: Credentials) -> Result<Self, ClientError> {
-        Ok(Self { transport: Transport::new(Service::Blob, endpoint, Some(credentials))? })
+        Self::open(endpoint, Access::Key(credentials))
+    }
+
+    /// The same with a signature in place of a key, or with nothing.
+    ///
+    /// # Errors
+    /// When `endpoint` is not a URL.
+    pub fn open(endpoint: &str, access: Access) -> Result<Self, ClientError> {
+        Ok(Self { transport: Transport::new(Service::Blob, endpoint, access)? })
+    }
+
+    /// Where the account is.
+    pub fn endpoint(&self) -> &str {
+        self.transport.endpoint()
+    }
+
+    /// What opens the account to this client.
+    pub fn access(&self) -> &Access {
+        self.transport.access()
     }
 
     fn call(method: Method, path: String) -> Call {

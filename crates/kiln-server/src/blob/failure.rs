@@ -35,18 +35,25 @@ impl Failure {
             }
             Self::Store(cause) => {
                 tracing::error!(request_id, cause = &cause as &dyn std::error::Error, "store");
-                BlobError::internal()
+                of_disk(cause.is_disk_full(), cause.is_disk_failing())
             }
             Self::Extent(cause) => {
-                let is_disk_full = cause.is_disk_full();
                 tracing::error!(request_id, cause = &cause as &dyn std::error::Error, "extents");
-                if is_disk_full {
-                    BlobError::new(507, "InsufficientStorage", "The disk of this server is full.")
-                } else {
-                    BlobError::internal()
-                }
+                of_disk(cause.is_disk_full(), cause.is_failing())
             }
         }
+    }
+}
+
+/// What a client can do about a disk: wait for room, or for it to come back.
+fn of_disk(is_full: bool, is_failing: bool) -> BlobError {
+    if is_full {
+        BlobError::new(507, "InsufficientStorage", "The disk of this server is full.")
+    } else if is_failing {
+        let message = "The disk of this server cannot be read or written at the moment.";
+        BlobError::new(503, "ServerBusy", message)
+    } else {
+        BlobError::internal()
     }
 }
 

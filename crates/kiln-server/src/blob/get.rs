@@ -537,6 +537,14 @@ impl Content {
                 None => return ResponseBody::Bytes(Bytes::new()),
             }
         }
+        let are_files = self.files.as_ref().is_none_or(|(service, _)| service.extents.are_files());
+        if !are_files {
+            let stream = stream::unfold(self, |mut content| async move {
+                let piece = content.next().await?;
+                Some((piece.map(http::Piece::Bytes), content))
+            });
+            return ResponseBody::Pieces { length, stream: Box::pin(stream) };
+        }
         let sending = Sending { content: self, last: None };
         let stream = stream::unfold(sending, |mut sending| async move {
             let piece = sending.next()?;

@@ -20,6 +20,7 @@ mod delete;
 mod describe;
 mod failure;
 mod find;
+pub mod fsck;
 mod get;
 mod guard;
 mod history;

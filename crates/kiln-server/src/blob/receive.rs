@@ -45,6 +45,7 @@ impl Received {
             Place::Memory(bytes) => Ok(tx.insert_extent(&ExtentPlace::Inline(bytes))?),
             Place::File(upload, kept) => {
                 let id = tx.insert_extent(&ExtentPlace::File(kept.id.0))?;
+                tx.keep_digest(id, kept.size_bytes, kept.md5)?;
                 upload.keep();
                 Ok(id)
             }
@@ -176,6 +177,7 @@ async fn taken(
     if intake.announced.is_some_and(|length| length > limit_bytes) {
         return Err(BlobError::body_too_large(limit_bytes).into());
     }
+    extents.require_room(intake.announced.unwrap_or(0))?;
     let small_bytes = intake.announced.unwrap_or(0).min(inline_bytes_max);
     let mut small = Vec::with_capacity(usize::try_from(small_bytes).unwrap_or(0));
     let mut upload: Option<Box<Upload>> = None;

@@ -28,6 +28,23 @@ pub enum StartError {
         #[source]
         cause: io::Error,
     },
+    /// The note that says where the bytes are can not be read or written.
+    #[error("`{}`, which says where the bytes of blobs are, can not be used", path.display())]
+    ExtentsNote {
+        /// The note.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: io::Error,
+    },
+    /// The bytes are somewhere else than the settings say.
+    #[error("the bytes of these blobs are in {before}, and not in {wanted}")]
+    OtherExtents {
+        /// Where they are.
+        before: String,
+        /// What the settings say.
+        wanted: String,
+    },
     /// A listen address can not be bound.
     #[error("the {endpoint} endpoint can not listen on {address}")]
     Listen {
@@ -82,8 +99,12 @@ impl StartError {
             Self::Store(StoreError::TooNew { .. }) => {
                 Some("use the Kiln that wrote it, or a newer one".to_owned())
             }
+            Self::OtherExtents { .. } => {
+                Some("set --extents as it was, or begin with another data directory".to_owned())
+            }
             Self::Store(_)
             | Self::Extents(_)
+            | Self::ExtentsNote { .. }
             | Self::Files { .. }
             | Self::Link { .. }
             | Self::Interception(_) => None,

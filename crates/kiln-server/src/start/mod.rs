@@ -2,6 +2,7 @@
 
 mod board;
 mod error;
+mod extents;
 mod running;
 
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use error::StartError;
+pub(crate) use extents::folder_of;
+pub use extents::place_of;
 pub use running::Running;
 
 use crate::accounts::{Accounts, ensure_any, is_well_known};
@@ -169,7 +172,7 @@ async fn open_state(config: &Config) -> Result<State, StartError> {
     let named = accounts.all()?;
     refuse_well_known_keys(config, &named)?;
     board::rebuild(&store, &signals)?;
-    let extents = Extents::open(&config.data.join("extents"))?;
+    let extents = extents::open(config).await?;
     Ok(State { store, extents, accounts, named, signals })
 }
 

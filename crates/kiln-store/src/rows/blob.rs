@@ -71,7 +71,7 @@ const fn kind_number(kind: BlobKind) -> i64 {
     }
 }
 
-const fn kind_of(number: i64) -> BlobKind {
+pub(super) const fn kind_of(number: i64) -> BlobKind {
     match number {
         1 => BlobKind::Append,
         2 => BlobKind::Page,
@@ -338,7 +338,7 @@ fn encode_blocks(blocks: &[Block]) -> Vec<u8> {
     bytes
 }
 
-fn decode_blocks(mut bytes: &[u8]) -> Result<Vec<Block>, StoreError> {
+pub(super) fn decode_blocks(mut bytes: &[u8]) -> Result<Vec<Block>, StoreError> {
     let damaged =
         || StoreError::Unknown { what: "the blocks of a blob", value: "a broken value".to_owned() };
     let mut blocks = Vec::new();

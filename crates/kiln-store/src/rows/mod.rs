@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 mod application;
+pub(crate) mod audit;
 mod blob;
 mod certificate;
 pub(crate) mod container;

@@ -7,6 +7,7 @@ pub mod gates;
 pub mod headers;
 pub mod kind;
 pub mod list;
+pub mod listed;
 pub mod marker;
 pub mod operation;
 pub mod range;

@@ -148,45 +148,6 @@ pub fn write_tags(xml: &mut Writer, tags: &Tags) {
     xml.close("Tags");
 }
 
-/// A blob in a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobItem {
-    /// Its name.
-    pub name: String,
-    /// Bytes of content.
-    pub length_bytes: u64,
-}
-
-/// One page of a list of blobs, as a client reads it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BlobPage {
-    /// The blobs, in name order.
-    pub blobs: Vec<BlobItem>,
-    /// Where the next page begins; `None` at the end.
-    pub next_marker: Option<String>,
-}
-
-/// Reads `<EnumerationResults>` of a container: one page of its blobs.
-pub fn blob_page(body: &[u8]) -> Result<BlobPage, InvalidXml> {
-    let root = parse(body)?;
-    if root.name != "EnumerationResults" {
-        return Err(InvalidXml);
-    }
-    let item = |blob: &Element| {
-        let length = blob.child("Properties").and_then(|it| it.child("Content-Length"));
-        BlobItem {
-            name: blob.child("Name").map(|it| it.text.clone()).unwrap_or_default(),
-            length_bytes: length.and_then(|it| it.text.trim().parse().ok()).unwrap_or(0),
-        }
-    };
-    let blobs = root.child("Blobs").map(|it| it.children.as_slice()).unwrap_or_default();
-    let marker = root.child("NextMarker").map(|it| it.text.clone());
-    Ok(BlobPage {
-        blobs: blobs.iter().filter(|it| it.name == "Blob").map(item).collect(),
-        next_marker: marker.filter(|it| !it.is_empty()),
-    })
-}
-
 /// Reads `<SignedIdentifiers>`: the stored access policies of a container.
 pub fn stored_policies(body: &[u8]) -> Result<Vec<StoredPolicy>, InvalidXml> {
     if body.iter().all(u8::is_ascii_whitespace) {
@@ -298,24 +259,6 @@ fn push_text(open: &mut [Element], text: &str) -> Result<(), InvalidXml> {
 
 #[cfg(test)]
 mod tests {
-    #[test]
-    fn a_page_of_blobs() {
-        let xml = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<EnumerationResults>\
-            <Prefix></Prefix><Blobs>\n<Blob><Name>a &amp; b&#x2F;c</Name><Properties>\
-            <Content-Length>12</Content-Length><Name>no</Name></Properties></Blob>\
-            <BlobPrefix><Name>d/</Name></BlobPrefix><Blob><Name>é</Name></Blob></Blobs>\
-            <NextMarker>m&lt;1</NextMarker></EnumerationResults>";
-        let page = super::blob_page(xml.as_bytes()).expect("a page");
-        let shown: Vec<_> =
-            page.blobs.iter().map(|blob| format!("{} {}", blob.name, blob.length_bytes)).collect();
-        assert_eq!(shown, ["a & b/c 12", "é 0"]);
-        assert_eq!(page.next_marker.as_deref(), Some("m<1"));
-        let last = "<EnumerationResults><Blobs/><NextMarker/></EnumerationResults>";
-        assert_eq!(super::blob_page(last.as_bytes()).expect("a page").next_marker, None);
-        assert!(super::blob_page(b"").is_err());
-        assert!(super::blob_page(b"<EnumerationResults><Blobs></EnumerationResults>").is_err());
-    }
-
     use super::{
         BlockSource, InvalidXml, Tags, Writer, block_list, stored_policies, write_policies,
         write_tags,

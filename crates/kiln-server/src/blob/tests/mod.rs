@@ -8,6 +8,7 @@ mod containers;
 mod copies;
 mod crash;
 mod editions;
+mod fsck;
 mod kinds;
 mod leases;
 mod lists;
