@@ -37,16 +37,16 @@ fn file_of(directory: &Path) -> PathBuf {
 
 async fn world() -> World {
     let world = World::new().await;
-    world.container("c").await;
-    world.put("/c/large", noise(200_000)).await;
-    world.put("/c/other", noise(100_000)).await;
-    world.put("/c/small", "small").await;
-    world.send("PUT /c/large?comp=snapshot", "").await;
-    world.send("PUT /c/up?comp=block&blockid=AAAA", noise(50_000)).await;
+    world.container("cont").await;
+    world.put("/cont/large", noise(200_000)).await;
+    world.put("/cont/other", noise(100_000)).await;
+    world.put("/cont/small", "small").await;
+    world.send("PUT /cont/large?comp=snapshot", "").await;
+    world.send("PUT /cont/up?comp=block&blockid=AAAA", noise(50_000)).await;
     world
 }
 
-const LARGE: &str = "devstoreaccount1/c/large";
+const LARGE: &str = "devstoreaccount1/cont/large";
 
 #[test]
 fn a_whole_kiln_is_whole() {
@@ -99,7 +99,7 @@ fn counts_that_are_wrong_are_found() {
         let world = world().await;
         let wrong = world.service.store.write(|tx| -> Result<_, kiln_store::StoreError> {
             let mut uses = kiln_store::ExtentUses::default();
-            let key = tx.container("devstoreaccount1", "c")?.expect("there").key;
+            let key = tx.container("devstoreaccount1", "cont")?.expect("there").key;
             let extent = tx.blob_blocks(key, "other", None)?[0].extent;
             uses.add(extent);
             tx.apply_extent_uses(uses)?;
