@@ -1,6 +1,8 @@
 //! Headers of Blob requests: ranges, conditions, metadata, checksums.
 #![no_main]
 
+use kiln_wire::blob::checksum::Told;
+use kiln_wire::blob::encryption;
 use kiln_wire::blob::headers::Headers;
 use kiln_wire::blob::range::{Part, Range};
 use libfuzzer_sys::fuzz_target;
@@ -15,6 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let read = Headers(&headers);
     drop((read.conditions(), read.source_conditions(), read.metadata(), read.public_access()));
     drop((read.properties(), read.properties_of_put(), read.md5("Content-MD5")));
+    drop((Told::read(read), encryption::read(read)));
     for size_bytes in [0, 1, 100, u64::MAX] {
         let asked = read.get("Range").and_then(Range::parse);
         if let Some(Part::Bytes { start, length }) = asked.map(|range| range.of(size_bytes)) {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::condition::Face;
 use super::edition::Edition;
+use super::encryption::Encryption;
 use super::kind::BlobKind;
 use super::lease::Lease;
 use super::metadata::Metadata;
@@ -150,6 +151,9 @@ pub struct BlobDetails {
     /// When it goes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The key or scope that the client brought for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

@@ -14,6 +14,7 @@ pub mod condition;
 pub mod container;
 pub mod content;
 pub mod edition;
+pub mod encryption;
 pub mod history;
 pub mod kind;
 pub mod lease;

@@ -269,4 +269,13 @@ pub enum BlobRejection {
         /// What it is.
         found: u64,
     },
+    /// The blob was written with a key, and the request brings none.
+    #[error("the blob was written with a key that the request must bring")]
+    EncryptionKeyNeeded,
+    /// The blob was written with another key.
+    #[error("the blob was written with another key than the request brings")]
+    EncryptionKeyDiffers,
+    /// The blob was written without a key, and the request brings one.
+    #[error("the blob was written without a key, and the request brings one")]
+    EncryptionKeyNotUsed,
 }

@@ -2,6 +2,7 @@
 
 use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::time::Timestamp;
+use kiln_wire::blob::encryption;
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::version::ServiceVersion;
@@ -24,6 +25,8 @@ pub(super) struct Head {
     pub(super) version: ServiceVersion,
     pub(super) received_at: Timestamp,
     pub(super) is_head: bool,
+    /// Of a write: what it says of keys, which its answer repeats.
+    pub(super) encryption: Vec<(&'static str, String)>,
 }
 
 impl Head {
@@ -38,13 +41,21 @@ impl Head {
             version,
             received_at: request.received_at,
             is_head: request.method == http::Method::HEAD,
+            encryption: if request.method == http::Method::PUT {
+                let sent = [encryption::HASH, encryption::SCOPE].into_iter();
+                sent.filter_map(|name| Some((name, request.header(name)?.to_owned()))).collect()
+            } else {
+                Vec::new()
+            },
         }
     }
 
     /// Completes an answer.
     pub(super) fn complete(&self, result: Answer) -> Response {
         let response = match result {
-            Ok(response) => response,
+            Ok(response) => self.encryption.iter().fold(response, |response, (name, value)| {
+                response.with_header(*name, value.as_str())
+            }),
             Err(failure) => self.error(&failure.into_error(&self.request_id)),
         };
         let mut response = response
@@ -81,6 +92,7 @@ pub(super) fn refused(refusal: Refusal) -> Response {
         version: ServiceVersion::NEWEST,
         received_at: clock::now(),
         is_head: false,
+        encryption: Vec::new(),
     };
     let error = if refusal == Refusal::Busy {
         let message = "The server is currently unable to receive requests. Please retry your \

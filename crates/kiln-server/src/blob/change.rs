@@ -67,6 +67,7 @@ pub(super) async fn change(
         blob.expect_online()?;
         let now = stamps.next();
         if keeps == Keeps::Version {
+            guard.expect_key(&blob)?;
             let settings = tx.storage_settings(&spot.account)?;
             if let Some(kept) = keep(&blob, &settings, Cause::Changed, now) {
                 history::share(tx, key, blob.clone(), kept)?;

@@ -2,9 +2,11 @@
 
 use kiln_domain::blob::content::{Blob, CopyRecord, CopyStatus};
 use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::encryption::Encryption;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::lease::{Lease, LeaseState, state_of};
 use kiln_domain::time::Timestamp;
+use kiln_wire::blob::encryption;
 use kiln_wire::blob::headers::DEFAULT_CONTENT_TYPE;
 use kiln_wire::blob::kind;
 
@@ -45,6 +47,15 @@ fn with_details(call: &Call, blob: &Blob, mut response: Response) -> Response {
     }
     if gates.has_encryption_headers() {
         response = response.with_header("x-ms-server-encrypted", "true");
+    }
+    match &details.encryption {
+        Some(Encryption::Key(hash)) => {
+            response = response.with_header(encryption::HASH, hash.as_str());
+        }
+        Some(Encryption::Scope(name)) => {
+            response = response.with_header(encryption::SCOPE, name.as_str());
+        }
+        None => {}
     }
     if gates.has_tier() && call.method == "HEAD" {
         response = with_tier(blob, response);

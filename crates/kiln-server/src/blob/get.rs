@@ -265,6 +265,7 @@ fn open(
         let (key, blob, part, window) = service.store.read(|view| {
             let (key, blob) = read::find(view, spot)?;
             guard.admit_read(&blob)?;
+            guard.expect_key(&blob)?;
             blob.expect_online()?;
             let (start, length) = match range.map(|range| range.of(blob.size_bytes)) {
                 None => (0, blob.size_bytes),

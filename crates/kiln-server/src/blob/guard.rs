@@ -2,11 +2,13 @@
 
 use kiln_domain::blob::condition::Conditions;
 use kiln_domain::blob::content::{Blob, CopyStatus};
+use kiln_domain::blob::encryption::{Encryption, expect_same};
 use kiln_domain::blob::lease::{self, Lease, Leased};
 use kiln_domain::blob::rejection::BlobRejection;
 use kiln_domain::blob::tag_filter::TagFilter;
 use kiln_domain::blob::tags::Tags;
 use kiln_domain::time::Timestamp;
+use kiln_wire::blob::encryption;
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::tag_filter;
 use uuid::Uuid;
@@ -23,6 +25,8 @@ pub(super) struct Guard {
     pub(super) lease_id: Option<String>,
     pub(super) tags: Option<TagFilter>,
     pub(super) now: Timestamp,
+    /// The key or scope that the request brings.
+    pub(super) encryption: Option<Encryption>,
 }
 
 impl Guard {
@@ -32,13 +36,15 @@ impl Guard {
             lease_id: lease_id(call, "x-ms-lease-id")?,
             tags: tags(call)?,
             now: call.received_at,
+            encryption: encryption::read(call.headers())?,
         })
     }
 
     /// What the headers ask of the source of a copy: conditions alone.
     pub(super) fn of_source(call: &Call) -> Result<Self, Failure> {
         let conditions = call.headers().source_conditions()?;
-        Ok(Self { conditions, lease_id: None, tags: None, now: call.received_at })
+        let now = call.received_at;
+        Ok(Self { conditions, lease_id: None, tags: None, now, encryption: None })
     }
 
     /// Decides whether `blob` may be read.
@@ -46,6 +52,11 @@ impl Guard {
         self.conditions.decide_read(blob.face())?;
         self.admit_tags(&blob.tags)?;
         lease::admit_read(Leased::Blob, blob.lease.as_ref(), self.lease_id.as_deref(), self.now)
+    }
+
+    /// Decides whether the request brings the key that `blob` was written with.
+    pub(super) fn expect_key(&self, blob: &Blob) -> Result<(), BlobRejection> {
+        expect_same(blob.details.encryption.as_ref(), self.encryption.as_ref())
     }
 
     /// Decides whether `blob` may be changed or deleted.

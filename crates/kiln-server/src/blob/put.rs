@@ -181,6 +181,7 @@ impl Replacement {
                 version_at: settings.keeps_versions.then_some(now),
                 incremental: content.incremental,
                 expires_at: None,
+                encryption: self.guard.encryption,
             },
             pieces: content.pieces,
             ..Blob::new(self.spot.blob, content.kind, now)

@@ -46,6 +46,7 @@ pub(super) fn load(call: &Call) -> Result<(ContainerKey, Blob), Failure> {
     call.service.store.read(|view| {
         let (key, blob) = find(view, &spot)?;
         guard.admit_read(&blob)?;
+        guard.expect_key(&blob)?;
         Ok((key, blob))
     })
 }

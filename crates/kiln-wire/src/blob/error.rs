@@ -358,6 +358,24 @@ impl From<BlobRejection> for BlobError {
                 "SequenceNumberConditionNotMet",
                 "The sequence number condition specified was not met.",
             ),
+            R::EncryptionKeyNeeded => (
+                409,
+                "BlobUsesCustomerSpecifiedEncryption",
+                "The blob is encrypted with customer specified encryption, but it was not provided \
+                 in the request.",
+            ),
+            R::EncryptionKeyDiffers => (
+                409,
+                "BlobCustomerSpecifiedEncryptionMismatch",
+                "The given customer specified encryption does not match the encryption used to \
+                 encrypt the blob.",
+            ),
+            R::EncryptionKeyNotUsed => (
+                409,
+                "BlobDoesNotUseCustomerSpecifiedEncryption",
+                "Customer specified encryption was provided in the request, but the blob does not \
+                 use it.",
+            ),
             R::TooManyPolicies { .. } | R::InvalidPolicyId { .. } => {
                 (400, "InvalidXmlDocument", "XML specified is not syntactically valid.")
             }

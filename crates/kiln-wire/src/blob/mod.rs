@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod checksum;
+pub mod encryption;
 pub mod error;
 pub mod gates;
 pub mod headers;

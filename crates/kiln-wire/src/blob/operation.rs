@@ -235,7 +235,8 @@ fn of_service(method: &str, restype: &str, comp: &str) -> Result<Operation, NoOp
         ("PUT", "service", "properties") => O::SetServiceProperties,
         ("GET", "service", "stats") => O::GetServiceStats,
         ("POST", "service", "userdelegationkey") => O::GetUserDelegationKey,
-        ("POST", "", "batch") => O::Batch,
+        // The JavaScript SDK takes an account in the path for a container.
+        ("POST", "" | "container", "batch") => O::Batch,
         ("GET", "", "blobs") => O::FindBlobsByTags,
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _, _) => return Err(NoOperation::Parameter),
         (_, _, _) => return Err(NoOperation::Verb),
@@ -338,6 +339,7 @@ mod tests {
         check("PATCH", Place::Blob, " ", Err(NoOperation::Verb));
         check("OPTIONS", Place::Container, " odd", Ok(Operation::Preflight));
         check("POST", Place::Service, " batch", Ok(Operation::Batch));
+        check("POST", Place::Service, "container batch", Ok(Operation::Batch));
         check("POST", Place::Container, "container batch", Ok(Operation::Batch));
         check("GET", Place::Container, " list", Err(NoOperation::Parameter));
     }

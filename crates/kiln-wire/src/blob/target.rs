@@ -69,8 +69,10 @@ impl Target {
         let primary = first.strip_suffix(SECONDARY).unwrap_or(&first);
         for account in [&first, primary] {
             if is_account(account) {
+                let is_secondary = *account != *first;
+                let rest = if is_secondary { without_account(account, rest) } else { rest };
                 let found = Self::within(account.to_owned(), rest, true, address.is_for_container)?;
-                return Ok(Self { is_secondary: account != first, ..found });
+                return Ok(Self { is_secondary, ..found });
             }
         }
         match address.fallback_account {
@@ -97,6 +99,16 @@ impl Target {
             (_, _) => (Some(first), Some(rest)),
         };
         Ok(Self { account, container, blob, is_path_style, is_secondary: false })
+    }
+}
+
+/// The path behind the secondary account. The Python SDK of today puts the secondary account in
+/// front of the primary one.
+fn without_account<'a>(account: &str, path: &'a str) -> &'a str {
+    match path.strip_prefix(account) {
+        Some("") => "",
+        Some(rest) => rest.strip_prefix('/').unwrap_or(path),
+        None => path,
     }
 }
 
@@ -162,6 +174,9 @@ mod tests {
         check(host, "/acct/c/a+b/../x", None, "acct c a+b/../x");
         check(host, "/acct/b", None, "acct $root b");
         check(host, "/acct-secondary/c/b", None, "acct* c b");
+        check(host, "/acct-secondary/acct/", None, "acct* - -");
+        check(host, "/acct-secondary/acct/c/b", None, "acct* c b");
+        check(host, "/acct-secondary/accts/b", None, "acct* accts b");
         check("azurite:10000", "/acct/c/b", None, "acct c b");
     }
 
