@@ -200,13 +200,15 @@ def test_removal(kiln, container, tmp_path):
 
 def test_a_check_wants_the_directory_for_itself_and_finds_damage(tmp_path):
     kiln = Kiln(tmp_path).start()
-    source = tmp_path / "x"
-    source.write_bytes(random.Random(6).randbytes(MIB))
-    blob(kiln, "create", "az://cont")
-    blob(kiln, "copy", source, "az://cont/x")
-    said = blob(kiln, "fsck", code=4)
-    assert "already serves" in said
-    assert kiln.stop() == 0
+    try:
+        source = tmp_path / "x"
+        source.write_bytes(random.Random(6).randbytes(MIB))
+        blob(kiln, "create", "az://cont")
+        blob(kiln, "copy", source, "az://cont/x")
+        said = blob(kiln, "fsck", code=4)
+        assert "already serves" in said
+    finally:
+        assert kiln.stop() == 0
     report = told(kiln, "fsck")
     assert (report["findings"], report["blobs"], report["files"], report["fileBytes"]) == (0, 1, 1, MIB)
     file = max((it for it in (kiln.data / "extents").rglob("*") if it.is_file()), key=lambda it: it.stat().st_size)

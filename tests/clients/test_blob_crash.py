@@ -63,6 +63,13 @@ def blobs_of(kiln):
 
 def crash(kiln, n_kills):
     """Kills a Kiln again and again under writers, and looks at what they wrote."""
+    try:
+        crash_and_check(kiln, n_kills)
+    finally:
+        kiln.stop()
+
+
+def crash_and_check(kiln, n_kills):
     print("KILN_CRASH_SEED={}".format(SEED))
     chance = random.Random(SEED)
     account = kiln.storage()
