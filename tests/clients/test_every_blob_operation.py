@@ -19,7 +19,7 @@ GENERATIONS = {
 JAVASCRIPT = ["azure-storage", "@azure/storage-blob"]
 
 # Steps that the service does not serve yet.
-UNSERVED = {"immutability", "query", "serviceStatistics", "batches"}
+UNSERVED = {"immutability", "query"}
 
 
 def settings_file(kiln, family, suffix, folder):
