@@ -11,7 +11,7 @@ const KEY: &str = "a2lsbi1mdXp6LWtleS10aGF0LW5vYm9keS1ldmVyLXVzZXM=";
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    drop(SharedKey::parse(text));
+    std::hint::black_box(SharedKey::parse(text));
     let lines: Vec<&str> = text.lines().collect();
     let pairs: Vec<(String, String)> = lines
         .iter()
