@@ -39,6 +39,8 @@ class Answer:
     body: bytes
     names: list
     """Names of the headers as they were sent; those in `headers` are in lower case."""
+    reason: str = ""
+    """The words after the status."""
 
     @property
     def json(self):
@@ -67,7 +69,7 @@ def send(url, method, headers, body):
         response = connection.getresponse()
         told = {name.lower(): value for name, value in response.getheaders()}
         names = [name for name, _ in response.getheaders()]
-        return Answer(response.status, told, response.read(), names)
+        return Answer(response.status, told, response.read(), names, response.reason)
     finally:
         connection.close()
 

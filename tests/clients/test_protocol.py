@@ -163,12 +163,58 @@ def test_bodies_are_checked_by_name(batch, job):
     assert too_long.status == 400, too_long
 
 
-def test_what_is_not_offered_is_refused_by_name(batch, job):
+def test_what_does_not_fit_its_pool_is_refused_by_name(batch, job):
     task = {"id": "contained", "commandLine": "true", "containerSettings": {"imageName": "busybox"}}
     answer = batch.request("POST", "/jobs/{}/tasks".format(job), task)
-    assert (answer.status, answer.code) == (501, "NotImplemented"), answer
+    assert (answer.status, answer.code) == (400, "InvalidPropertyValue"), answer
     assert "containerSettings" in answer.body.decode()
     assert batch.request("GET", "/jobs/{}/tasks/contained".format(job)).status == 404
+
+
+def test_refusals_say_their_sentence_after_the_status(batch):
+    path, sentence = "/pools/no-such", "The specified pool does not exist."
+    told = batch.request("GET", path)
+    assert (told.status, told.reason) == (404, sentence), told
+    assert told.json["message"]["value"].startswith(sentence + "\n"), told
+    # All that a client sees of a HEAD.
+    bare = batch.request("HEAD", path)
+    assert (bare.status, bare.reason, bare.body) == (404, sentence, b""), bare
+
+
+def test_a_client_may_wait_as_long_as_it_likes(batch):
+    for name, value in (("timeout", "30"), ("timeOut", "30"), ("timeout", "45")):
+        answer = batch.request("GET", "/pools", query={name: value})
+        assert answer.status == 200, (name, value, answer)
+
+
+def test_a_job_is_told_its_own_address(batch, job):
+    made = batch.request("POST", "/jobs", {"id": job + "-b", "poolInfo": {"poolId": job}})
+    url = "{}/jobs/{}-b".format(batch.url, job)
+    assert (made.status, made.headers["location"], made.headers["dataserviceid"]) == (201, url, url), made
+    assert batch.request("GET", "/jobs/{}-b".format(job)).json["url"] == url
+    assert batch.request("DELETE", "/jobs/{}-b".format(job)).status == 202
+
+
+def test_autoscale_keeps_what_a_change_leaves_out(batch, suffix):
+    path, formula = "/pools/scaled-" + suffix, "$TargetDedicatedNodes = 0"
+    body = {**pool_body("scaled-" + suffix), "enableAutoScale": True, "autoScaleFormula": formula}
+    del body["targetDedicatedNodes"]
+    assert batch.request("POST", "/pools", body).status == 201
+    change = {"autoScaleEvaluationInterval": "PT07M00S"}
+    assert batch.request("POST", path + "/enableautoscale", change).status == 200
+    changed = batch.request("GET", path).json
+    assert (changed["autoScaleFormula"], changed["autoScaleEvaluationInterval"]) == (formula, "PT7M")
+    # Trying another formula changes nothing of the pool.
+    tried = {"autoScaleFormula": "$TargetDedicatedNodes = 7"}
+    assert batch.request("POST", path + "/evaluateautoscale", tried).status == 200
+    kept = batch.request("GET", path).json
+    for name in ("eTag", "autoScaleFormula", "targetDedicatedNodes"):
+        assert kept[name] == changed[name], name
+    assert "TargetDedicatedNodes=0;" in kept["autoScaleRun"]["results"]
+    # Neither are its nodes taken away by hand.
+    removed = batch.request("POST", path + "/removenodes", {"nodeList": ["none"]})
+    assert (removed.status, removed.code) == (409, "OperationInvalidForCurrentState"), removed
+    assert batch.request("DELETE", path).status == 202
 
 
 def test_old_versions_have_their_own_shapes(batch, job):

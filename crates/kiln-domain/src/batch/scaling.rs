@@ -323,6 +323,16 @@ mod tests {
     }
 
     #[test]
+    fn nodes_leave_as_their_formula_says() {
+        for treatment in [Treatment::Terminate, Treatment::TaskCompletion, Treatment::RetainedData]
+        {
+            let wish = Wish { treatment, ..wish(1) };
+            let life = evaluated(&pool(), run(9), Some(wish), at(9));
+            assert_eq!((life.targets.dedicated, life.treatment), (1, treatment));
+        }
+    }
+
+    #[test]
     fn an_evaluation_tries_again_what_a_resize_missed() {
         let mut pool = pool();
         let error = ResizeError {

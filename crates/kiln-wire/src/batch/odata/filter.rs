@@ -293,6 +293,51 @@ mod tests {
         check(List::Tasks, &deep, "The filter is nested too deeply");
     }
 
+    /// As the service's documents list them.
+    #[test]
+    fn each_list_has_properties_of_its_own() {
+        let life = ["creationTime", "lastModified", "state", "stateTransitionTime"];
+        let job = ["executionInfo/startTime", "executionInfo/endTime", "executionInfo/poolId"];
+        let start = ["startTaskInfo/state", "startTaskInfo/result", "startTaskInfo/exitCode"];
+        let schedule = ["executionInfo/endTime", "schedule/doNotRunUntil"];
+        for (list, is_there) in [
+            (List::Pools, ["id", "allocationState", "enableAutoScale", "vmSize"].as_slice()),
+            (List::Pools, &life),
+            (List::Nodes, &["state", "lastBootTime", "allocationTime", "stateTransitionTime"]),
+            (List::Nodes, &start),
+            (List::NodeCounts, &["poolId"]),
+            (List::PoolUsageMetrics, &["poolId"]),
+            (List::Jobs, &life),
+            (List::Jobs, &job),
+            (List::JobsOfSchedule, &job),
+            (List::JobSchedules, &life),
+            (List::JobSchedules, &schedule),
+            (List::JobSchedules, &["id", "schedule/doNotRunAfter"]),
+            (List::PreparationAndRelease, &["jobReleaseTaskExecutionInfo/exitCode", "nodeId"]),
+            (List::Tasks, &life),
+            (List::Tasks, &["id", "executionInfo/exitCode", "executionInfo/result"]),
+            (List::Files, &["name"]),
+            (List::SupportedImages, &["osType", "verificationType", "nodeAgentSKUId"]),
+            (List::NodeAgentSkus, &["osType"]),
+            (List::Certificates, &["state", "stateTransitionTime"]),
+        ] {
+            for name in is_there {
+                assert!(Filter::parse(list, &format!("{name} eq null")).is_ok(), "{list:?} {name}");
+            }
+            let other = Filter::parse(list, "url eq null");
+            assert!(other.is_err(), "{list:?}");
+        }
+        for (list, text) in [
+            (List::Nodes, "id eq 'n'"),
+            (List::Tasks, "executionInfo/poolId eq 'p'"),
+            (List::Files, "isDirectory eq true"),
+            (List::NodeCounts, "startswith(id,'p')"),
+            (List::Jobs, "priority gt 5"),
+        ] {
+            assert!(Filter::parse(list, text).is_err(), "{list:?} {text}");
+        }
+    }
+
     /// Text of all kinds, made from the pieces of filters: it may be refused, not break.
     #[test]
     fn no_text_breaks_the_parser() {
