@@ -10,6 +10,8 @@ use kiln_wire::node::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, Report, Se
 use crate::rig::web::Web;
 use crate::rig::{Rig, is_root, now, until};
 
+on_each_kind!(logs_are_uploaded_to_a_container);
+
 const HASH: &str = "$6$rounds=10000$abcdefghijklmnop$0123456789";
 
 fn user(name: &str) -> NodeUser {
@@ -115,9 +117,8 @@ async fn a_plain_node_has_no_users() {
     rig.leave().await;
 }
 
-#[tokio::test]
-async fn logs_are_uploaded_to_a_container() {
-    let mut rig = Rig::ready("plain").await;
+async fn logs_are_uploaded_to_a_container(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
     let web = Web::start().await;
     web.open("/logs/");
     fs::write(format!("{}/agent.log", rig.config.directory), "what happened").expect("written");

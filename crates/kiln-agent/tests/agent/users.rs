@@ -13,6 +13,8 @@ use ElevationLevel::{Admin, NonAdmin};
 on_each_kind!(
     runs_tasks_as_users_that_the_pool_names,
     a_user_that_the_pool_does_not_name_runs_nothing,
+    new_users_of_the_pool_are_there_after_a_reboot,
+    no_link_of_the_node_leads_the_agent_out,
 );
 
 fn user(name: &str, elevation_level: ElevationLevel, ids: Option<(u32, u32)>) -> UserAccount {
@@ -80,57 +82,65 @@ async fn a_user_that_the_pool_does_not_name_runs_nothing(kind: &str) {
     rig.leave().await;
 }
 
-/// Tests of what only a node that is kept apart promises.
-mod apart {
-    use super::*;
-
-    #[tokio::test]
-    async fn new_users_of_the_pool_are_there_after_a_reboot() {
-        let mut rig = rig_with("namespaces", vec![user("kilnann", NonAdmin, None)]).await;
+async fn new_users_of_the_pool_are_there_after_a_reboot(kind: &str) {
+    let mut rig = rig_with(kind, vec![user("kilnann", NonAdmin, None)]).await;
+    if kind == "namespaces" {
         let (exit_code, _) =
             rig.script("own", Admin, "echo own:x:4000:4000::/:/bin/sh >> /etc/passwd").await;
         assert_eq!(exit_code, 0, "the list is the node's own");
-        if !is_root() {
-            return rig.leave().await;
-        }
-        rig.users.push(user("kilncleo", NonAdmin, None));
-        rig.prepare(2, None, vec![]).await;
-        rig.wait("booted", |report| matches!(report, Report::Booted { boot: 2, .. }).then_some(()))
-            .await;
-        assert_eq!(run_as(&mut rig, "cleo", "kilncleo", "whoami").await, "kilncleo\n");
-        let (_, printed) =
-            rig.script("list", NonAdmin, "grep -c -e kilnann -e ^own: /etc/passwd").await;
-        assert_eq!(printed, "2\n");
-        rig.leave().await;
     }
+    rig.users.push(user("kilncleo", NonAdmin, None));
+    rig.prepare(2, None, vec![]).await;
+    rig.wait("booted", |report| matches!(report, Report::Booted { boot: 2, .. }).then_some(()))
+        .await;
+    let printed = run_as(&mut rig, "cleo", "kilncleo", "echo $AZ_BATCH_TASK_USER").await;
+    assert_eq!(printed, "kilncleo\n");
+    // The others are users by name only.
+    let has_list = kind == "namespaces" && is_root();
+    let script = "whoami 2> /dev/null | grep kiln || true";
+    let printed = run_as(&mut rig, "name", "kilncleo", script).await;
+    assert_eq!(printed, if has_list { "kilncleo\n" } else { "" });
+    let (_, printed) =
+        rig.script("list", NonAdmin, "grep -c -e kilnann -e ^own: /etc/passwd").await;
+    let n_listed = match (kind, is_root()) {
+        ("namespaces", true) => "2\n",
+        ("namespaces", false) => "1\n",
+        _ => "0\n",
+    };
+    assert_eq!(printed, n_listed);
+    rig.leave().await;
+}
 
-    #[tokio::test]
-    async fn no_link_of_the_node_leads_the_agent_out() {
-        let mut rig = rig_with("namespaces", vec![user("kilnann", NonAdmin, None)]).await;
-        if !is_root() {
-            return rig.leave().await;
-        }
-        let trap = rig.base.path().join("trap");
-        fs::write(&trap, "untouched").expect("written");
-        fs::create_dir(rig.base.path().join("folder")).expect("made");
-        let base = rig.base.path().display();
+async fn no_link_of_the_node_leads_the_agent_out(kind: &str) {
+    let mut rig = rig_with(kind, vec![user("kilnann", NonAdmin, None)]).await;
+    let trap = rig.base.path().join("trap");
+    fs::write(&trap, "untouched").expect("written");
+    fs::create_dir(rig.base.path().join("folder")).expect("made");
+    let base = rig.base.path().display();
+    let machines = || fs::read_to_string("/etc/passwd").expect("there");
+    let before = machines();
+    if kind == "namespaces" && is_root() {
         let script = format!(
             "rm /etc/passwd; ln -s {base}/trap /etc/passwd; rmdir /home/kilnann; \
              ln -s {base}/folder /home/kilnbob; rm -rf /etc/sudoers.d; ln -s {base}/folder /etc/sudoers.d"
         );
         let (exit_code, printed) = rig.script("t", Admin, &script).await;
         assert_eq!(exit_code, 0, "{printed}");
-        rig.users.push(user("kilnbob", Admin, None));
-        rig.prepare(2, None, vec![]).await;
-        rig.wait("an end of the boot", |report| {
-            let is_booted = matches!(report, Report::Booted { boot: 2, .. });
-            (is_booted || matches!(report, Report::BootFailed { boot: 2, .. })).then_some(())
-        })
-        .await;
-        assert_eq!(fs::read_to_string(&trap).expect("there"), "untouched");
-        let folder = fs::metadata(rig.base.path().join("folder")).expect("there");
-        assert_eq!(std::os::unix::fs::MetadataExt::uid(&folder), 0);
-        assert_eq!(fs::read_dir(rig.base.path().join("folder")).expect("there").count(), 0);
-        rig.leave().await;
     }
+    rig.users.push(user("kilnbob", Admin, None));
+    rig.prepare(2, None, vec![]).await;
+    rig.wait("an end of the boot", |report| {
+        let is_booted = matches!(report, Report::Booted { boot: 2, .. });
+        (is_booted || matches!(report, Report::BootFailed { boot: 2, .. })).then_some(())
+    })
+    .await;
+    assert_eq!(fs::read_to_string(&trap).expect("there"), "untouched");
+    let folder = fs::metadata(rig.base.path().join("folder")).expect("there");
+    let own = rustix::process::geteuid().as_raw();
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&folder), own);
+    assert_eq!(fs::read_dir(rig.base.path().join("folder")).expect("there").count(), 0);
+    // Other kinds of nodes have no such files of their own: the machine's are not touched.
+    assert_eq!(machines(), before);
+    assert!(!fs::exists("/home/kilnbob").expect("readable"));
+    rig.leave().await;
 }
