@@ -2,7 +2,7 @@
 //!
 //! It owns all state of the agent; attempts run beside it and answer with how they ended.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +121,7 @@ impl Agent {
             attempts: HashMap::new(),
             ended: Past::default(),
             removal: Removal::new(Path::new(&config.directory)),
-            retention: Retention::default(),
+            retention: Retention::open(Path::new(&config.directory), clock::now()),
             awaits_retention: false,
             waiting: Vec::new(),
             n_attempts: 0,
@@ -209,7 +209,8 @@ impl Agent {
                     }
                     Next::Continue
                 }
-                () = retained(&self.retention) => {
+                // Without a node it can not be removed, and stays due.
+                () = retained(&self.retention), if self.node.is_ok() => {
                     self.remove_due();
                     Next::Continue
                 }
@@ -327,16 +328,16 @@ impl Agent {
     }
 
     fn remove_due(&mut self) {
-        while let Some(path) = self.retention.take_due(clock::now()) {
+        while let Some(path) = self.retention.first_due(clock::now()) {
             self.remove_directory(path);
         }
     }
 
     fn remove_directory(&mut self, path: String) {
-        self.retention.cancel(&path);
         if let Ok((node, _)) = &self.node {
             self.removal.remove(&node.root, &path);
         }
+        self.retention.cancel(&path);
     }
 
     fn on_acknowledged(&mut self, acknowledged: u64) {
@@ -433,8 +434,12 @@ impl Agent {
         self.work.shutdown().await;
         self.shells.end().await;
         let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
-        let mut stopped: Vec<AttemptId> =
-            self.attempts.drain().map(|(id, _)| id).chain(waiting).collect();
+        let mut stopped: Vec<AttemptId> = waiting.collect();
+        let ran: BTreeMap<AttemptId, Attempt> = self.attempts.drain().collect();
+        for (id, Attempt { directory, constraints, .. }) in ran {
+            self.retention.keep(directory, constraints, clock::now());
+            stopped.push(id);
+        }
         stopped.sort();
         let gone = Err(SetupError::new("restart the node", std::io::ErrorKind::NotConnected));
         self.boot = None;
@@ -478,8 +483,6 @@ impl Agent {
             return self.waiting.push(run);
         };
         self.report(Report::Started { attempt: id.clone(), at: clock::now() });
-        let directory = run.whole_directory().to_owned();
-        self.retention.cancel(&directory);
         self.n_attempts += 1;
         // The two commands of a primary have one user.
         let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
@@ -489,7 +492,8 @@ impl Agent {
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
         };
         let (stop, stopped) = watch::channel(false);
-        let constraints = run.task.constraints;
+        let (directory, constraints) = (run.whole_directory().to_owned(), run.task.constraints);
+        self.retention.hold(directory.clone(), constraints);
         self.attempts.insert(id.clone(), Attempt { stop, directory, constraints, count });
         let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
         self.work.spawn(async move {

@@ -20,6 +20,7 @@ mod environment;
 mod fetch;
 mod init_client;
 mod isolate;
+mod journal;
 mod link;
 mod logs;
 mod measure;

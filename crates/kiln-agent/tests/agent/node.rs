@@ -40,6 +40,12 @@ on_each_kind!(
     sends_again_what_is_not_acknowledged,
     ends_at_a_signal,
     restarts,
+    a_killed_agent_leaves_its_tasks_to_the_next_one,
+    a_start_task_changes_what_it_may,
+    what_an_administrator_reaches_of_the_server,
+    a_node_that_is_kept_apart_sees_only_its_own_processes,
+    files_belong_to_whom_the_node_says,
+    the_node_dies_with_its_agent,
 );
 
 /// An ordinary user gets nodes of another kind.
@@ -463,105 +469,164 @@ async fn ends_at_a_signal(kind: &str) {
 async fn restarts(kind: &str) {
     let mut rig = Rig::ready(kind).await;
     let id = rig.run(task("t", "touch kept; sleep 1000", NonAdmin)).await;
-    let kept = rig.directory().join("tasks/workitems/job/job-1/t/wd/kept");
-    until(|| kept.exists()).await;
+    let mut short = task("short", "touch kept; sleep 1000", NonAdmin);
+    short.constraints.retention_time = Some(Span::seconds(1));
+    rig.run(short).await;
+    let tasks = rig.directory().join("tasks/workitems/job/job-1");
+    let kept = tasks.join("t/wd/kept");
+    until(|| kept.exists() && tasks.join("short/wd/kept").exists()).await;
     rig.prepare(1, None, vec![]).await;
     rig.prepare(2, None, vec![]).await;
     assert_eq!(rig.outcome(&id).await, Outcome::Stopped);
     rig.wait("booted", |report| matches!(report, Report::Booted { boot: 2, .. }).then_some(()))
         .await;
-    assert!(kept.exists());
+    until(|| !tasks.join("short").exists()).await;
+    assert!(kept.exists(), "a week has not passed");
     let (exit_code, printed) = rig.script("u", NonAdmin, "echo again").await;
     assert_eq!((exit_code, printed.as_str()), (0, "again\n"));
     rig.leave().await;
 }
 
-/// Tests of what only a node that is kept apart promises.
-mod apart {
-    use super::*;
+async fn a_killed_agent_leaves_its_tasks_to_the_next_one(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let kept_for = |id: &str, script: &str, seconds| {
+        let mut task = task(id, script, NonAdmin);
+        task.constraints.retention_time = Some(Span::seconds(seconds));
+        task
+    };
+    // One that has ended, one that runs when the agent is killed, and one that stays.
+    rig.run(kept_for("runs", "touch up; sleep 1000", 1)).await;
+    let tasks = rig.directory().join("tasks/workitems/job/job-1");
+    until(|| tasks.join("runs/wd/up").exists()).await;
+    let usual = rig.run(command("usual", "true")).await;
+    assert_eq!(rig.outcome(&usual).await, Outcome::Exited { exit_code: 0 });
+    let ended = rig.run(kept_for("ended", "true", 8)).await;
+    assert_eq!(rig.outcome(&ended).await, Outcome::Exited { exit_code: 0 });
+    rig.replace_agent().await;
+    assert!(tasks.join("ended").exists() && tasks.join("runs").exists());
+    rig.prepare(1, None, vec![]).await;
+    until(|| !tasks.join("ended").exists() && !tasks.join("runs").exists()).await;
+    assert!(tasks.join("usual").exists(), "a week has not passed");
+    // No command reads or changes what the agents know, unless it has the rights of their user.
+    let journal = rig.directory().join("retention.jsonl");
+    assert!(fs::read_to_string(&journal).expect("there").contains("job-1/usual"));
+    let script = format!("cat {0}; echo x > {0}", journal.display());
+    let (exit_code, printed) = rig.script("t", NonAdmin, &script).await;
+    let has_rights = kind == "plain" && !is_root();
+    assert_eq!(exit_code == 0, has_rights, "{printed}");
+    assert_eq!(printed.contains("job-1/usual"), has_rights, "{printed}");
+    rig.leave().await;
+}
 
-    #[tokio::test]
-    async fn what_a_start_task_changes_stays_in_the_node() {
-        let mut rig = Rig::start("namespaces").await;
-        let mark = rig.mark();
-        let script =
-            format!("id -u; hostname; echo {mark} > /etc/{mark} && ls /etc/{mark}; ls /tmp");
-        rig.prepare(1, Some(start_task(&script, Admin, 0)), vec![]).await;
-        assert_eq!(rig.start_task().await.exit_code, Some(0));
-        let printed = rig.file("startup/stdout.txt").await;
-        assert!(printed.starts_with("0\ntvm-") && printed.contains("/etc/mark-"), "{printed}");
-        assert!(!Path::new("/etc").join(&mark).exists(), "it is on the machine");
-        let (exit_code, printed) = rig.script("t", NonAdmin, &format!("cat /etc/{mark}")).await;
-        assert_eq!((exit_code, printed.trim()), (0, mark.as_str()));
-        rig.leave().await;
-    }
-
-    #[tokio::test]
-    async fn the_nodes_root_user_reaches_nothing_of_the_server() {
-        let mut rig = Rig::ready("namespaces").await;
-        let data = rig.config.hidden[0].clone();
-        let base = rig.base.path().display().to_string();
-        fs::write(rig.base.path().join("visible"), "visible").expect("written");
-        let script = format!(
-            "cat {base}/visible; ls {data}; mkdir {data} && ls -A {data}; rmdir {data}; \
-             ls {data}; umount /tmp; mount -t tmpfs x /mnt; mknod d b 254 0; \
-             cat /proc/1/environ; ls /proc/1/root/; ls /proc/1/fd; \
-             echo 1 > /proc/sys/kernel/sysrq; \
-             find /sys/fs/cgroup -name cgroup.procs; \
-             cat /proc/self/mountinfo; unshare -m ls {data}; unshare -Urm ls {data}"
+async fn a_start_task_changes_what_it_may(kind: &str) {
+    let mut rig = Rig::start(kind).await;
+    let mark = rig.mark();
+    let script = format!("id -u; hostname; echo {mark} > /etc/{mark} && ls /etc/{mark}; ls /tmp");
+    rig.prepare(1, Some(start_task(&script, Admin, 0)), vec![]).await;
+    assert_eq!(rig.start_task().await.exit_code, Some(0));
+    let (exit_code, read) = rig.script("t", NonAdmin, &format!("cat /etc/{mark}")).await;
+    let is_on_the_machine = fs::remove_file(Path::new("/etc").join(&mark)).is_ok();
+    let printed = rig.file("startup/stdout.txt").await;
+    let may_change = kind == "namespaces" || is_root();
+    assert_eq!(printed.contains("/etc/mark-"), may_change, "{printed}");
+    assert_eq!((exit_code == 0, read.trim() == mark), (may_change, may_change), "{read}");
+    if kind == "namespaces" {
+        assert!(printed.starts_with("0\ntvm-"), "{printed}");
+        assert!(!is_on_the_machine, "it stays in the node");
+    } else {
+        // It has the rights of the user who runs the agent, on the machine itself.
+        let user = rustix::process::geteuid().as_raw();
+        assert!(
+            printed.starts_with(&format!("{user}\n")) && !printed.contains("\ntvm-"),
+            "{printed}"
         );
-        let (_, printed) = rig.script("t", Admin, &script).await;
-        // What has other file systems mounted below, an ordinary user's node does not see.
-        assert!(printed.starts_with("visible") || !is_root(), "{printed}");
-        for secret in ["secret", "link.sock", "cgroup.procs", "nodes\n"] {
-            assert!(!printed.contains(secret), "{secret} in {printed}");
-        }
-        for refusal in ["umount", "mount: ", "mknod: ", "/proc/1/environ: ", "sysrq: "] {
-            assert!(printed.contains(refusal), "no {refusal} in {printed}");
-        }
-        assert!(Path::new(&data).join("secret").exists());
-        rig.leave().await;
+        assert_eq!(is_on_the_machine, is_root());
     }
+    rig.leave().await;
+}
 
-    #[tokio::test]
-    async fn a_node_sees_only_its_own_processes() {
-        let mut rig = Rig::ready("namespaces").await;
-        let (_, printed) = rig.script("t", Admin, "ls -d /proc/[0-9]* | wc -l; ps ax").await;
-        let count: u32 = printed.lines().next().and_then(|n| n.parse().ok()).expect("a number");
+async fn what_an_administrator_reaches_of_the_server(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let data = rig.config.hidden[0].clone();
+    let base = rig.base.path().display().to_string();
+    fs::write(rig.base.path().join("visible"), "visible").expect("written");
+    if kind == "plain" {
+        // All of it. Nothing is tried here that would change the machine.
+        let script = format!("cat {base}/visible {data}/secret; ls {data}");
+        let (exit_code, printed) = rig.script("t", Admin, &script).await;
+        assert_eq!((exit_code, printed.as_str()), (0, "visiblesecretlink.sock\nnodes\nsecret\n"));
+        return rig.leave().await;
+    }
+    let script = format!(
+        "cat {base}/visible; ls {data}; mkdir {data} && ls -A {data}; rmdir {data}; \
+         ls {data}; umount /tmp; mount -t tmpfs x /mnt; mknod d b 254 0; \
+         cat /proc/1/environ; ls /proc/1/root/; ls /proc/1/fd; \
+         echo 1 > /proc/sys/kernel/sysrq; \
+         find /sys/fs/cgroup -name cgroup.procs; \
+         cat /proc/self/mountinfo; unshare -m ls {data}; unshare -Urm ls {data}"
+    );
+    let (_, printed) = rig.script("t", Admin, &script).await;
+    // What has other file systems mounted below, an ordinary user's node does not see.
+    assert!(printed.starts_with("visible") || !is_root(), "{printed}");
+    for secret in ["secret", "link.sock", "cgroup.procs", "nodes\n"] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+    for refusal in ["umount", "mount: ", "mknod: ", "/proc/1/environ: ", "sysrq: "] {
+        assert!(printed.contains(refusal), "no {refusal} in {printed}");
+    }
+    assert!(Path::new(&data).join("secret").exists());
+    rig.leave().await;
+}
+
+async fn a_node_that_is_kept_apart_sees_only_its_own_processes(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let agent = rig.agent.id();
+    let script = format!("ls -d /proc/[0-9]* | wc -l; ps ax -o args=; ps -o args= -p {agent}");
+    let (_, printed) = rig.script("t", Admin, &script).await;
+    let count: u32 = printed.lines().next().and_then(|n| n.parse().ok()).expect("a number");
+    let program = crate::rig::agent_program().display().to_string();
+    if kind == "namespaces" {
         assert!(count < 8, "{printed}");
-        rig.leave().await;
     }
+    assert_eq!(printed.contains(&format!("{program} agent")), kind == "plain", "{printed}");
+    rig.leave().await;
+}
 
-    #[tokio::test]
-    async fn owners_in_the_view_are_the_machines() {
-        let mut rig = Rig::ready("namespaces").await;
-        if !is_root() {
-            // The only user of the node is its root; what others own, nobody owns.
-            let script = "whoami; stat -c %u /etc/shadow; touch mine; stat -c %U mine";
-            let (exit_code, printed) = rig.script("t", NonAdmin, script).await;
-            assert_eq!((exit_code, printed.as_str()), (0, "root\n65534\nroot\n"));
-            return rig.leave().await;
-        }
-        let script = "stat -c %u /etc/shadow /usr/bin/env; whoami; id -gn; \
-                      touch mine; stat -c %U mine; chown 33:33 mine && stat -c %u mine";
-        let (exit_code, printed) = rig.script("t", Admin, script).await;
-        assert_eq!((exit_code, printed.as_str()), (0, "0\n0\nroot\nroot\nroot\n33\n"));
-        let (_, printed) = rig.script("u", NonAdmin, "whoami; touch mine").await;
-        assert_eq!(printed, "_azbatch\n");
-        use std::os::unix::fs::MetadataExt as _;
-        let mine = rig.directory().join("tasks/workitems/job/job-1/u/wd/mine");
-        assert!(fs::metadata(mine).expect("there").uid() >= FIRST_UID + 1000);
-        rig.leave().await;
+async fn files_belong_to_whom_the_node_says(kind: &str) {
+    use std::os::unix::fs::MetadataExt as _;
+    let mut rig = Rig::ready(kind).await;
+    let wd = |id: &str| rig.directory().join("tasks/workitems/job/job-1").join(id).join("wd/mine");
+    let (of_t, of_u) = (wd("t"), wd("u"));
+    if !is_root() {
+        // The only user of the node is who runs the agent: as its root, where what others own
+        // nobody owns, or as on the machine.
+        let user = rustix::process::geteuid().as_raw();
+        let (own, others) = if kind == "plain" { (user, 0) } else { (0, 65_534) };
+        let script = "id -u; stat -c %u /etc/shadow; touch mine; stat -c %u mine";
+        let printed = rig.script("t", NonAdmin, script).await;
+        assert_eq!(printed, (0, format!("{own}\n{others}\n{own}\n")));
+        assert_eq!(fs::metadata(of_t).expect("there").uid(), user);
+        return rig.leave().await;
     }
+    let script = "stat -c %u /etc/shadow /usr/bin/env; whoami; id -gn; \
+                  touch mine; stat -c %U mine; chown 33:33 mine && stat -c %u mine";
+    let (exit_code, printed) = rig.script("t", Admin, script).await;
+    assert_eq!((exit_code, printed.as_str()), (0, "0\n0\nroot\nroot\nroot\n33\n"));
+    let owner = fs::metadata(of_t).expect("there").uid();
+    assert_eq!(owner, if kind == "plain" { 33 } else { FIRST_UID + 33 });
+    // Users of a plain node have no names.
+    let (_, printed) = rig.script("u", NonAdmin, "whoami 2> /dev/null; touch mine").await;
+    assert_eq!(printed, if kind == "plain" { "" } else { "_azbatch\n" });
+    assert!(fs::metadata(of_u).expect("there").uid() >= FIRST_UID);
+    rig.leave().await;
+}
 
-    #[tokio::test]
-    async fn the_node_dies_with_its_agent() {
-        let mut rig = Rig::ready("namespaces").await;
-        let line = format!("bash -c 'touch up; exec -a {} sleep 1000'", rig.mark());
-        rig.run(command("t", &line)).await;
-        until(|| rig.processes().iter().any(|line| line.starts_with("mark-"))).await;
-        rig.agent.kill().expect("killed");
-        rig.agent.wait().expect("reaped");
-        until(|| rig.processes().is_empty()).await;
-    }
+async fn the_node_dies_with_its_agent(kind: &str) {
+    let mut rig = Rig::ready(kind).await;
+    let line = format!("bash -c 'touch up; exec -a {} sleep 1000'", rig.mark());
+    rig.run(command("t", &line)).await;
+    until(|| rig.processes().iter().any(|line| line.starts_with("mark-"))).await;
+    rig.agent.kill().expect("killed");
+    rig.agent.wait().expect("reaped");
+    until(|| rig.processes().is_empty()).await;
 }

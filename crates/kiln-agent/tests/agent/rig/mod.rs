@@ -146,6 +146,16 @@ impl Rig {
         self.writer.flush().await.expect("sent");
     }
 
+    /// Kills the agent, and starts the next one of the node once nothing of it runs any more.
+    pub(crate) async fn replace_agent(&mut self) {
+        self.agent.kill().expect("killed");
+        self.agent.wait().expect("reaped");
+        until(|| self.processes().is_empty()).await;
+        self.agent = start_agent(&self.config);
+        self.reports.clear();
+        self.reconnect(0).await;
+    }
+
     /// Ends the link and takes the agent's next one.
     pub(crate) async fn reconnect(&mut self, acknowledged: u64) {
         let (reader, writer, hello) = {
