@@ -80,6 +80,24 @@ def tool(kiln, verb, *words, given=None):
     )
 
 
+def test_a_task_finds_its_account_and_the_settings_it_was_given(kiln, batch, job):
+    settings = {"AZ_BATCH_POOL_ID": "mine", "AZ_BATCH_NEW": "new"}
+    settings = [{"name": name, "value": value} for name, value in settings.items()]
+    add(batch, job, "env", "env; cat", environmentSettings=settings)
+    until(lambda: state_of(batch, job, "env") == "completed")
+    path = "/jobs/{}/tasks/env".format(job)
+    assert batch.request("GET", path).json["executionInfo"]["exitCode"] == 0
+    printed = batch.request("GET", path + "/files/stdout.txt").body.decode()
+    for line in (
+        "AZ_BATCH_ACCOUNT_NAME=" + batch.account,
+        "AZ_BATCH_ACCOUNT_URL={}/".format(batch.url),
+        "AZ_BATCH_JOB_ID=" + job,
+        "AZ_BATCH_POOL_ID=mine",
+        "AZ_BATCH_NEW=new",
+    ):
+        assert line in printed.splitlines(), (line, printed)
+
+
 def test_explain_tells_what_a_task_waits_for(kiln, batch, job):
     add(batch, job, "first", "sleep 1000")
     add(batch, job, "second", "true", dependsOn={"taskIds": ["first", "never"]})

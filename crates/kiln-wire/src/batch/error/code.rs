@@ -343,8 +343,6 @@ impl Code {
         "InvalidRange",
         "The range specified is invalid for the current size of the resource.",
     );
-    pub(super) const TOO_MANY_REQUESTS: Self =
-        code(429, "TooManyRequests", "Too many requests; wait before asking again.");
     pub(super) const INTERNAL_ERROR: Self = code(
         500,
         "InternalError",

@@ -70,7 +70,7 @@ impl Refusal {
 
     /// Seconds after which the client should ask again, for a `Retry-After` header.
     pub fn retry_after_seconds(&self) -> Option<u32> {
-        matches!(self.status, 429 | 503).then_some(30)
+        (self.status == 503).then_some(30)
     }
 
     fn with(mut self, key: &str, value: impl Into<String>) -> Self {
@@ -212,11 +212,6 @@ impl Refusal {
         Code::SERVER_BUSY.refusal()
     }
 
-    /// The client asks too often.
-    pub fn too_many_requests() -> Self {
-        Code::TOO_MANY_REQUESTS.refusal()
-    }
-
     /// The operation is one of Azure's that Kiln does not offer.
     pub fn not_implemented(reason: impl Into<String>) -> Self {
         Code::NOT_IMPLEMENTED.refusal().because(reason)
@@ -297,6 +292,12 @@ mod tests {
         let refusal = Refusal::from(unknown);
         assert_eq!((refusal.status, refusal.code), (400, "UnsupportedRequestVersion"));
         assert!(refusal.to_string().contains("2010-01-01"));
+    }
+
+    #[test]
+    fn who_finds_no_room_is_told_when_to_come_back() {
+        assert_eq!(Refusal::server_busy().retry_after_seconds(), Some(30));
+        assert_eq!(Refusal::invalid_uri().retry_after_seconds(), None);
     }
 
     #[test]
