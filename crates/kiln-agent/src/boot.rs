@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use kiln_domain::batch::certificate::Visibility;
@@ -13,7 +13,7 @@ use kiln_domain::batch::container::{
 use kiln_domain::batch::task::FailureInfo;
 use kiln_domain::span::Span;
 use kiln_wire::auth::task_token::Issuer;
-use kiln_wire::node::{AttemptKind, NodeConfig, Prepare, Run};
+use kiln_wire::node::{AttemptKind, Mount, NodeConfig, Prepare, Run};
 use rustix::fs::OFlags;
 
 use crate::certificates::Certificates;
@@ -21,6 +21,7 @@ use crate::command::{Command, Contained};
 use crate::containers::{self, Containers};
 use crate::environment::{CommandFacts, NodeFacts, variables};
 use crate::fetch::Fetcher;
+use crate::mounts;
 use crate::node::Node;
 use crate::node_init::message::SetupKind;
 use crate::packages::Packages;
@@ -79,6 +80,9 @@ pub(crate) struct Boot {
     containers: OnceLock<Containers>,
     /// How the node is to run them, if it is.
     containers_wanted: Option<ContainerConfiguration>,
+    /// What it mounts, from where its own directory is.
+    mounts_wanted: Vec<Mount>,
+    directory: PathBuf,
     facts: NodeFacts,
     tokens: Issuer,
 }
@@ -111,6 +115,8 @@ impl Boot {
             uploader: Uploader::new(transfer),
             containers: OnceLock::new(),
             containers_wanted: prepare.containers.clone(),
+            mounts_wanted: prepare.mounts.clone(),
+            directory: directory.to_owned(),
             facts,
             tokens: Issuer::of(config),
         })
@@ -130,6 +136,8 @@ impl Boot {
     pub(crate) async fn make_ready(&self) -> Result<(), FailureInfo> {
         self.packages.bring(&self.facts.packages).await?;
         self.certificates.check()?;
+        let given = &self.facts.given;
+        mounts::mount_all(&self.node, &self.directory, &self.mounts_wanted, given).await?;
         if let Some(wanted) = &self.containers_wanted {
             let started = Containers::start(&self.node, wanted, &self.facts.given).await?;
             // It is made ready once.

@@ -24,6 +24,7 @@ mod journal;
 mod link;
 mod logs;
 mod measure;
+mod mounts;
 mod node;
 pub mod node_init;
 mod packages;

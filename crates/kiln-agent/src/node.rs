@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kiln_domain::autoscale::Measurement;
@@ -30,6 +30,7 @@ use crate::isolate::limits::Limits;
 use crate::isolate::seats::Seats;
 use crate::isolate::view::{ENGINE_DIRECTORY, TASKS_DIRECTORY};
 use crate::measure::measure;
+use crate::mounts::Mounted;
 use crate::node_init::channel::Incoming;
 use crate::node_init::message::{FromInit, Setup, SetupKind, Spawn, ToInit, UserId};
 use crate::readiness;
@@ -78,6 +79,8 @@ pub(crate) struct Node {
     init_pid: i32,
     /// Its own directory on the machine.
     directory: PathBuf,
+    /// What is mounted on it.
+    mounts: Mutex<Vec<Mounted>>,
 }
 
 /// What must be done to end a node.
@@ -205,6 +208,7 @@ impl Node {
             slot_limits: config.slot_limits,
             init_pid: pid,
             directory,
+            mounts: Mutex::default(),
         });
         let mut listener = JoinSet::new();
         let listening = Arc::clone(&node);
@@ -266,6 +270,25 @@ impl Node {
         }
     }
 
+    /// The process id of its first process on the machine.
+    pub(crate) fn init_pid(&self) -> i32 {
+        self.init_pid
+    }
+
+    /// Something is mounted on it; it lasts as long as the node.
+    pub(crate) fn add_mount(&self, mounted: Mounted) {
+        self.mounts.lock().unwrap_or_else(PoisonError::into_inner).push(mounted);
+    }
+
+    /// Waits for the end of what was mounted on it.
+    async fn end_mounts(&self) {
+        let mounts =
+            std::mem::take(&mut *self.mounts.lock().unwrap_or_else(PoisonError::into_inner));
+        for mounted in mounts {
+            mounted.end().await;
+        }
+    }
+
     /// Asks for a process, which may take what so many task slots may.
     pub(crate) async fn spawn(
         &self,
@@ -308,6 +331,7 @@ impl Running {
                 let _status = child.wait().await.map_err(failed)?;
             }
         }
+        node.end_mounts().await;
         if let Some(group) = &node.group {
             group.kill().and_then(|()| group.remove()).map_err(failed)?;
         }

@@ -26,11 +26,11 @@ pub(crate) struct Transfer {
 
 /// Why one try failed.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum Fault<E = FailureInfo> {
     /// Another try may succeed.
-    Passing(FailureInfo),
+    Passing(E),
     /// No try will.
-    Lasting(FailureInfo),
+    Lasting(E),
 }
 
 impl Transfer {
@@ -80,9 +80,9 @@ fn build_client(settings: &[EnvironmentSetting]) -> Result<reqwest::Client, reqw
 }
 
 /// Tries until it succeeds, can not succeed, or was tried often enough.
-pub(crate) async fn again<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, FailureInfo>
+pub(crate) async fn again<T, E, F>(mut attempt: impl FnMut() -> F) -> Result<T, E>
 where
-    F: Future<Output = Result<T, Fault>>,
+    F: Future<Output = Result<T, Fault<E>>>,
 {
     let mut n_tries = 1;
     loop {

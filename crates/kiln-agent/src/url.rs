@@ -70,9 +70,17 @@ impl Parts {
 
     /// A page of the list of blobs in the container that this is the URL of.
     pub(crate) fn list(&self, prefix: &str, marker: &str) -> String {
+        self.list_with([("prefix", prefix), ("marker", marker)])
+    }
+
+    /// A page of that list, with these parameters as far as they are not empty.
+    pub(crate) fn list_with<'a>(
+        &self,
+        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
         let path = self.path.trim_end_matches('/');
         let mut query = "restype=container&comp=list".to_owned();
-        for (name, value) in [("prefix", prefix), ("marker", marker)] {
+        for (name, value) in parameters {
             if !value.is_empty() {
                 let value = utf8_percent_encode(value, NON_ALPHANUMERIC);
                 query.extend(["&", name, "="].into_iter().chain(value));

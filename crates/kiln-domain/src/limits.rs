@@ -57,6 +57,8 @@ pub const CERTIFICATE_DELETION_SECONDS: i64 = 1;
 pub const THUMBPRINT_DIGITS: usize = 40;
 /// Bytes of a certificate's file.
 pub const CERTIFICATE_BYTES_MAX: usize = 10 * 1024;
+/// File systems that a pool mounts on its nodes.
+pub const MOUNTS_MAX: usize = 10;
 /// Certificates of an account.
 pub const CERTIFICATES_MAX: usize = 1000;
 /// Minutes after which an unfinished resize is given up: the least a client may ask for.

@@ -26,12 +26,6 @@ pub enum Rejection {
         /// Path of the property in the body.
         name: String,
     },
-    /// The property asks for something that Kiln does not do; nothing would come of it.
-    #[error("Kiln does not offer `{name}` yet")]
-    NotOffered {
-        /// Path of the property in the body.
-        name: String,
-    },
     /// An item of metadata has no name.
     #[error("an item of `metadata` has no name")]
     MetadataWithoutName,
@@ -609,10 +603,7 @@ impl Rejection {
     /// The same of a body that is the member `parent` of another.
     #[must_use]
     pub fn within(mut self, parent: &str) -> Self {
-        if let Self::InvalidProperty { name, .. }
-        | Self::MissingProperty { name }
-        | Self::NotOffered { name } = &mut self
-        {
+        if let Self::InvalidProperty { name, .. } | Self::MissingProperty { name } = &mut self {
             *name = format!("{parent}.{name}");
         }
         self

@@ -80,6 +80,12 @@ impl BlobLinks {
         Ok(BlobLink { url: format!("{}/{path}?{token}", self.endpoint), expires_at })
     }
 
+    /// Where a container is; nothing opens it.
+    pub(crate) fn container(&self, account: &str, container: &str) -> String {
+        let path = format!("{account}/{container}");
+        format!("{}/{}", self.endpoint, utf8_percent_encode(&path, PATH))
+    }
+
     /// A link to a container and the blobs in it, as [`BlobLinks::to_blob`].
     pub(crate) fn to_container(
         &self,
@@ -91,9 +97,8 @@ impl BlobLinks {
     ) -> Result<BlobLink, SignError> {
         let expires_at = now.plus(valid_for).truncated_to_seconds();
         let token = container_token(account, container, permissions, expires_at)?;
-        let path = format!("{}/{container}", account.name);
-        let path = utf8_percent_encode(&path, PATH);
-        Ok(BlobLink { url: format!("{}/{path}?{token}", self.endpoint), expires_at })
+        let address = self.container(&account.name, container);
+        Ok(BlobLink { url: format!("{address}?{token}"), expires_at })
     }
 }
 

@@ -9,11 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use kiln_domain::batch::application::{PackageLife, PackageReference, PackageState};
 use kiln_domain::batch::certificate::CertificateFile;
 use kiln_domain::batch::command::{OutputFile, ResourceFile};
+use kiln_domain::batch::mount::{BlobMount, Secret};
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Account, AccountKind, StoreError, View};
+use kiln_wire::auth::sas::{Terms, container_sas};
 use kiln_wire::blob::target::{Address, Target};
-use kiln_wire::node::{CertificateContent, NodeCertificate, Package, PackageSource, ToAgent};
+use kiln_wire::node::{
+    CertificateContent, Mount, NodeCertificate, Package, PackageSource, ToAgent,
+};
 use tracing::warn;
 
 use crate::intercept::AzureHost;
@@ -24,10 +28,14 @@ use crate::{clock, linked_storage};
 const READ_FOR: Span = Span::days(1);
 /// Time for which a node may upload: as long as a task may take.
 const WRITE_FOR: Span = Span::days(180);
+/// Time for which a node may use what it mounts: longer than any node lives.
+const MOUNT_FOR: Span = Span::days(3650);
 /// What fetching needs: to read and to list.
 const READ: &str = "rl";
 /// What uploading needs: to create and to write.
 const WRITE: &str = "cw";
+/// What a mount needs: all that can be done with blobs.
+const MOUNT: &str = "racwdl";
 
 /// Opens what a command to a node of the Batch account `batch` names.
 ///
@@ -47,6 +55,7 @@ pub(crate) fn open(server: &Server, batch: &str, message: &mut ToAgent) -> Resul
         ToAgent::Prepare(prepare) => {
             open_packages(server, batch, &mut prepare.packages, now)?;
             open_certificates(server, batch, &mut prepare.certificates)?;
+            open_mounts(server, &mut prepare.mounts, now)?;
             let start_task = prepare.start_task.as_mut();
             let files = start_task.map(|it| it.resource_files.as_mut_slice()).unwrap_or_default();
             open_resources(server, batch, files, now)
@@ -87,6 +96,47 @@ fn open_certificates(
         })?;
     }
     Ok(())
+}
+
+/// Says where containers that are mounted are, and what opens them: no key of an account goes to
+/// a node.
+fn open_mounts(server: &Server, mounts: &mut [Mount], now: Timestamp) -> Result<(), StoreError> {
+    for mount in mounts {
+        if let Mount::Blob(blob) = mount {
+            blob.container_url = Some(Secret(mount_url(server, &blob.wanted, now)?));
+            (blob.wanted.account_key, blob.wanted.sas_key) = (None, None);
+        }
+    }
+    Ok(())
+}
+
+/// The URL that opens a container for whoever mounts it. Where nothing opens it, the storage
+/// account refuses the node.
+fn mount_url(server: &Server, blob: &BlobMount, now: Timestamp) -> Result<String, StoreError> {
+    let BlobMount { account_name, container_name, account_key, sas_key, .. } = blob;
+    let own = server.accounts.storage(account_name)?;
+    let address = match &own {
+        Some(_) => server.blob_links.container(account_name, container_name),
+        None => format!("https://{account_name}.blob.core.windows.net/{container_name}"),
+    };
+    let key = match (account_key, &own, &blob.identity_reference) {
+        (Some(Secret(key)), _, _) => Some(key.as_str()),
+        (None, Some(Account { keys: [key, _], .. }), Some(_)) => Some(key.as_str()),
+        (None, Some(_), None) | (None, None, _) => None,
+    };
+    let expiry = now.plus(MOUNT_FOR).truncated_to_seconds().to_iso();
+    let terms = Terms { permissions: MOUNT, expiry: &expiry, ..Terms::default() };
+    let token = match (key, sas_key) {
+        (Some(key), _) => container_sas(account_name, key, container_name, terms)
+            .inspect_err(|cause| {
+                let error = crate::chain(cause);
+                warn!(%error, account = account_name, "the key of a mount signs nothing");
+            })
+            .ok(),
+        (None, Some(Secret(token))) => Some(token.trim_start_matches('?').to_owned()),
+        (None, None) => None,
+    };
+    Ok(token.map_or_else(|| address.clone(), |token| format!("{address}?{token}")))
 }
 
 /// Says where packages are now; those that nodes may not get have no place.

@@ -1,8 +1,8 @@
 //! How a node is kept apart from its machine: one mechanism per file.
 //!
 //! [`namespaces`], [`rootless`] and [`plain`] run in the node's first process, as do their
-//! parts [`clone`], [`view`] and [`capabilities`]. [`layers`], [`group`] and [`seats`] are the
-//! agent's side of it; [`probe`] tells what works on a machine.
+//! parts [`clone`], [`view`] and [`capabilities`]. [`layers`], [`group`], [`seats`] and [`mount`]
+//! are the agent's side of it; [`probe`] tells what works on a machine.
 
 pub(crate) mod capabilities;
 mod clone;
@@ -11,6 +11,7 @@ pub(crate) mod group;
 pub(crate) mod identity;
 pub(crate) mod layers;
 pub(crate) mod limits;
+pub(crate) mod mount;
 pub(crate) mod namespaces;
 pub(crate) mod plain;
 pub(crate) mod probe;

@@ -25,7 +25,7 @@ const BLOCKS_AT_ONCE_MAX: usize = 4;
 /// Bytes that are read at once.
 const PIECE_BYTES: u64 = 256 * 1024;
 /// The version of the protocol that is spoken.
-const VERSION: &str = "2021-12-02";
+pub(crate) const VERSION: &str = "2021-12-02";
 /// Headers that are not the user's to set.
 const OWN_HEADERS: [&str; 7] = [
     "authorization",

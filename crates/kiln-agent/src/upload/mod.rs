@@ -1,6 +1,6 @@
 //! Keeps the output files of a command in containers once it has ended.
 
-mod blob;
+pub(crate) mod blob;
 mod find;
 mod log;
 mod pattern;

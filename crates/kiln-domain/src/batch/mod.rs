@@ -24,6 +24,7 @@ pub mod job_manager;
 pub mod job_schedule;
 #[cfg(test)]
 mod job_walks;
+pub mod mount;
 pub mod needs;
 pub mod node;
 pub mod pool;

@@ -7,6 +7,7 @@ use super::application::PackageReference;
 use super::certificate::CertificateReference;
 use super::command::{StartTaskSpec, check_resource_files};
 use super::container::{self, ContainerConfiguration, VirtualMachineSpec};
+use super::mount::{self, MountConfiguration};
 use super::node::Treatment;
 use super::scaling::Scaling;
 use super::task::NameValue;
@@ -61,6 +62,9 @@ pub struct PoolSpec {
     pub user_accounts: Vec<UserAccount>,
     /// The machines that it asks for.
     pub virtual_machine_configuration: Option<VirtualMachineSpec>,
+    /// File systems that its nodes mount.
+    #[serde(default)]
+    pub mount_configuration: Vec<MountConfiguration>,
 }
 
 impl PoolSpec {
@@ -303,6 +307,7 @@ pub fn admit(spec: &PoolSpec) -> Result<(), Rejection> {
         check_identity("startTask.userIdentity", start_task.user_identity.as_ref())?;
     }
     container::admit_pool(spec)?;
+    mount::admit(&spec.mount_configuration)?;
     check_timeout(spec.resize_timeout)
 }
 
@@ -464,6 +469,7 @@ mod tests {
             start_task: None,
             user_accounts: Vec::new(),
             virtual_machine_configuration: None,
+            mount_configuration: Vec::new(),
         }
     }
 

@@ -38,7 +38,6 @@ mod statistics;
 mod subtask;
 mod task;
 mod task_life;
-mod unoffered;
 
 use std::sync::Arc;
 

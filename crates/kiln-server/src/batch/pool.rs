@@ -24,7 +24,6 @@ use super::error::OpError;
 use super::page::Page;
 use super::spec;
 use super::statistics;
-use super::unoffered;
 use crate::config::Quotas;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
@@ -67,7 +66,6 @@ impl NewPool {
     /// # Errors
     /// When no pool may be so, whatever else there is.
     pub(super) fn admit(document: Value) -> Result<Self, OpError> {
-        unoffered::check_pool(&document)?;
         let spec: PoolSpec = spec::read(&document, "pool specification")?;
         pool::admit(&spec)?;
         scaling::admit(&spec::read(&document, "autoscale setting")?)?;

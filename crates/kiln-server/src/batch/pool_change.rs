@@ -15,7 +15,6 @@ use super::conditions::Conditions;
 use super::error::OpError;
 use super::pool::find;
 use super::spec::{self, Edit};
-use super::unoffered;
 use crate::kept;
 
 /// References that are looked at when they change: what they lead to may have gone meanwhile.
@@ -64,7 +63,6 @@ async fn change(
     edit: Edit,
     status: u16,
 ) -> Result<Answer, Refusal> {
-    unoffered::check_pool(&body)?;
     let conditions = Conditions::of(call)?;
     let (account, pool_id, now) = (call.account.clone(), pool_id.to_owned(), call.now);
     let modified_at = call

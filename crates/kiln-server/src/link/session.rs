@@ -10,7 +10,7 @@ use kiln_domain::batch::task::{Task, TaskState};
 use kiln_store::{MeteredPool, StoreError, View};
 use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{
-    AttemptId, FromAgent, Hello, NodeCertificate, Package, Prepare, Report, ToAgent, agree,
+    AttemptId, FromAgent, Hello, Mount, NodeCertificate, Package, Prepare, Report, ToAgent, agree,
 };
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -229,6 +229,7 @@ pub fn prepare(server: &Server, pool: &Pool, node: &Node) -> Result<ToAgent, Sto
         is_dedicated: node.life.is_dedicated,
         task_slots: node.life.slots,
         containers: spec.containers().cloned(),
+        mounts: spec.mount_configuration.into_iter().filter_map(Mount::wanted).collect(),
         user_accounts: spec.user_accounts,
         packages: spec.application_package_references.into_iter().map(Package::wanted).collect(),
         certificates: node.life.certificates.iter().map(NodeCertificate::wanted).collect(),

@@ -23,6 +23,7 @@ mod job_states;
 mod jobs;
 mod kept_files;
 mod lists;
+mod mounts;
 mod node_actions;
 mod node_shapes;
 mod node_users;

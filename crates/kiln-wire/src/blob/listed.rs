@@ -2,6 +2,9 @@
 
 use super::xml::{Element, InvalidXml, parse};
 
+/// The metadata by which programs know a blob that only stands for a directory.
+pub const DIRECTORY_MARK: &str = "hdi_isfolder";
+
 /// A blob in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlobItem {
@@ -17,6 +20,8 @@ pub struct BlobItem {
     pub tier: String,
     /// The MD5 of its content in base64; empty where it is not known.
     pub content_md5: String,
+    /// Whether it only stands for a directory, as far as the list shows metadata.
+    pub is_directory: bool,
 }
 
 /// One page of a list of blobs, as a client reads it.
@@ -57,6 +62,7 @@ pub fn blob_page(body: &[u8]) -> Result<BlobPage, InvalidXml> {
     let items = root.child("Blobs").map(|it| it.children.as_slice()).unwrap_or_default();
     let item = |blob: &Element| {
         let property = |name| text(blob.child("Properties").and_then(|it| it.child(name)));
+        let mark = blob.child("Metadata").and_then(|it| it.child(DIRECTORY_MARK));
         BlobItem {
             name: name(blob),
             length_bytes: property("Content-Length").parse().unwrap_or(0),
@@ -64,6 +70,7 @@ pub fn blob_page(body: &[u8]) -> Result<BlobPage, InvalidXml> {
             kind: property("BlobType"),
             tier: property("AccessTier"),
             content_md5: property("Content-MD5"),
+            is_directory: mark.is_some_and(|it| it.text.eq_ignore_ascii_case("true")),
         }
     };
     Ok(BlobPage {

@@ -23,12 +23,14 @@ use serde::{Deserialize, Serialize};
 use shell::{FromShell, ToShell};
 
 pub mod frames;
+mod mount;
 mod protocol;
 #[cfg(test)]
 mod released;
 mod request;
 pub mod shell;
 
+pub use mount::{BlobMount, Mount};
 pub use protocol::{PROTOCOL, PROTOCOL_OLDEST, SHELLS_SINCE, agree};
 pub use request::{NodeAnswer, NodeRefusal, NodeRequest, NodeUser, SecretUrl};
 
@@ -228,6 +230,9 @@ pub struct Prepare {
     /// How the node runs containers, if it does.
     #[serde(default)]
     pub containers: Option<ContainerConfiguration>,
+    /// What the node mounts.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
 }
 
 /// One attempt of a task.

@@ -549,6 +549,7 @@ pub(crate) fn preparation(boot: u32) -> Prepare {
         certificates: Vec::new(),
         user_accounts: Vec::new(),
         containers: None,
+        mounts: Vec::new(),
     }
 }
 

@@ -136,9 +136,6 @@ impl From<Rejection> for Refusal {
             }
             R::CertificateQuotaReached { .. } => C::CERTIFICATE_QUOTA_REACHED.refusal(),
             R::CertificateActive { .. } => C::CERTIFICATE_STATE_ACTIVE.refusal(),
-            R::NotOffered { name } => {
-                Self::not_implemented(rejection.to_string()).with("PropertyName", name.clone())
-            }
             R::ConditionNotMet { .. } => C::CONDITION_NOT_MET.refusal(),
             R::NotModified { .. } => C::NOT_MODIFIED.refusal(),
         }

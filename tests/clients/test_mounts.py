@@ -1,0 +1,28 @@
+"""Containers and shares that pools mount on their nodes, by the newest SDKs for Python."""
+
+import json
+import os
+
+import pytest
+import raw
+from conftest import PROGRAMS, Client, run_program
+
+
+def test_mounts(kiln, suffix, tmp_path):
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        pytest.skip("mounts need root and /dev/fuse")
+    client = Client("15.1.0")
+    client.require()
+    settings = {
+        "batch": vars(kiln.batch()),
+        "storage": vars(kiln.storage()),
+        "suffix": suffix,
+        "container_url": raw.container_url(kiln, "mounts-" + suffix),
+        "scripts_url": raw.container_url(kiln, "scripts-" + suffix),
+    }
+    file = tmp_path / "settings.json"
+    file.write_text(json.dumps(settings))
+    run_program([*client.interpreter, str(PROGRAMS / "mounts.py"), str(file)], kiln)
+    # What opens a share or a container is nobody's business but its server's.
+    log = kiln.log.read_text(errors="replace")
+    assert "hush-hush" not in log and "sig=" not in log, "a secret is in the log"
