@@ -42,9 +42,10 @@ pub(crate) fn mount_in_node(init: i32, place: &str, mounting: &Mounting) -> io::
 fn mount_here(init: i32, place: &str, mounting: &Mounting) -> io::Result<()> {
     let spaces = |process: &str| File::open(format!("/proc/{process}/ns/mnt"));
     let (own, nodes) = (spaces("thread-self")?, spaces(&init.to_string())?);
-    if own.metadata()?.ino() == nodes.metadata()?.ino() {
-        let message =
-            "the node has no mount name space of its own: mounts need Kiln to run as root";
+    // Else it would be there for all of the machine, and outlive the node.
+    let is_apart = own.metadata()?.ino() != nodes.metadata()?.ino();
+    if !is_apart || !rustix::process::geteuid().is_root() {
+        let message = "mounts need Kiln to run as root, and nodes with mounts of their own";
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
     leave_directories()?;

@@ -18,6 +18,7 @@ mod containers;
 mod figures;
 mod job;
 mod limits;
+mod mounts;
 mod node;
 mod ordinary;
 mod output;

@@ -316,9 +316,10 @@ mod tests {
         check(&format!("[{all}]"), "fine");
         check("[]", "fine");
         check("[{}]", "`mountConfiguration` cannot be `{}`");
-        let two = format!("{},{}", at("b").trim_end_matches('}'), "");
-        let two = two.trim_end_matches(',').to_owned() + "}," + &nfs("h:/d")[1..];
-        check(&format!("[{two}]"), "not of several");
+        let (one, other) = (at("b"), nfs("h:/d"));
+        let one = one.strip_suffix('}').expect("an object");
+        let other = other.strip_prefix('{').expect("an object");
+        check(&format!("[{one},{other}]"), "not of several");
         let many: Vec<String> = (0..11).map(|number| at(&format!("m{number}"))).collect();
         check(&format!("[{}]", many.join(",")), "at most 10");
         check(&format!("[{}]", many[1..].join(",")), "fine");
