@@ -6,6 +6,17 @@ import os
 import pytest
 import raw
 from conftest import PROGRAMS, Client, run_program
+from kiln_process import Kiln
+
+
+@pytest.fixture(params=["namespaces", "plain"])
+def kiln(request, tmp_path_factory):
+    """A Kiln whose nodes are of one kind."""
+    folder = tmp_path_factory.mktemp("mounts")
+    process = Kiln(folder, arguments=["--isolation", request.param]).start()
+    yield process
+    code = process.stop()
+    assert code == 0, "kiln up ended with {}:\n{}".format(code, process.log_tail())
 
 
 def test_mounts(kiln, suffix, tmp_path):
