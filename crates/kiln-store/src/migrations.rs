@@ -22,6 +22,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0005_dependency_turn.sql"),
     include_str!("migrations/0006_copies.sql"),
     include_str!("migrations/0007_extent_checks.sql"),
+    include_str!("migrations/0008_staged_keys.sql"),
 ];
 
 /// Brings the database to the newest schema.

@@ -9,6 +9,7 @@ use kiln_domain::blob::content::{
     Blob, BlobDetails, Block, ContentProperties, ExtentId, Piece, Slice,
 };
 use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::encryption::Encryption;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::blob::tags::Tags;
@@ -186,11 +187,15 @@ fn staged_blocks_are_replaced_listed_and_taken() {
         let [one, two, three] = [1, 2, 3].map(|file| tx.insert_extent(&ExtentPlace::File(file)));
         let (one, two, three) = (one?, two?, three?);
         assert_eq!(tx.staged(key, "b")?, None);
-        assert_eq!(tx.put_staged_block(key, "b", &block("BBBB", one), Timestamp(5))?, None);
-        assert_eq!(tx.put_staged_block(key, "b", &block("AAAA", two), Timestamp(6))?, None);
-        let replaced = tx.put_staged_block(key, "b", &block("BBBB", three), Timestamp(7))?;
+        let encryption = Encryption::Key("hash".to_owned());
+        let at = |moment| (Some(&encryption), Timestamp(moment));
+        assert_eq!(tx.put_staged_block(key, "b", &block("BBBB", one), at(5))?, None);
+        assert_eq!(tx.put_staged_block(key, "b", &block("AAAA", two), at(6))?, None);
+        let replaced = tx.put_staged_block(key, "b", &block("BBBB", three), at(7))?;
         assert_eq!(replaced, Some(one));
-        assert_eq!(tx.staged(key, "b")?, Some(Staged { n_blocks: 2, id_length: 4 }));
+        let encryption = Some(encryption.clone());
+        let staged = Staged { n_blocks: 2, id_length: 4, encryption };
+        assert_eq!(tx.staged(key, "b")?, Some(staged));
         assert_eq!(tx.staged_blocks(key, "b")?, [block("AAAA", two), block("BBBB", three)]);
         let names: Vec<String> =
             tx.uncommitted_names(key, b"", 9)?.into_iter().map(|found| found.0).collect();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::content::Block;
+use super::encryption::{Encryption, expect_same};
 use super::limits::{BLOCKS_COMMITTED_MAX, BLOCKS_STAGED_MAX};
 use super::rejection::BlobRejection;
 
@@ -18,24 +19,49 @@ pub enum BlockSource {
 }
 
 /// Blocks that were staged for one blob and wait for their list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Staged {
     /// How many.
     pub n_blocks: usize,
     /// Characters in the id of each of them.
     pub id_length: usize,
+    /// What all of them were written with.
+    pub encryption: Option<Encryption>,
 }
 
-/// Decides whether a block called `id` may be staged beside the others, if there are any.
-pub fn admit(id: &str, others: Option<Staged>) -> Result<(), BlobRejection> {
+/// Decides whether a block called `id`, written with `given`, may be staged beside the others,
+/// if there are any.
+pub fn admit(
+    id: &str,
+    given: Option<&Encryption>,
+    others: Option<&Staged>,
+) -> Result<(), BlobRejection> {
     match others {
-        Some(Staged { id_length, .. }) if id_length != id.len() => {
+        Some(Staged { id_length, .. }) if *id_length != id.len() => {
             Err(BlobRejection::BlockIdLengthDiffers { id: id.to_owned() })
         }
-        Some(Staged { n_blocks, .. }) if n_blocks >= BLOCKS_STAGED_MAX => {
-            Err(BlobRejection::TooManyStagedBlocks { n_blocks })
+        Some(Staged { n_blocks, .. }) if *n_blocks >= BLOCKS_STAGED_MAX => {
+            Err(BlobRejection::TooManyStagedBlocks { n_blocks: *n_blocks })
         }
-        Some(_) | None => Ok(()),
+        Some(Staged { encryption, .. }) => expect_same(encryption.as_ref(), given),
+        None => Ok(()),
+    }
+}
+
+/// Decides whether a request that brings `given` may list these blocks: it brings the key that
+/// the staged ones were written with, and that of the blob if it lists blocks of it.
+pub fn admit_list(
+    list: &[(BlockSource, String)],
+    given: Option<&Encryption>,
+    (committed_with, staged_with): (Option<&Encryption>, Option<&Encryption>),
+    staged: &[Block],
+) -> Result<(), BlobRejection> {
+    if !staged.is_empty() {
+        expect_same(staged_with, given)?;
+    }
+    match expect_same(committed_with, given) {
+        Err(_) if commit(list, &[], staged).is_ok() => Ok(()),
+        decided => decided,
     }
 }
 
@@ -74,7 +100,7 @@ pub fn commit(
 #[cfg(test)]
 mod tests {
     use super::super::content::ExtentId;
-    use super::{Block, BlockSource, Staged, admit, commit};
+    use super::{Block, BlockSource, Encryption, Staged, admit, admit_list, commit};
 
     fn blocks(text: &str) -> Vec<Block> {
         text.split_whitespace()
@@ -129,10 +155,44 @@ mod tests {
 
     #[test]
     fn ids_of_one_blob_have_one_length() {
-        let others = |n_blocks, id_length| Some(Staged { n_blocks, id_length });
-        assert!(admit("AAAA", None).is_ok());
-        assert!(admit("AAAA", others(1, 4)).is_ok());
-        assert!(admit("AAAA", others(1, 8)).is_err());
-        assert!(admit("AAAA", others(100_000, 4)).is_err());
+        let others = |n_blocks, id_length| Staged { n_blocks, id_length, encryption: None };
+        assert!(admit("AAAA", None, None).is_ok());
+        assert!(admit("AAAA", None, Some(&others(1, 4))).is_ok());
+        assert!(admit("AAAA", None, Some(&others(1, 8))).is_err());
+        assert!(admit("AAAA", None, Some(&others(100_000, 4))).is_err());
+    }
+
+    #[test]
+    fn blocks_of_one_blob_have_one_key() {
+        let key = |name: &str| Encryption::Key(name.to_owned());
+        let others = |encryption| Staged { n_blocks: 1, id_length: 4, encryption };
+        assert!(admit("AAAA", Some(&key("k")), None).is_ok());
+        assert!(admit("AAAA", Some(&key("k")), Some(&others(Some(key("k"))))).is_ok());
+        for (given, kept) in [(Some("k"), Some("l")), (None, Some("k")), (Some("k"), None)] {
+            let (given, kept) = (given.map(key), others(kept.map(key)));
+            assert!(admit("AAAA", given.as_ref(), Some(&kept)).is_err(), "{given:?} {kept:?}");
+        }
+    }
+
+    #[test]
+    fn who_lists_blocks_brings_their_key() {
+        let check = |ids: &str, staged: &str, keys: [&str; 3], expected: bool| {
+            let list: Vec<_> =
+                ids.split(' ').map(|id| (BlockSource::Latest, id.to_owned())).collect();
+            let [given, committed, staged_with] = keys
+                .map(|name| Some(Encryption::Key(name.to_owned())).filter(|_| !name.is_empty()));
+            let written_with = (committed.as_ref(), staged_with.as_ref());
+            let found = admit_list(&list, given.as_ref(), written_with, &blocks(staged));
+            assert_eq!(found.is_ok(), expected, "{ids} {keys:?}");
+        };
+        check("A B", "B:2", ["k", "k", "k"], true);
+        check("A B", "B:2", ["l", "k", "l"], false);
+        check("A B", "B:2", ["", "k", ""], false);
+        check("B", "B:2", ["l", "k", "l"], true);
+        check("B", "B:2", ["", "k", ""], true);
+        check("B", "B:2", ["", "k", "k"], false);
+        check("B", "B:2", ["k", "k", ""], false);
+        check("A", "", ["k", "k", ""], true);
+        check("A", "", ["k", "", ""], false);
     }
 }

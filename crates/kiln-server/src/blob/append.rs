@@ -74,6 +74,7 @@ impl Appending {
     ) -> Result<(ContainerKey, Blob, PieceListId), Failure> {
         let (key, blob) = read::find(view, &self.spot)?;
         self.guard.admit_change(&blob)?;
+        self.guard.expect_key(&blob)?;
         append::admit(&blob, length, self.conditions)?;
         match blob.pieces {
             Some(list) => Ok((key, blob, list)),

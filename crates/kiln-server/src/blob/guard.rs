@@ -40,11 +40,12 @@ impl Guard {
         })
     }
 
-    /// What the headers ask of the source of a copy: conditions alone.
+    /// What the headers say of the source of a copy: conditions and its key.
     pub(super) fn of_source(call: &Call) -> Result<Self, Failure> {
         let conditions = call.headers().source_conditions()?;
+        let encryption = encryption::read_source(call.headers())?;
         let now = call.received_at;
-        Ok(Self { conditions, lease_id: None, tags: None, now, encryption: None })
+        Ok(Self { conditions, lease_id: None, tags: None, now, encryption })
     }
 
     /// Decides whether `blob` may be read.

@@ -86,6 +86,7 @@ impl PageWrite {
     ) -> Result<(ContainerKey, Blob, PieceListId), Failure> {
         let (key, blob) = read::find(view, &self.spot)?;
         self.guard.admit_change(&blob)?;
+        self.guard.expect_key(&blob)?;
         blob.kind.expect(BlobKind::Page)?;
         check_span(self.span, blob.size_bytes)?;
         self.sequence.decide(blob.details.sequence_number)?;

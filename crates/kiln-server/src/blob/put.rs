@@ -248,7 +248,7 @@ pub(super) async fn block(call: &Call, body: &mut Body) -> Answer {
     let told = Told::read(call.headers())?;
     let guard = Guard::of(call)?;
     let staged = call.service.store.read(|view| admit(view, &spot, &guard, &id))?;
-    let is_inline = staged.is_none_or(|staged| staged.n_blocks < INLINE_BLOCKS_MAX);
+    let is_inline = staged.as_ref().is_none_or(|staged| staged.n_blocks < INLINE_BLOCKS_MAX);
     let inline_bytes_max = if is_inline { INLINE_BYTES_MAX } else { 0 };
     let limit_bytes = call.gates.put_block_bytes_max;
     let received = receive::content(call, body, limit_bytes, inline_bytes_max).await?;
@@ -279,8 +279,9 @@ pub(super) async fn stage(
         let mut uses = ExtentUses::default();
         uses.add(extent);
         let block = Block { id, extent, offset: 0, size_bytes };
+        let (encryption, now) = (guard.encryption.as_ref(), stamps.next());
         if let Some(replaced) =
-            tx.put_staged_block(container.key, &spot.blob, &block, stamps.next())?
+            tx.put_staged_block(container.key, &spot.blob, &block, (encryption, now))?
         {
             uses.remove(replaced);
         }
@@ -303,7 +304,7 @@ pub(super) fn admit(
         blob.expect_online()?;
     }
     let staged = view.staged(container.key, &spot.blob)?;
-    block::admit(id, staged)?;
+    block::admit(id, guard.encryption.as_ref(), staged.as_ref())?;
     Ok(staged)
 }
 
@@ -331,6 +332,13 @@ pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
         let committed = tx.blob_blocks(key, &replacement.spot.blob, None)?;
         let staged = tx.staged_blocks(key, &replacement.spot.blob)?;
         let blocks = block::commit(&list, &committed, &staged)?;
+        let upload = tx.staged(key, &replacement.spot.blob)?;
+        let written_with = (
+            present.as_ref().and_then(|blob| blob.details.encryption.as_ref()),
+            upload.as_ref().and_then(|upload| upload.encryption.as_ref()),
+        );
+        let given = replacement.guard.encryption.as_ref();
+        block::admit_list(&list, given, written_with, &staged)?;
         replacement.commit(tx, key, present, Content::of_blocks(blocks))
     };
     let written = call.service.commit(op).await?;

@@ -24,6 +24,7 @@ pub(super) async fn take(call: &Call) -> Answer {
         if guard.lease_id.is_some() {
             guard.admit_lease(blob.lease.as_ref())?;
         }
+        guard.expect_key(&blob)?;
         blob.expect_online()?;
         let taken_at = stamps.next();
         if !metadata.is_empty() {

@@ -403,8 +403,8 @@ fn blobs(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.extent_uses(extent)?;
     tx.unnamed_files(&[1])?;
     let block = Block { id: "AAAA".to_owned(), extent, offset: 0, size_bytes: 0 };
-    tx.put_staged_block(key, "b", &block, now)?;
-    tx.put_staged_block(key, "b", &block, Timestamp(1))?;
+    tx.put_staged_block(key, "b", &block, (None, now))?;
+    tx.put_staged_block(key, "b", &block, (None, Timestamp(1)))?;
     tx.staged(key, "b")?;
     tx.staged_blocks(key, "b")?;
     tx.uncommitted_names(key, b"", 9)?;

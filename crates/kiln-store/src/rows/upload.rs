@@ -2,11 +2,13 @@
 
 use kiln_domain::blob::block::Staged;
 use kiln_domain::blob::content::{Block, ExtentId};
+use kiln_domain::blob::encryption::Encryption;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::blob::text;
 use super::container::ContainerKey;
+use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 impl View<'_> {
@@ -31,18 +33,19 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// How many blocks are staged for a name, if any.
+    /// What is known of all blocks staged for a name, if there are any.
     pub fn staged(
         &self,
         container: ContainerKey,
         name: &str,
     ) -> Result<Option<Staged>, StoreError> {
-        let sql = "SELECT n_blocks, id_length FROM upload
+        let sql = "SELECT n_blocks, id_length, encryption FROM upload
                    WHERE container_key = ?1 AND name = ?2";
         let key = params![container.0, name.as_bytes()];
-        let found = self
-            .statement(sql)?
-            .query_row(key, |row| Ok(Staged { n_blocks: row.get(0)?, id_length: row.get(1)? }));
+        let found = self.statement(sql)?.query_row(key, |row| {
+            let encryption = row.get::<_, Option<Json<_>>>(2)?.map(|Json(it)| it);
+            Ok(Staged { n_blocks: row.get(0)?, id_length: row.get(1)?, encryption })
+        });
         Ok(found.optional()?)
     }
 
@@ -119,21 +122,23 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Stages a block, new or in place of the one of its id, which is given back.
+    /// Stages a block, new or in place of the one of its id, which is given back. What the
+    /// first of a name is written with is kept for all of them.
     pub fn put_staged_block(
         &mut self,
         container: ContainerKey,
         name: &str,
         block: &Block,
-        now: Timestamp,
+        (encryption, now): (Option<&Encryption>, Timestamp),
     ) -> Result<Option<ExtentId>, StoreError> {
         let select = "SELECT extent_key FROM staged_block
                       WHERE container_key = ?1 AND name = ?2 AND id = ?3";
         let insert = "INSERT OR REPLACE INTO staged_block
                       (container_key, name, id, extent_key, size_bytes, offset)
                       VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let count = "INSERT INTO upload (container_key, name, n_blocks, id_length, changed_at)
-                     VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO UPDATE
+        let count = "INSERT INTO upload
+                     (container_key, name, n_blocks, id_length, changed_at, encryption)
+                     VALUES (?1, ?2, 1, ?3, ?4, ?6) ON CONFLICT DO UPDATE
                      SET n_blocks = n_blocks + ?5, changed_at = ?4";
         let name = name.as_bytes();
         let replaced: Option<i64> = self
@@ -151,7 +156,14 @@ impl Tx<'_> {
         ])?;
         let n_more = i64::from(replaced.is_none());
         let id_length = i64::try_from(block.id.len()).unwrap_or(i64::MAX);
-        self.statement(count)?.execute(params![container.0, name, id_length, now.0, n_more])?;
+        self.statement(count)?.execute(params![
+            container.0,
+            name,
+            id_length,
+            now.0,
+            n_more,
+            encryption.map(Json)
+        ])?;
         Ok(replaced.map(ExtentId))
     }
 

@@ -7,17 +7,21 @@ use sha2::Sha256;
 
 use super::SignError;
 
-/// An account key, ready to sign with.
-pub(crate) struct Key(Vec<u8>);
+/// An account key, ready to sign with: what it does to each text was done once.
+pub(crate) struct Key(Hmac<Sha256>);
 
 impl Key {
     pub(crate) fn from_base64(text: &str) -> Result<Self, SignError> {
-        STANDARD.decode(text).map(Self).map_err(SignError::KeyNotBase64)
+        STANDARD.decode(text).map(|bytes| Self::new(&bytes)).map_err(SignError::KeyNotBase64)
     }
 
     /// A secret that is any text.
     pub(crate) fn from_text(text: &str) -> Self {
-        Self(text.as_bytes().to_vec())
+        Self::new(text.as_bytes())
+    }
+
+    fn new(bytes: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(bytes).expect("a key of any length is fine"))
     }
 
     /// The base64 signature of `text`.
@@ -26,7 +30,7 @@ impl Key {
     }
 
     fn mac(&self, text: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("a key of any length is fine");
+        let mut mac = self.0.clone();
         mac.update(text.as_bytes());
         mac
     }

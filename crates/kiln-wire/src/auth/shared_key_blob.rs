@@ -1,7 +1,7 @@
 //! The Shared Key signature of the Blob service.
 //!
 //! Clients of many years spell the signed text differently: which headers without a value
-//! count, how header names sort, how the path is encoded. [`verify`] accepts each of those
+//! count, how header names sort, what becomes of spaces, how the path is encoded. [`verify`] accepts each of those
 //! spellings; [`sign`] makes the one that every service takes.
 
 use std::collections::BTreeSet;
@@ -27,6 +27,7 @@ const UNRESERVED_AND_MARKS: &AsciiSet =
 #[expect(clippy::struct_excessive_bools, reason = "each choice is free of the others")]
 struct Spelling {
     is_other_zero_length: bool,
+    keeps_spaces: bool,
     sorts_by_word: bool,
     omits_empty_headers: bool,
     omits_empty_parameters: bool,
@@ -63,7 +64,7 @@ fn verify_signature(
     let keys: Vec<Key> = keys.iter().filter_map(|key| Key::from_base64(key).ok()).collect();
     let mut tried = BTreeSet::new();
     for path in &paths {
-        for spelling in spellings() {
+        for spelling in spellings(request) {
             let text = string_to_sign(request, scheme, path, spelling);
             if tried.contains(&text) {
                 continue;
@@ -78,9 +79,11 @@ fn verify_signature(
     Err(Mismatch { string_to_sign: string_to_sign(request, scheme, usual, Spelling::default()) })
 }
 
-/// All spellings, the usual one first.
-fn spellings() -> impl Iterator<Item = Spelling> {
-    (0_u8..16).map(|bits| Spelling {
+/// All spellings that differ for this request, the usual one first.
+fn spellings(request: &SignedRequest<'_>) -> impl Iterator<Item = Spelling> {
+    let has_spaces = request.headers.iter().any(|(_, value)| *value != with_single_spaces(value));
+    (0_u8..if has_spaces { 32 } else { 16 }).map(|bits| Spelling {
+        keeps_spaces: bits & 16 != 0,
         sorts_by_word: bits & 1 != 0,
         omits_empty_headers: bits & 2 != 0,
         omits_empty_parameters: bits & 4 != 0,
@@ -172,7 +175,8 @@ fn push_headers(text: &mut String, request: &SignedRequest<'_>, spelling: Spelli
         if !name.starts_with("x-ms-") {
             continue;
         }
-        let value = value.split_whitespace().collect::<Vec<_>>().join(" ");
+        let value =
+            if spelling.keeps_spaces { value.trim().to_owned() } else { with_single_spaces(value) };
         match headers.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
                 known.push(',');
@@ -195,6 +199,10 @@ fn push_headers(text: &mut String, request: &SignedRequest<'_>, spelling: Spelli
         text.push_str(&value);
         text.push('\n');
     }
+}
+
+fn with_single_spaces(value: &str) -> String {
+    value.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn push_parameters(text: &mut String, request: &SignedRequest<'_>, spelling: Spelling) {
@@ -305,6 +313,14 @@ mod tests {
         let head = "GET\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:D\n";
         check("GET", "/c", "", headers, &format!("{head}x-ms-meta-a:\n/acct/c"));
         check("GET", "/c", "", headers, &format!("{head}/acct/c"));
+    }
+
+    #[test]
+    fn spaces_within_headers() {
+        let headers = "x-ms-meta-a=b   c|x-ms-date=D";
+        let head = "GET\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:D\nx-ms-meta-a:";
+        check("GET", "/c", "", headers, &format!("{head}b   c\n/acct/c"));
+        check("GET", "/c", "", headers, &format!("{head}b c\n/acct/c"));
     }
 
     #[test]

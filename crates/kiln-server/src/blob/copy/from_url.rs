@@ -246,7 +246,12 @@ async fn share_block(
         uses.add(block.extent);
         let block = Block { id, ..block };
         let now = stamps.next();
-        if let Some(replaced) = tx.put_staged_block(container.key, &spot.blob, &block, now)? {
+        if let Some(replaced) = tx.put_staged_block(
+            container.key,
+            &spot.blob,
+            &block,
+            (guard.encryption.as_ref(), now),
+        )? {
             uses.remove(replaced);
         }
         Ok(Some(tx.apply_extent_uses(uses)?))

@@ -97,6 +97,7 @@ pub(in crate::blob) fn load(
 ) -> Result<(ContainerKey, Blob), Failure> {
     let (key, blob) = read::find(view, spot).map_err(as_source)?;
     guard.conditions.decide_change(blob.face()).map_err(|rejection| as_source(rejection.into()))?;
+    guard.expect_key(&blob)?;
     blob.expect_online()?;
     Ok((key, blob))
 }

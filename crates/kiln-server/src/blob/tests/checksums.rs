@@ -1,6 +1,5 @@
-//! Checksums of content, content in frames, and keys that clients bring.
+//! Checksums of content, and content in frames.
 
-use base64::Engine;
 use bytes::Bytes;
 use kiln_wire::blob::checksum::{Crc64, crc64_text};
 use kiln_wire::blob::headers::md5_text;
@@ -168,50 +167,5 @@ fn frames_that_are_none_are_refused() {
             let got = world.send(&head(form, length), body).await;
             assert_eq!(got.outcome(), outcome, "{form} {length}");
         }
-    });
-}
-
-#[test]
-fn a_blob_with_a_key_of_its_own_is_read_with_it() {
-    run(async {
-        let world = World::new().await;
-        world.container("con").await;
-        let key = |byte: u8| {
-            let key = [byte; 32];
-            let hash = base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(key));
-            let key = base64::engine::general_purpose::STANDARD.encode(key);
-            (
-                format!(
-                    "x-ms-encryption-key: {key}\nx-ms-encryption-key-sha256: {hash}\n\
-                     x-ms-encryption-algorithm: AES256"
-                ),
-                hash,
-            )
-        };
-        let ((own, hash), (other, _)) = (key(1), key(2));
-        let put = format!("PUT /con/b\nx-ms-blob-type: BlockBlob\n{own}");
-        let made = world.send(&put, "content").await;
-        assert_eq!((made.status, made.header("x-ms-encryption-key-sha256")), (201, &*hash));
-        for method in ["GET", "HEAD"] {
-            let got = world.send(&format!("{method} /con/b\n{own}"), "").await;
-            assert_eq!((got.status, got.header("x-ms-encryption-key-sha256")), (200, &*hash));
-            let got = world.send(&format!("{method} /con/b\n{other}"), "").await;
-            assert_eq!(got.outcome(), "409 BlobCustomerSpecifiedEncryptionMismatch", "{method}");
-            let got = world.send(&format!("{method} /con/b"), "").await;
-            assert_eq!(got.outcome(), "409 BlobUsesCustomerSpecifiedEncryption", "{method}");
-        }
-        let meta = "PUT /con/b?comp=metadata";
-        let got = world.send(meta, "").await;
-        assert_eq!(got.outcome(), "409 BlobUsesCustomerSpecifiedEncryption");
-        assert_eq!(world.send(&format!("{meta}\n{own}"), "").await.outcome(), "200");
-        world.put("/con/plain", "content").await;
-        let got = world.send(&format!("GET /con/plain\n{own}"), "").await;
-        assert_eq!(got.outcome(), "409 BlobDoesNotUseCustomerSpecifiedEncryption");
-        let scope = "x-ms-encryption-scope: s";
-        let put = format!("PUT /con/scoped\nx-ms-blob-type: BlockBlob\n{scope}");
-        let made = world.send(&put, "content").await;
-        assert_eq!((made.status, made.header("x-ms-encryption-scope")), (201, "s"));
-        let got = world.send("GET /con/scoped", "").await;
-        assert_eq!((got.text(), got.header("x-ms-encryption-scope")), ("content", "s"));
     });
 }

@@ -9,6 +9,7 @@ mod copies;
 mod crash;
 mod editions;
 mod fsck;
+mod keys;
 mod kinds;
 mod leases;
 mod lists;
