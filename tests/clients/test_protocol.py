@@ -217,6 +217,33 @@ def test_autoscale_keeps_what_a_change_leaves_out(batch, suffix):
     assert batch.request("DELETE", path).status == 202
 
 
+def test_what_the_newest_version_removed_is_refused_by_name(batch, job, suffix):
+    pool = {
+        "id": "removed-" + suffix,
+        "vmSize": "standard_d2_v3",
+        "virtualMachineConfiguration": {
+            "imageReference": {
+                "publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts",
+            },
+            "nodeAgentSKUId": "batch.node.ubuntu 22.04",
+        },
+        "targetDedicatedNodes": 0,
+    }  # fmt: skip
+    task = {"id": "removed", "commandLine": "true"}
+    tasks = "/jobs/{}/tasks".format(job)
+    for path, body, member, value in (
+        ("/pools", pool, "certificateReferences", []),
+        ("/pools", pool, "targetNodeCommunicationMode", "default"),
+        ("/pools", pool, "resourceTags", {}),
+        (tasks, task, "authenticationTokenSettings", {"access": ["job"]}),
+    ):
+        answer = batch.request("POST", path, {**body, member: value}, version="2025-06-01")
+        assert answer.status == 400 and member in answer.body.decode(), (member, answer)
+        assert batch.request("GET", "{}/{}".format(path, body["id"])).status == 404
+    kept = batch.request("POST", tasks, {**task, "authenticationTokenSettings": {"access": ["job"]}}, version="2024-07-01.20.0")
+    assert kept.status == 201, kept
+
+
 def test_old_versions_have_their_own_shapes(batch, job):
     old = batch.request("GET", "/pools/" + job, version="2016-07-01.3.1").json
     new = batch.request("GET", "/pools/" + job).json

@@ -1,10 +1,12 @@
-"""`kiln task`: why a task waits or failed, a shell where it ran, and the same once more."""
+"""What a task finds on its node, and `kiln task`: why it waits or failed, a shell where it ran, and the same once more."""
 
+import http.server
 import os
 import pty
 import re
 import select
 import subprocess
+import threading
 import time
 
 import pytest
@@ -96,6 +98,68 @@ def test_a_task_finds_its_account_and_the_settings_it_was_given(kiln, batch, job
         "AZ_BATCH_NEW=new",
     ):
         assert line in printed.splitlines(), (line, printed)
+
+
+def test_a_task_runs_while_its_files_are_fetched(kiln, batch, job):
+    is_open = threading.Event()
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            assert is_open.wait(PATIENCE_SECONDS)
+            self.send_response(200)
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"late")
+
+        def log_message(self, *_words):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = "http://127.0.0.1:{}/late".format(server.server_port)
+        files = [{"httpUrl": url, "filePath": "late.txt"}]
+        add(batch, job, "fetching", "cat late.txt", resourceFiles=files)
+        until(lambda: state_of(batch, job, "fetching") == "running")
+        path = "/jobs/{}/tasks/fetching".format(job)
+        assert "exitCode" not in batch.request("GET", path).json["executionInfo"]
+        is_open.set()
+        until(lambda: state_of(batch, job, "fetching") == "completed")
+        server.shutdown()
+    assert batch.request("GET", path + "/files/stdout.txt").body == b"late"
+
+
+def test_logs_of_uploads_are_there_only_with_output_files(kiln, batch, job, suffix):
+    url = raw.container_url(kiln, "uploads-" + suffix)
+    outputs = [
+        {
+            "filePattern": "../std*.txt",
+            "destination": {"container": {"containerUrl": url}},
+            "uploadOptions": {"uploadCondition": "taskcompletion"},
+        }
+    ]
+    add(batch, job, "without", "true")
+    add(batch, job, "with", "true", outputFiles=outputs)
+    logs = {"fileuploadout.txt", "fileuploaderr.txt"}
+    for task, wanted in (("without", set()), ("with", logs)):
+        until(lambda: state_of(batch, job, task) == "completed")
+        files = batch.listed("/jobs/{}/tasks/{}/files".format(job, task))
+        names = {it["name"] for it in files}
+        assert {"stdout.txt", "stderr.txt", "wd"} <= names, names
+        assert names & logs == wanted, (task, names)
+
+
+def test_a_task_finds_its_directories_and_clients_its_files(kiln, batch, job):
+    names = ("NODE_ROOT", "NODE_MOUNTS", "TASK", "CERTIFICATES")
+    script = "".join("echo $AZ_BATCH_{}_DIR; ".format(it) for it in names) + "echo deep > deep.txt"
+    add(batch, job, "where", script)
+    until(lambda: state_of(batch, job, "where") == "completed")
+    path = "/jobs/{}/tasks/where/files/".format(job)
+    root, mounts, task, certificates = batch.request("GET", path + "stdout.txt").body.decode().split()
+    assert (mounts, certificates) == (root + "/fsmounts", task + "/certs")
+    assert task.startswith(root + "/workitems/"), task
+    for separator in ("/", "%2F", "%5C"):
+        answer = batch.request("GET", path + "wd" + separator + "deep.txt")
+        assert (answer.status, answer.body) == (200, b"deep\n"), (separator, answer)
 
 
 def test_explain_tells_what_a_task_waits_for(kiln, batch, job):
