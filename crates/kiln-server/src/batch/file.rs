@@ -17,6 +17,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::{node, task};
 use crate::http::ResponseBody;
+use crate::kept;
 use crate::kept_files;
 use crate::link::{self, FileError};
 
@@ -81,13 +82,19 @@ fn root_of_node(call: &Call, pool_id: &str, node_id: &str) -> Result<Root, Refus
 fn root_of_task(call: &Call, job_id: &str, task_id: &str) -> Result<Root, Refusal> {
     let (job, task) =
         call.server.store.read(|view| task::find(view, &call.account, job_id, task_id))?;
-    let unavailable = Rejection::TaskFilesUnavailable { task: task.id.clone() };
     let Some(place) = task.life.place.clone() else {
         return Err(if task.life.state == TaskState::Completed {
-            unavailable.into()
+            Rejection::TaskFilesUnavailable { task: task.id }.into()
         } else {
             Rejection::TaskNotStarted { task: task.id }.into()
         });
+    };
+    let constraints = kept::task_spec(&task).map_err(OpError::Store)?.constraints;
+    let kept_until = task.life.keeps_files_until(&place.node_id, &constraints);
+    let unavailable = if kept_until.is_some_and(|end| end <= call.now) {
+        Rejection::TaskFilesCleanedUp { task: task.id.clone() }
+    } else {
+        Rejection::TaskFilesUnavailable { task: task.id.clone() }
     };
     let url = kiln_wire::batch::task::url(&call.base_url, &job.id, &task.id);
     Ok(Root {

@@ -159,7 +159,7 @@ async fn kept_files_go_when_their_time_is_over() {
     let agent = ended_task(&mut rig, short).await;
     delete_pool(&rig, agent).await;
     rig.get(FILES).send().await.expect(200);
-    rig.until(FILES, |it| it.status == 409).await.refuses(409, "TaskFilesUnavailable");
+    rig.until(FILES, |it| it.status == 409).await.refuses(409, "TaskFilesCleanedup");
     until_kept(&rig, &[]).await;
 }
 
