@@ -15,17 +15,22 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
-       cargo xtask bench blob [OPTION | PEER]...
+       cargo xtask bench blob|tasks [OPTION | PEER]...
 
 test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
          --setup   first installs what the checks need from Debian's packages (as root)
          STEP      only this step; may be repeated
          FILTER    only the tests whose name contains it, in the rust and clients steps
 tidy   checks the house rules a compiler cannot check
-bench  measures the Blob endpoint beside its peers and writes docs/performance.md
+bench  measures the Blob endpoint, or tasks that do nothing, beside peers and writes
+       docs/performance.md
          --small   a short run, for trying; it writes nothing
-         --rounds=N, --listed=N, --listed-azurite=N
-                   how often, and how many blobs are in the container that is listed
+         --rounds=N
+                   how often
+         --listed=N, --listed-azurite=N
+                   how many blobs are in the container that is listed
+         --tasks=N, --slots=N
+                   how many tasks, on a node with how many slots
          PEER      only peers whose names contain it; it writes nothing";
 
 fn main() -> ExitCode {
@@ -36,19 +41,20 @@ fn main() -> ExitCode {
             Ok(request) => test::run(&root, &request),
             Err(message) => usage(&message),
         },
-        Some((verb, [])) if verb == "tidy" => {
-            if tidy::run(&root) {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
+        Some((verb, [])) if verb == "tidy" => passed(tidy::run(&root)),
         Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "blob" => {
-            if bench::run(&root, rest) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            passed(bench::blob::run(&root, rest))
+        }
+        Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "tasks" => {
+            passed(bench::tasks::run(&root, rest))
         }
         Some((verb, _)) => usage(&format!("`{verb}` is not a chore")),
         None => usage("which chore?"),
     }
+}
+
+fn passed(all: bool) -> ExitCode {
+    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn usage(message: &str) -> ExitCode {

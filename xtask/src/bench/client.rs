@@ -1,6 +1,6 @@
-//! A plain HTTP client: what large transfers and lists are measured with.
+//! A plain HTTP client: what is measured with anything but `wrk` is asked by it.
 
-use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
@@ -36,17 +36,41 @@ impl Client {
         target: &str,
         length: u64,
     ) -> Result<(u16, u64), String> {
-        self.exchange(method, target, length).map_err(|cause| format!("{method}: {cause}"))
+        self.transfer(method, target, length).map_err(|cause| format!("{method}: {cause}"))
     }
 
-    fn exchange(&mut self, method: &str, target: &str, length: u64) -> std::io::Result<(u16, u64)> {
-        let port = self.port;
-        let body = if method == "PUT" {
+    /// Sends a request with these header lines and this body; answers with the status and the
+    /// body that came back.
+    pub(super) fn ask(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> Result<(u16, Vec<u8>), String> {
+        let mut answer = Vec::new();
+        let mut exchange = || {
+            let mut request = self.head(method, target, headers).into_bytes();
+            request.extend_from_slice(body);
+            self.stream.get_mut().write_all(&request)?;
+            self.answer(&mut answer)
+        };
+        let (status, _) =
+            exchange().map_err(|cause: std::io::Error| format!("{method} {target}: {cause}"))?;
+        Ok((status, answer))
+    }
+
+    fn head(&self, method: &str, target: &str, headers: &str) -> String {
+        format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{headers}\r\n", self.port)
+    }
+
+    fn transfer(&mut self, method: &str, target: &str, length: u64) -> std::io::Result<(u16, u64)> {
+        let headers = if method == "PUT" {
             format!("x-ms-blob-type: BlockBlob\r\nContent-Length: {length}\r\n")
         } else {
             String::new()
         };
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{body}\r\n");
+        let head = self.head(method, target, &headers);
         let stream = self.stream.get_mut();
         stream.write_all(head.as_bytes())?;
         let buffer = vec![b'k'; BUFFER_BYTES];
@@ -56,10 +80,10 @@ impl Client {
             stream.write_all(buffer.get(..n).unwrap_or_default())?;
             left -= n as u64;
         }
-        self.answer()
+        self.answer(&mut std::io::sink())
     }
 
-    fn answer(&mut self) -> std::io::Result<(u16, u64)> {
+    fn answer(&mut self, body: &mut impl Write) -> std::io::Result<(u16, u64)> {
         let status = self.line()?.split(' ').nth(1).and_then(|it| it.parse().ok());
         let status = status.ok_or_else(|| std::io::Error::other("no status"))?;
         let (mut length, mut is_chunked) = (0, false);
@@ -74,13 +98,13 @@ impl Client {
             is_chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
         }
         if !is_chunked {
-            return self.skip(length).map(|()| (status, length));
+            return self.take(length, body).map(|()| (status, length));
         }
         let mut n_bytes = 0;
         loop {
             let size = self.line()?;
             let size = u64::from_str_radix(size.trim(), 16).map_err(std::io::Error::other)?;
-            self.skip(size)?;
+            self.take(size, body)?;
             self.line()?;
             n_bytes += size;
             if size == 0 {
@@ -95,8 +119,8 @@ impl Client {
         Ok(line.trim_end().to_owned())
     }
 
-    /// Takes bytes as a program that wants them would, and forgets them.
-    fn skip(&mut self, mut left: u64) -> std::io::Result<()> {
+    /// Takes bytes as a program that wants them would.
+    fn take(&mut self, mut left: u64, body: &mut impl Write) -> std::io::Result<()> {
         let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(left).unwrap_or(BUFFER_BYTES))];
         while left > 0 {
             let n_wanted = usize::try_from(left).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
@@ -104,6 +128,7 @@ impl Client {
             if n == 0 {
                 return Err(std::io::ErrorKind::UnexpectedEof.into());
             }
+            body.write_all(buffer.get(..n).unwrap_or_default())?;
             left -= n as u64;
         }
         Ok(())

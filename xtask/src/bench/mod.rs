@@ -1,156 +1,60 @@
-//! `cargo xtask bench blob`: the Blob endpoint beside its peers, in one run on one machine.
+//! `cargo xtask bench SUBJECT`: Kiln beside its peers, in one run on one machine.
 //!
-//! Every peer is started on a port of its own and stays for the whole run; while one is
-//! measured the others are stopped, so that what they do by themselves disturbs nobody. Each
-//! round takes all peers through all cases; the table has medians of the rounds. Traffic goes
-//! to loopback only.
+//! Each subject is a folder with its cases, peers and table; what they share is here. Traffic
+//! goes to loopback only.
 
-mod case;
+pub(crate) mod blob;
+pub(crate) mod tasks;
+
+mod batch;
 mod client;
-mod peer;
-mod table;
-mod wrk;
+mod page;
+mod process;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use self::case::{Case, Measured};
-use self::peer::{Kind, Peer};
 use crate::program;
-use crate::report;
 
-/// What is measured, and for how long.
-#[derive(Clone, Copy, Debug)]
-struct Extent {
-    n_rounds: usize,
-    /// Seconds of each load with small blobs.
-    n_seconds: u32,
-    /// Blobs in the container that is listed, of Kiln.
-    n_listed: u64,
-    /// The same of Azurite, whose every page costs more the more there are.
-    n_listed_azurite: u64,
-}
-
-const WHOLE: Extent =
-    Extent { n_rounds: 3, n_seconds: 5, n_listed: 1_000_000, n_listed_azurite: 20_000 };
-const SMALL: Extent =
-    Extent { n_rounds: 1, n_seconds: 2, n_listed: 20_000, n_listed_azurite: 6000 };
-
-/// Measures, shows the table and writes it to `docs/performance.md`; whether all targets are
-/// met. A small run is for trying: it writes nothing.
-pub(crate) fn run(root: &Path, words: &[String]) -> bool {
-    let is_small = words.iter().any(|word| word == "--small");
-    let mut extent = if is_small { SMALL } else { WHOLE };
-    let mut wanted = Vec::new();
-    for word in words.iter().filter(|word| *word != "--small") {
-        let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<u64>().ok());
-        if let Some(n_rounds) = number("--rounds=") {
-            extent.n_rounds = usize::try_from(n_rounds).unwrap_or(1).max(1);
-        } else if let Some(n_listed) = number("--listed=") {
-            extent.n_listed = n_listed;
-        } else if let Some(n_listed) = number("--listed-azurite=") {
-            extent.n_listed_azurite = n_listed;
-        } else if word.starts_with("--") {
-            report::say(&format!("xtask: `{word}` is not an option of bench"));
-            return false;
-        } else {
-            wanted.push(word.clone());
-        }
-    }
-    let folder = root.join("target/bench");
-    let outcome = prepare(root, &folder).and_then(|kiln| {
-        let mut peers = peers(root, &folder, &kiln, &wanted)?;
-        let measured = measure(&mut peers, extent)?;
-        let table = table::Table::new(&peers, measured, extent);
-        report::say(&table.text());
-        if !is_small && wanted.is_empty() {
-            table.write(&root.join("docs/performance.md"))?;
-        }
-        Ok(table.misses())
-    });
-    // What the peers kept is of no use to anybody.
-    drop(std::fs::remove_dir_all(folder.join("data")));
-    match outcome {
-        Ok(misses) if misses.is_empty() => true,
-        Ok(misses) => {
-            report::say(&format!("missed: {}", misses.join("; ")));
-            false
-        }
-        Err(why) => {
-            report::say(&format!("xtask: {why}"));
-            false
-        }
-    }
-}
-
-/// Builds Kiln as it is shipped, and makes room.
-fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, String> {
-    let wrk = program::run_quietly(&mut program::command("wrk", root));
-    // Without words it tells its usage and fails, where it is there.
-    if wrk.is_err_and(|why| why.contains("did not start")) {
-        return Err("`wrk` makes the load: install it (Debian's package is `wrk`)".to_owned());
-    }
+/// The `kiln` that `KILN_BINARY` names, else one that is built as it is shipped.
+fn kiln(root: &Path) -> Result<PathBuf, String> {
     if let Some(kiln) = std::env::var_os("KILN_BINARY") {
-        return clean(folder).map(|()| kiln.into());
+        return Ok(kiln.into());
     }
     program::run(program::cargo(root).args(["build", "--release", "-p", "kiln-cli"]))?;
-    clean(folder)?;
     Ok(root.join("target/release/kiln"))
 }
 
-fn clean(folder: &Path) -> Result<(), String> {
-    let data = folder.join("data");
-    drop(std::fs::remove_dir_all(&data));
-    std::fs::create_dir_all(&data).map_err(|cause| format!("no {}: {cause}", data.display()))
+/// An empty folder for what a run makes.
+fn clean(data: &Path) -> Result<(), String> {
+    drop(std::fs::remove_dir_all(data));
+    std::fs::create_dir_all(data).map_err(|cause| format!("no {}: {cause}", data.display()))
 }
 
-/// Starts all peers that there are here; each that is missing is told in one line.
-fn peers(root: &Path, folder: &Path, kiln: &Path, wanted: &[String]) -> Result<Vec<Peer>, String> {
-    let mut peers = Vec::new();
-    for kind in Kind::ALL {
-        if !wanted.is_empty() && !wanted.iter().any(|word| kind.name().contains(word.as_str())) {
-            continue;
+/// Tells what a run came to; whether all targets are met.
+fn tell(outcome: Result<Vec<String>, String>) -> bool {
+    match outcome {
+        Ok(misses) if misses.is_empty() => true,
+        Ok(misses) => {
+            crate::report::say(&format!("missed: {}", misses.join("; ")));
+            false
         }
-        match Peer::start(kind, root, folder, kiln) {
-            Ok(peer) => peers.push(peer),
-            Err(why) if kind.is_ours() => return Err(format!("{}: {why}", kind.name())),
-            Err(why) => report::say(&format!("left out: {}: {why}", kind.name())),
+        Err(why) => {
+            crate::report::say(&format!("xtask: {why}"));
+            false
         }
     }
-    Ok(peers)
 }
 
-fn measure(peers: &mut [Peer], extent: Extent) -> Result<Vec<Measured>, String> {
-    let mut measured = Vec::new();
-    pause(Duration::from_secs(2));
-    for peer in &mut *peers {
-        peer.note_idle_memory();
-    }
-    for peer in &*peers {
-        peer.stop()?;
-    }
-    for peer in &*peers {
-        report::say(&format!("fill: {}", peer.kind.name()));
-        alone(peer, || case::fill(peer, extent))?;
-    }
-    for round in 0..extent.n_rounds {
-        for peer in &*peers {
-            for case in Case::ALL.into_iter().filter(|case| case.suits(peer.kind)) {
-                let result = alone(peer, || case.run(peer, round, extent.n_seconds))?;
-                report::say(&format!("{:<16} {:<24} {result}", peer.kind.name(), case.name()));
-                measured.push(Measured { kind: peer.kind, case, result });
-            }
-        }
-    }
-    Ok(measured)
+/// The middle of some values; there is at least one.
+fn median(values: &mut [f64]) -> f64 {
+    quantile(values, 50)
 }
 
-/// Lets one peer run while the others stand still.
-fn alone<T>(peer: &Peer, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    peer.resume()?;
-    let result = work().map_err(|why| format!("{}: {why}", peer.kind.name()));
-    peer.stop()?;
-    result
+/// The value below which so many hundredths of some values lie; there is at least one.
+fn quantile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() * percent / 100).copied().unwrap_or(f64::NAN)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark is about time")]

@@ -1,16 +1,11 @@
 //! The table, and whether it meets its targets.
 
-use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use super::Extent;
-use super::case::{Case, Measured, median};
+use super::case::{Case, Measured};
 use super::peer::{Kind, Peer};
-
-/// Where the table stands in the document.
-const BEGIN: &str = "<!-- measured: begin -->";
-const END: &str = "<!-- measured: end -->";
+use crate::bench::{median, page};
 
 /// How much better one peer must be than another.
 struct Target {
@@ -173,49 +168,15 @@ impl Table {
         misses
     }
 
-    /// Puts the table, with versions and machine, into the document.
-    pub(super) fn write(&self, page: &Path) -> Result<(), String> {
-        let shown = page.display();
-        let text = fs::read_to_string(page).map_err(|cause| format!("{shown}: {cause}"))?;
-        let parts = text
-            .split_once(BEGIN)
-            .and_then(|(before, rest)| rest.split_once(END).map(|(_, after)| (before, after)));
-        let Some((before, after)) = parts else {
-            return Err(format!("{shown} has no place for the table: {BEGIN} and {END}"));
-        };
+    /// Puts the table into the page.
+    pub(super) fn write(&self, root: &Path) -> Result<(), String> {
         let mut versions: Vec<&str> = self.peers.iter().map(|it| it.1.as_str()).collect();
         versions.dedup();
-        let mut text = format!("{before}{BEGIN}\n{}\n\n", self.text());
         let (versions, n_rounds) = (versions.join(", "), self.extent.n_rounds);
-        let machine = machine();
-        let told = writeln!(text, "Rounds: {n_rounds}. Versions: {versions}. Machine: {machine}.");
-        told.map_err(|cause| cause.to_string())?;
+        let mut about = format!("Rounds: {n_rounds}. Versions: {versions}.");
         if !self.misses().is_empty() {
-            text.extend(["Missed in this run: ", &self.misses().join("; "), ".\n"]);
+            about.extend([" Missed in this run: ", &self.misses().join("; "), "."]);
         }
-        text.extend([END, after]);
-        fs::write(page, text).map_err(|cause| format!("{shown}: {cause}"))
+        page::write(root, "blob", &self.text(), &about)
     }
-}
-
-/// What this machine is.
-fn machine() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let value = |text: &str, name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name));
-        let value = line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim());
-        value.unwrap_or("unknown").to_owned()
-    };
-    let processors = read("/proc/cpuinfo");
-    let n_processors = processors.lines().filter(|line| line.starts_with("processor")).count();
-    let model = value(&processors, "model name");
-    let memory = value(&read("/proc/meminfo"), "MemTotal");
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').nth(2).unwrap_or_default();
-    format!(
-        "{n_processors} processors ({model}), {memory} of memory, Linux {}, shared with other \
-         work (15-minute load {load})",
-        kernel.trim()
-    )
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::client::Client;
 use super::pause;
+use crate::bench::client::Client;
+use crate::bench::process;
 use crate::program;
 
 /// A signature that opens an account of the emulator's published name and key, whatever it
@@ -16,9 +17,6 @@ const TOKEN: &str = "sv=2020-04-08&ss=b&srt=sco&sp=rwdlac&st=2020-01-01T00%3A00%
 /// Times that a peer is asked whether it is there, and the pause between two.
 const KNOCKS_MAX: u32 = 300;
 const KNOCK_PAUSE: Duration = Duration::from_millis(100);
-
-/// What Linux counts processor time in.
-const US_PER_TICK: f64 = 10_000.0;
 
 /// A program that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,19 +129,13 @@ impl Peer {
     }
 
     fn signal(&self, signal: &str) -> Result<(), String> {
-        let pids = self.pids();
-        program::run_quietly(program::command("kill", &self.root).arg(signal).args(&pids)).map(drop)
+        let pids = self.pids().into_iter().map(|pid| pid.to_string());
+        program::run_quietly(program::command("kill", &self.root).arg(signal).args(pids)).map(drop)
     }
 
     /// Its processes.
-    fn pids(&self) -> Vec<String> {
-        let id = self.child.id();
-        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-        let children = children.unwrap_or_default();
-        let mut pids = vec![id.to_string()];
-        // Nodes' agents are none of Kiln's here; what nginx starts is nginx.
-        pids.extend(children.split_whitespace().map(ToOwned::to_owned));
-        pids
+    fn pids(&self) -> Vec<u32> {
+        process::tree(self.child.id())
     }
 
     pub(super) fn note_idle_memory(&mut self) {
@@ -165,31 +157,17 @@ impl Peer {
 
     /// Microseconds of processor that it took so far.
     pub(super) fn cpu_us(&self) -> f64 {
-        let of = |pid: &String| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The name in parentheses may hold anything; user and system time stand behind it.
-            let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-            let (user, system) = (fields.next()?, fields.next()?);
-            Some(user.parse::<f64>().ok()? + system.parse::<f64>().ok()?)
-        };
-        self.pids().iter().filter_map(of).sum::<f64>() * US_PER_TICK
+        self.pids().into_iter().map(process::cpu_us).sum()
     }
 
     fn memory_mib(&self, name: &str) -> f64 {
-        let of = |pid: &String| {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.trim().trim_end_matches("kB").trim().parse::<f64>().ok()
-        };
-        self.pids().iter().filter_map(of).sum::<f64>() / 1024.0
+        self.pids().into_iter().map(|pid| process::memory_mib(pid, name)).sum()
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        let pids = self.pids();
-        let mut kill = program::command("kill", &self.root);
-        drop(program::run_quietly(kill.arg("-KILL").args(&pids)));
+        drop(self.signal("-KILL"));
         drop(self.child.wait());
     }
 }

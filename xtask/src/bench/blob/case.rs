@@ -3,10 +3,11 @@
 use std::fmt;
 use std::fs;
 
-use super::client::Client;
+use super::Extent;
 use super::peer::{Kind, Peer};
 use super::wrk::{self, Load};
-use super::{Extent, now};
+use crate::bench::client::Client;
+use crate::bench::{median, now};
 
 /// Small blobs that are read.
 const N_SMALL: u32 = 1000;
@@ -251,10 +252,4 @@ fn pages(peer: &Peer) -> Result<Rate, String> {
         }
     }
     Ok(Rate { value: 1.0 / median(&mut seconds), n_done: N_PAGES as f64, p99_ms: None })
-}
-
-/// The middle of some values; there is at least one.
-pub(super) fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -1,0 +1,134 @@
+//! `cargo xtask bench blob`: the Blob endpoint beside its peers.
+//!
+//! Every peer is started on a port of its own and stays for the whole run; while one is
+//! measured the others are stopped, so that what they do by themselves disturbs nobody. Each
+//! round takes all peers through all cases; the table has medians of the rounds.
+
+mod case;
+mod peer;
+mod table;
+mod wrk;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::case::{Case, Measured};
+use self::peer::{Kind, Peer};
+use super::pause;
+use crate::program;
+use crate::report;
+
+/// What is measured, and for how long.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    n_rounds: usize,
+    /// Seconds of each load with small blobs.
+    n_seconds: u32,
+    /// Blobs in the container that is listed, of Kiln.
+    n_listed: u64,
+    /// The same of Azurite, whose every page costs more the more there are.
+    n_listed_azurite: u64,
+}
+
+const WHOLE: Extent =
+    Extent { n_rounds: 3, n_seconds: 5, n_listed: 1_000_000, n_listed_azurite: 20_000 };
+const SMALL: Extent =
+    Extent { n_rounds: 1, n_seconds: 2, n_listed: 20_000, n_listed_azurite: 6000 };
+
+/// Measures, shows the table and writes it to `docs/performance.md`; whether all targets are
+/// met. A small run is for trying: it writes nothing.
+pub(crate) fn run(root: &Path, words: &[String]) -> bool {
+    let is_small = words.iter().any(|word| word == "--small");
+    let mut extent = if is_small { SMALL } else { WHOLE };
+    let mut wanted = Vec::new();
+    for word in words.iter().filter(|word| *word != "--small") {
+        let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<u64>().ok());
+        if let Some(n_rounds) = number("--rounds=") {
+            extent.n_rounds = usize::try_from(n_rounds).unwrap_or(1).max(1);
+        } else if let Some(n_listed) = number("--listed=") {
+            extent.n_listed = n_listed;
+        } else if let Some(n_listed) = number("--listed-azurite=") {
+            extent.n_listed_azurite = n_listed;
+        } else if word.starts_with("--") {
+            report::say(&format!("xtask: `{word}` is not an option of bench"));
+            return false;
+        } else {
+            wanted.push(word.clone());
+        }
+    }
+    let folder = root.join("target/bench");
+    let outcome = prepare(root, &folder).and_then(|kiln| {
+        let mut peers = peers(root, &folder, &kiln, &wanted)?;
+        let measured = measure(&mut peers, extent)?;
+        let table = table::Table::new(&peers, measured, extent);
+        report::say(&table.text());
+        if !is_small && wanted.is_empty() {
+            table.write(root)?;
+        }
+        Ok(table.misses())
+    });
+    // What the peers kept is of no use to anybody.
+    drop(std::fs::remove_dir_all(folder.join("data")));
+    super::tell(outcome)
+}
+
+/// Builds Kiln as it is shipped, and makes room.
+fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, String> {
+    let wrk = program::run_quietly(&mut program::command("wrk", root));
+    // Without words it tells its usage and fails, where it is there.
+    if wrk.is_err_and(|why| why.contains("did not start")) {
+        return Err("`wrk` makes the load: install it (Debian's package is `wrk`)".to_owned());
+    }
+    let kiln = super::kiln(root)?;
+    super::clean(&folder.join("data"))?;
+    Ok(kiln)
+}
+
+/// Starts all peers that there are here; each that is missing is told in one line.
+fn peers(root: &Path, folder: &Path, kiln: &Path, wanted: &[String]) -> Result<Vec<Peer>, String> {
+    let mut peers = Vec::new();
+    for kind in Kind::ALL {
+        if !wanted.is_empty() && !wanted.iter().any(|word| kind.name().contains(word.as_str())) {
+            continue;
+        }
+        match Peer::start(kind, root, folder, kiln) {
+            Ok(peer) => peers.push(peer),
+            Err(why) if kind.is_ours() => return Err(format!("{}: {why}", kind.name())),
+            Err(why) => report::say(&format!("left out: {}: {why}", kind.name())),
+        }
+    }
+    Ok(peers)
+}
+
+fn measure(peers: &mut [Peer], extent: Extent) -> Result<Vec<Measured>, String> {
+    let mut measured = Vec::new();
+    pause(Duration::from_secs(2));
+    for peer in &mut *peers {
+        peer.note_idle_memory();
+    }
+    for peer in &*peers {
+        peer.stop()?;
+    }
+    for peer in &*peers {
+        report::say(&format!("fill: {}", peer.kind.name()));
+        alone(peer, || case::fill(peer, extent))?;
+    }
+    for round in 0..extent.n_rounds {
+        for peer in &*peers {
+            for case in Case::ALL.into_iter().filter(|case| case.suits(peer.kind)) {
+                let result = alone(peer, || case.run(peer, round, extent.n_seconds))?;
+                report::say(&format!("{:<16} {:<24} {result}", peer.kind.name(), case.name()));
+                measured.push(Measured { kind: peer.kind, case, result });
+            }
+        }
+    }
+    Ok(measured)
+}
+
+/// Lets one peer run while the others stand still.
+fn alone<T>(peer: &Peer, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    peer.resume()?;
+    let result = work().map_err(|why| format!("{}: {why}", peer.kind.name()));
+    peer.stop()?;
+    result
+}
