@@ -70,6 +70,10 @@ pub(crate) enum Command {
     Task(cmd::task::TaskArgs),
     /// List, copy, remove and check blobs
     Blob(cmd::blob::BlobArgs),
+    /// Copy the state of a Kiln, which may run meanwhile
+    Backup(cmd::backup::BackupArgs),
+    /// Bring a backup to a new data directory
+    Restore(cmd::restore::RestoreArgs),
 }
 
 #[cfg(test)]

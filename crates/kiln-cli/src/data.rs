@@ -76,6 +76,15 @@ impl DataDirectory {
         self.path.is_dir()
     }
 
+    /// Something must have been kept in it.
+    pub(crate) fn require_state(&self) -> Result<(), Failure> {
+        if self.file("kiln.db").exists() {
+            return Ok(());
+        }
+        Err(Failure::new(format!("there is no Kiln in `{}`", self.path.display()))
+            .hint("name its directory with --data DIR"))
+    }
+
     /// Makes it, for this user only, if it is not there.
     pub(crate) fn create(&self) -> Result<(), Failure> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(|cause| {

@@ -69,6 +69,8 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Node(args) => done(cmd::node::run(&args, &data()?)),
         Command::Task(args) => cmd::task::run(&args, &data()?, environment),
         Command::Blob(args) => cmd::blob::run(&args, &data()?, environment),
+        Command::Backup(args) => cmd::backup::run(&args, &data()?, environment),
+        Command::Restore(args) => cmd::restore::run(&args, &data()?),
     }
 }
 

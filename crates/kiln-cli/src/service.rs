@@ -26,6 +26,12 @@ pub(crate) struct Service {
 impl Service {
     /// Takes `data` for a service.
     pub(crate) fn take(data: &DataDirectory) -> Result<DataLock, Failure> {
+        if kiln_server::backup::is_backup(data.path()) {
+            let place = data.path().display();
+            return Err(Failure::new(format!("`{place}` is a backup")).hint(format!(
+                "restore it to a place of its own: kiln restore {place} --data DIR"
+            )));
+        }
         data.create()?;
         data.lock()
     }

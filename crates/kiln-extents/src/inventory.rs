@@ -1,5 +1,6 @@
 //! What bytes there are, for a check against the names of them. Changes nothing.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub struct Digest {
 
 /// The extents of a Kiln that does not run.
 #[derive(Debug)]
-pub struct Inventory(Extents);
+pub struct Inventory(pub(crate) Extents);
 
 impl Inventory {
     /// The extents in a directory; none when it is not there.
@@ -64,6 +65,18 @@ impl Inventory {
             }
         }
         Ok(())
+    }
+
+    /// The sizes of all extents. Blocks the thread.
+    ///
+    /// # Errors
+    /// When they can not be listed.
+    pub fn sizes(&self) -> Result<BTreeMap<FileId, u64>, ExtentFailure> {
+        let mut sizes = BTreeMap::new();
+        self.each(|id, size_bytes| {
+            sizes.insert(id, size_bytes);
+        })?;
+        Ok(sizes)
     }
 
     /// Reads a whole extent of so many bytes.

@@ -14,7 +14,9 @@
 //! within it: `RUN/BUCKET/SEQUENCE`. So a sweep, which looks at earlier runs only, can never
 //! meet an upload under way.
 
+mod copy;
 mod failure;
+mod hold;
 mod inventory;
 mod objects;
 mod pin;
@@ -25,12 +27,14 @@ mod upload;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use objects::Objects;
 
+pub use copy::Copied;
 pub use failure::ExtentFailure;
+pub use hold::Hold;
 pub use inventory::{Digest, Inventory};
 pub use objects::ObjectPlace;
 pub use pin::Pin;
@@ -44,6 +48,8 @@ const SEQUENCE_BITS: u32 = 40;
 const RUN_MAX: u64 = (1 << (63 - SEQUENCE_BITS)) - 1;
 /// Bytes of a disk that no content takes: what removes content needs some room itself.
 const ROOM_BYTES_MIN: u64 = 8 * 1024 * 1024;
+/// Extents that wait to be removed while removing is held up; more are left for the next sweep.
+const POSTPONED_MAX: usize = 1 << 20;
 /// Files in one directory.
 const FILES_PER_BUCKET: u64 = 1024;
 
@@ -82,6 +88,10 @@ struct Inner {
     next_sequence: AtomicU64,
     pins: pin::Pins,
     syncs: syncs::Syncs,
+    /// Where the lock is by which removing is held up.
+    lock: OnceLock<PathBuf>,
+    /// What is to be removed once it may be.
+    postponed: Mutex<Vec<FileId>>,
 }
 
 /// Where the bytes are.
@@ -128,8 +138,18 @@ impl Extents {
             next_sequence,
             pins: pin::Pins::default(),
             syncs: syncs::Syncs::default(),
+            lock: OnceLock::new(),
+            postponed: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The same, which remove nothing while somebody has a [`Hold`] of the lock at `path`.
+    #[must_use]
+    pub fn with_lock(self, path: PathBuf) -> Self {
+        // Set once, where they are opened.
+        drop(self.inner.lock.set(path));
+        self
     }
 
     /// Whether each extent is a file of this machine, which can be opened.
@@ -174,13 +194,14 @@ impl Extents {
         Pin::new(self.clone(), ids)
     }
 
-    /// Removes extents that no commit names any longer. Pinned ones go with their last pin. A
-    /// file that cannot be removed is reported in the log and left for the next sweep.
+    /// Removes extents that no commit names any longer. Pinned ones go with their last pin, and
+    /// while a [`Hold`] is had, all with the next removal after it. A file that cannot be removed
+    /// is reported in the log and left for the next sweep.
     pub async fn remove(&self, ids: Vec<FileId>) {
-        if ids.is_empty() {
+        let free = self.allowed(self.inner.pins.doom(ids));
+        if free.is_empty() {
             return;
         }
-        let free = self.inner.pins.doom(ids);
         let root = match &self.inner.home {
             Home::Folder(root) => root.clone(),
             Home::Objects(objects) => return objects.delete(free).await,
@@ -211,11 +232,28 @@ impl Extents {
         }
     }
 
-    fn unlink(&self, id: FileId) {
+    fn unlink(&self, ids: Vec<FileId>) {
+        let free = self.allowed(ids);
         match &self.inner.home {
-            Home::Folder(root) => unlink(&path_of(root, id)),
-            Home::Objects(objects) => objects.delete_soon(vec![id]),
+            Home::Folder(root) => free.into_iter().for_each(|id| unlink(&path_of(root, id))),
+            Home::Objects(objects) => objects.delete_soon(free),
         }
+    }
+
+    /// What may be removed now: `ids` and what was postponed, or nothing while it is held.
+    fn allowed(&self, mut ids: Vec<FileId>) -> Vec<FileId> {
+        let mut postponed = self.inner.postponed.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.is_empty() && postponed.is_empty() {
+            return ids;
+        }
+        if self.inner.lock.get().is_some_and(|path| hold::is_held(path)) {
+            // More are found by the next sweep.
+            let n_free = POSTPONED_MAX.saturating_sub(postponed.len());
+            postponed.extend(ids.into_iter().take(n_free));
+            return Vec::new();
+        }
+        ids.append(&mut postponed);
+        ids
     }
 }
 

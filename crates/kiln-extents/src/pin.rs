@@ -73,8 +73,9 @@ impl Pin {
 
 impl Drop for Pin {
     fn drop(&mut self) {
-        for id in self.extents.inner.pins.release(&self.ids) {
-            self.extents.unlink(id);
+        let doomed = self.extents.inner.pins.release(&self.ids);
+        if !doomed.is_empty() {
+            self.extents.unlink(doomed);
         }
     }
 }

@@ -56,7 +56,7 @@ impl Extents {
                 let unnamed = which_are_unnamed(&ids)?;
                 swept.n_removed += count(&unnamed);
                 let is_all = unnamed.len() == ids.len();
-                for id in self.inner.pins.doom(unnamed) {
+                for id in self.allowed(self.inner.pins.doom(unnamed)) {
                     unlink(&path_of(root, id));
                 }
                 if is_all {
@@ -86,8 +86,8 @@ impl Extents {
                 let unnamed = which_are_unnamed(some)?;
                 swept.n_seen += count(some);
                 swept.n_removed += count(&unnamed);
-                let free = self.inner.pins.doom(unnamed);
-                n_left -= free.len();
+                let free = self.allowed(self.inner.pins.doom(unnamed));
+                n_left -= free.iter().filter(|id| some.contains(id)).count();
                 objects.wait(objects.delete(free));
             }
             if n_left == 0 {

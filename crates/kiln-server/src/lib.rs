@@ -8,6 +8,7 @@
 
 pub mod accounts;
 pub mod admin;
+pub mod backup;
 pub mod batch;
 pub mod blob;
 mod certificate_file;

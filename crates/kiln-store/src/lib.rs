@@ -15,6 +15,7 @@
 //! - [`Store::read`] sees all answered writes and never waits for the writer.
 
 mod connection;
+mod copy;
 mod error;
 mod flusher;
 mod migrations;
@@ -23,6 +24,7 @@ mod store;
 mod writer;
 
 pub use connection::{Tx, View};
+pub use copy::copy;
 pub use error::StoreError;
 pub use rows::account::{Account, AccountKind};
 pub use rows::audit::{BlobNames, ExtentFacts, PieceName};

@@ -25,13 +25,16 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0008_staged_keys.sql"),
 ];
 
-/// Brings the database to the newest schema.
-pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
+/// The schema of the database, which must be one that this program knows.
+pub(crate) fn require_known(connection: &Connection) -> Result<u32, StoreError> {
     let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if found > known {
-        return Err(StoreError::TooNew { found, known });
-    }
+    if found > known { Err(StoreError::TooNew { found, known }) } else { Ok(found) }
+}
+
+/// Brings the database to the newest schema.
+pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
+    let found = require_known(connection)?;
     let mut schema = found;
     for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
         schema += 1;

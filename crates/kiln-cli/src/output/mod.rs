@@ -1,5 +1,6 @@
 //! The only place that writes to the terminal.
 
+pub(crate) mod progress;
 pub(crate) mod shell;
 pub(crate) mod table;
 

@@ -149,7 +149,7 @@ pub fn check(
     }
     let uses = count_uses(&store, &mut report)?;
     let extents = extents(&store)?;
-    let files = files(&inventory)?;
+    let files = inventory.sizes()?;
     let mut bad = Bad::new();
     for (id, used) in &uses {
         if !extents.contains_key(id) {
@@ -252,14 +252,6 @@ fn extents(store: &Store) -> Result<BTreeMap<ExtentId, ExtentFacts>, StoreError>
         })
     })?;
     Ok(extents)
-}
-
-fn files(inventory: &Inventory) -> Result<BTreeMap<FileId, u64>, ExtentFailure> {
-    let mut files = BTreeMap::new();
-    inventory.each(|id, size_bytes| {
-        files.insert(id, size_bytes);
-    })?;
-    Ok(files)
 }
 
 fn check_counts(facts: &ExtentFacts, used: Use, report: &mut Report) {

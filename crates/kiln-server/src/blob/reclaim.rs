@@ -38,6 +38,8 @@ impl BlobService {
             tracing::error!(?failure, "copies under way were not taken up again");
         }
         loop {
+            // What a backup held up.
+            self.extents.remove(Vec::new()).await;
             if let Err(failure) = self.reclaim(clock::now(), &stop).await {
                 tracing::error!(?failure, "reclaiming stopped early; it goes on later");
             }

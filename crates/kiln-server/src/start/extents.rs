@@ -16,6 +16,8 @@ use crate::config::Config;
 const NOTE: &str = "extents-place";
 /// The folder of files.
 const FOLDER: &str = "extents";
+/// The lock by which a backup holds up the removing of bytes.
+pub(crate) const LOCK_OF_EXTENTS: &str = "extents.lock";
 
 /// Where the bytes of the blobs of a data directory are, if they are not files in it.
 ///
@@ -45,12 +47,13 @@ pub(super) async fn open(config: &Config) -> Result<Extents, StartError> {
         let name = |place: Option<String>| place.unwrap_or_else(|| "the data directory".to_owned());
         return Err(StartError::OtherExtents { before: name(before), wanted: name(wanted) });
     }
-    match &config.extents {
-        None => Ok(Extents::open(&folder_of(&config.data))?),
+    let extents = match &config.extents {
+        None => Extents::open(&folder_of(&config.data))?,
         Some(place) => {
             let extents = Extents::open_objects(place).await?;
             std::fs::write(&note, format!("{}\n", place.name())).map_err(noted)?;
-            Ok(extents)
+            extents
         }
-    }
+    };
+    Ok(extents.with_lock(config.data.join(LOCK_OF_EXTENTS)))
 }

@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use error::StartError;
-pub(crate) use extents::folder_of;
 pub use extents::place_of;
+pub(crate) use extents::{LOCK_OF_EXTENTS, folder_of};
 pub use running::Running;
 
 use crate::accounts::{Accounts, ensure_any, is_well_known};

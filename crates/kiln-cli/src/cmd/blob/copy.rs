@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{BinaryBytes, ProgressBar};
 use kiln_client::ClientError;
 use kiln_client::blob::{CopyState, Permissions, Sent, Transfer, TransferError};
 use serde_json::json;
@@ -14,7 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::place::{Accounts, Place, Remote};
 use super::plan::{self, Pair, Reach};
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, progress};
 
 /// How long a service may read the source of a copy.
 const SOURCE_OPEN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,13 +84,7 @@ impl CopyArgs {
 
     /// The way for the transfers, and the bar that shows them.
     fn transfer(&self, pairs: &[Pair]) -> (Transfer, ProgressBar) {
-        let target =
-            if self.json { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let total = pairs.iter().map(|pair| pair.size_bytes).sum();
-        let template = "{bar:40} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
-        let style =
-            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
+        let bar = progress::of_bytes(pairs.iter().map(|pair| pair.size_bytes).sum(), self.json);
         let told = bar.clone();
         (Transfer::new(usize::from(self.parallel), move |n_bytes| told.inc(n_bytes)), bar)
     }

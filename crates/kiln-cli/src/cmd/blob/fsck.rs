@@ -28,10 +28,7 @@ pub(super) fn run(
     data: &DataDirectory,
     environment: &Environment,
 ) -> Result<ExitCode, Failure> {
-    if !data.file("kiln.db").exists() {
-        return Err(Failure::new(format!("there is no Kiln in `{}`", data.path().display()))
-            .hint("name its directory with --data DIR"));
-    }
+    data.require_state()?;
     let _lock = data.lock()?;
     let runtime = crate::runtime()?;
     let depth = if args.quick { Depth::Names } else { Depth::Content };
@@ -48,8 +45,13 @@ pub(super) fn run(
     let report =
         checked.map_err(|cause| Failure::new("the blobs cannot be checked").because(cause))?;
     bar.finish_and_clear();
-    output::line(&if args.json { as_json(&report)? } else { as_table(&report) });
+    output::line(&findings(&report, args.json)?);
     if report.n_findings == 0 { Ok(ExitCode::SUCCESS) } else { Ok(ExitCode::from(FAILED)) }
+}
+
+/// What was found, for programs or for people.
+pub(crate) fn findings(report: &Report, is_json: bool) -> Result<String, Failure> {
+    if is_json { as_json(report) } else { Ok(as_table(report)) }
 }
 
 fn progress(is_json: bool) -> ProgressBar {

@@ -1,7 +1,7 @@
 //! `kiln blob`: containers and blobs of a Kiln, of Azure, or of whatever speaks its protocol.
 
 mod copy;
-mod fsck;
+pub(super) mod fsck;
 mod list;
 mod place;
 mod plan;
