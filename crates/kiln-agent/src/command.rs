@@ -441,8 +441,16 @@ fn request(node: &Node, command: &Command) -> Result<Spawn, FailureInfo> {
 
 /// The process that stays with the container of a command.
 fn contained_request(node: &Node, command: &Command, container: &mut Container) -> Spawn {
-    let (argv, mut environment) = container.start();
     let mark = format!("{MARK}={}/{}", node.root_in_view, command.directory);
+    engine_request(node, container.start(), mark)
+}
+
+/// A process of the engine that stays with what runs in a container.
+pub(crate) fn engine_request(
+    node: &Node,
+    (argv, mut environment): (Vec<String>, Vec<String>),
+    mark: String,
+) -> Spawn {
     environment.push(mark.clone());
     Spawn {
         id: node.init.new_id(),
@@ -490,33 +498,35 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Prepared, FailureInfo
     boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     let container = match &command.container {
-        Some(contained) => Some(make_container(boot, command, contained).await?),
+        Some(contained) => {
+            let order = order(&boot.node, command, contained);
+            Some(boot.containers()?.make(&contained.settings, order).await?)
+        }
         None => None,
     };
     Ok(Prepared { directory, container })
 }
 
-async fn make_container(
-    boot: &Boot,
-    command: &Command,
-    contained: &Contained,
-) -> Result<Container, FailureInfo> {
-    let root = &boot.node.root_in_view;
-    let order = Order {
+/// What a command wants of its container.
+pub(crate) fn order<'a>(
+    node: &'a Node,
+    command: &'a Command,
+    contained: &'a Contained,
+) -> Order<'a> {
+    Order {
         command_line: &command.command_line,
         variables: &command.variables,
         given: &contained.given,
         account: &command.account,
         places: Places {
-            root,
+            root: &node.root_in_view,
             task: &contained.task,
             preparation: contained.preparation.as_deref(),
             trust: TRUST_DIRECTORY,
         },
-        working_directory: &format!("{root}/{}/wd", command.directory),
+        directory: &command.directory,
         coordinates: command.coordinates,
-    };
-    boot.containers()?.make(&contained.settings, order).await
+    }
 }
 
 /// The directory at `path` below the node's root, which belongs to the user of `command`.

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::engine::{self, Engine};
 use super::mounts::{self, Places};
+use super::visitor::Visitor;
 use super::{does_not_fit, variables};
 use crate::account::Account;
 
@@ -44,8 +45,8 @@ pub(crate) struct Order<'a> {
     pub(crate) account: &'a Account,
     /// Where the command and its like are.
     pub(crate) places: Places<'a>,
-    /// Where it begins.
-    pub(crate) working_directory: &'a str,
+    /// Its own directory, below the node's root.
+    pub(crate) directory: &'a str,
     /// Whether what it starts is to outlive it.
     pub(crate) coordinates: bool,
 }
@@ -54,6 +55,9 @@ pub(crate) struct Order<'a> {
 #[derive(Debug)]
 pub(crate) struct Container {
     engine: Arc<Engine>,
+    /// The directory of its command, under which it is found while it runs; none when a shell
+    /// runs in it.
+    directory: Option<String>,
     /// The directory, below the engine's, with what it was made of.
     asked: String,
     id: String,
@@ -80,20 +84,25 @@ impl Container {
         image: &Image,
         settings: &ContainerSettings,
         order: Order<'_>,
+        visitor: Option<&Visitor<'_>>,
     ) -> Result<Self, FailureInfo> {
         let options = options_of(settings)?;
-        let command = shell_words::split(order.command_line)
-            .map_err(|error| does_not_fit(&error.to_string()))?;
+        let command = match visitor {
+            None => shell_words::split(order.command_line)
+                .map_err(|error| does_not_fit(&error.to_string()))?,
+            Some(_) => Vec::new(),
+        };
         let asked = format!("asked/{}", N_ORDERS.fetch_add(1, Ordering::Relaxed));
         let mut made = Self {
             engine: Arc::clone(engine),
+            directory: visitor.is_none().then(|| order.directory.to_owned()),
             asked,
             id: String::new(),
             state: CREATED,
             error: String::new(),
             is_removed: false,
         };
-        let words = made.write(image, settings, &order, options).map_err(failed)?;
+        let words = made.write(image, settings, &order, options, visitor).map_err(failed)?;
         let words = words.into_iter().chain(command).collect::<Vec<_>>();
         // Beside the command, whose end may be asked for: what was made must be known.
         let (answer, answered) = tokio::sync::oneshot::channel();
@@ -120,6 +129,7 @@ impl Container {
         settings: &ContainerSettings,
         order: &Order<'_>,
         options: RunOptions,
+        visitor: Option<&Visitor<'_>>,
     ) -> io::Result<Vec<String>> {
         let node = self.engine.podman.node();
         let owner = node.accounts.root().owner;
@@ -141,9 +151,10 @@ impl Container {
         words.extend(user_arguments(order.account));
         words.extend(mounts.iter().map(mounts::Mount::argument));
         if settings.working_directory == WorkingDirectory::TaskWorkingDirectory {
-            words.push(format!("--workdir={}", order.working_directory));
+            words.push(format!("--workdir={}/{}/wd", order.places.root, order.directory));
         }
         words.extend(options.arguments);
+        words.extend(visitor.into_iter().flat_map(Visitor::instead));
         words.push(image.to_string());
         Ok(words)
     }
@@ -170,12 +181,20 @@ impl Container {
     /// The words and the variables that run it: they end as it does.
     pub(crate) fn start(&mut self) -> (Vec<String>, Vec<String>) {
         self.state = RUNNING;
-        self.engine.podman.words(["start", "--attach", "--sig-proxy=false", &self.id])
+        if let Some(directory) = &self.directory {
+            self.engine.begun(directory, &self.id);
+        }
+        let heard = self.directory.is_none().then_some("--interactive");
+        let words = ["start", "--attach", "--sig-proxy=false"];
+        self.engine.podman.words(words.into_iter().chain(heard).chain([self.id.as_str()]))
     }
 
     /// What ran in it ended with this exit code; answers why nothing did, if so.
     pub(crate) async fn on_exited(&mut self, exit_code: i32) -> Option<FailureInfo> {
         self.state = EXITED;
+        if let Some(directory) = &self.directory {
+            self.engine.ended(directory);
+        }
         if !ENGINE_EXIT_CODES.contains(&exit_code) {
             return None;
         }
@@ -227,6 +246,9 @@ impl Container {
         }
         if self.state == RUNNING {
             self.state = EXITED;
+        }
+        if let Some(directory) = &self.directory {
+            self.engine.ended(directory);
         }
         let id =
             if self.id.is_empty() { self.read_id().unwrap_or_default() } else { self.id.clone() };

@@ -3,9 +3,10 @@
 //! Nothing is concluded from what the machine is: whether a runtime gets along with its control
 //! groups, its limits and its kernel is seen when it runs something.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kiln_domain::batch::command::EnvironmentSetting;
@@ -23,6 +24,8 @@ use kiln_files::Directory;
 const TRIAL_SECONDS_MAX: u64 = 60;
 /// Time for removing what an earlier boot left, in seconds.
 const CLEANING_SECONDS_MAX: u64 = 120;
+/// Time for a container that was started to run, in seconds.
+const BEGIN_SECONDS_MAX: u64 = 30;
 /// Directories of the engine that begin empty with each boot.
 const PASSING: [&str; 4] = ["run", "tmp", "asked", "trial"];
 /// Those that stay.
@@ -53,6 +56,8 @@ pub(super) struct Engine {
     runtime: &'static str,
     /// What goes on when nobody waits for it any more.
     work: Mutex<JoinSet<()>>,
+    /// The containers that run, by the directory of their command.
+    running: Mutex<BTreeMap<String, String>>,
 }
 
 impl Engine {
@@ -77,7 +82,8 @@ impl Engine {
         said(cleaned).map_err(|detail| unavailable(&detail))?;
         let mut faults = Vec::new();
         for runtime in RUNTIMES {
-            let engine = Self { podman, runtime, work: Mutex::default() };
+            let (work, running) = (Mutex::default(), Mutex::default());
+            let engine = Self { podman, runtime, work, running };
             match engine.attempt_trial().await {
                 Ok(()) => {
                     tracing::info!(runtime, "containers run");
@@ -95,6 +101,30 @@ impl Engine {
         let mut all = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         while all.try_join_next().is_some() {}
         all.spawn(work);
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The container `id` of the command in `directory` is about to run.
+    pub(super) fn begun(&self, directory: &str, id: &str) {
+        self.running().insert(directory.to_owned(), id.to_owned());
+    }
+
+    /// Nothing runs in the container of the command in `directory` any more.
+    pub(super) fn ended(&self, directory: &str) {
+        self.running().remove(directory);
+    }
+
+    /// The container of the command in `directory`, if it runs; one that is about to is waited
+    /// for.
+    pub(super) async fn running_in(&self, directory: &str) -> Option<String> {
+        let id = self.running().get(directory).cloned()?;
+        let words = ["wait", "--condition=running", "--condition=exited", "--interval=50ms", &id];
+        let time = Duration::from_secs(BEGIN_SECONDS_MAX);
+        said(self.podman.call(words, time).await).ok()?;
+        self.running().get(directory).cloned()
     }
 
     /// Arguments for making a container, whatever is in it; `coordinates` when what its command

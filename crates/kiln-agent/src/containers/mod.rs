@@ -2,7 +2,7 @@
 //!
 //! [`engine`] finds a way to run containers on this node, [`images`] brings images once,
 //! [`container`] makes, looks at and removes the container of one command; [`mounts`] and
-//! [`variables`] are what it sees of the node. [`podman`] is the one place that calls the engine.
+//! [`variables`] are what it sees of the node; [`visitor`] is a shell in it. [`podman`] is the one place that calls the engine.
 
 mod container;
 mod engine;
@@ -10,6 +10,7 @@ mod images;
 mod mounts;
 mod podman;
 mod variables;
+mod visitor;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use self::engine::Engine;
 pub(crate) use self::engine::RUNTIMES;
 use self::images::Images;
 pub(crate) use self::mounts::Places;
+pub(crate) use self::visitor::{Entry, Visitor};
 use crate::node::Node;
 
 /// Runs commands in containers, on a node whose pool wants that.
@@ -54,7 +56,26 @@ impl Containers {
         order: Order<'_>,
     ) -> Result<Container, FailureInfo> {
         let image = self.images.bring(&settings.image_name, settings.registry.as_ref()).await?;
-        Container::make(&self.engine, &image, settings, order).await
+        Container::make(&self.engine, &image, settings, order, None).await
+    }
+
+    /// Lets a visitor into the container of a command, or, where none runs, into one that is made
+    /// like it.
+    pub(crate) async fn enter(
+        &self,
+        settings: &ContainerSettings,
+        order: Order<'_>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Entry, FailureInfo> {
+        if let Some(id) = self.engine.running_in(order.directory).await {
+            let (argv, environment) = visitor.enter(&self.engine.podman, &id);
+            return Ok(Entry { argv, environment, container: None });
+        }
+        let image = self.images.bring(&settings.image_name, settings.registry.as_ref()).await?;
+        let made = Container::make(&self.engine, &image, settings, order, Some(visitor)).await;
+        let mut container = made?;
+        let (argv, environment) = container.start();
+        Ok(Entry { argv, environment, container: Some(container) })
     }
 }
 

@@ -3,14 +3,16 @@
 use std::io;
 use std::sync::Arc;
 
+use kiln_domain::batch::task::FailureInfo;
 use kiln_wire::node::shell::{Bytes64, FromShell, MESSAGE_BYTES_MAX, ToShell};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use super::ends::{self, End, Ours};
+use super::ends::{self, End, Ours, Theirs};
 use super::{Ear, Line, Wanted};
 use crate::boot::Boot;
-use crate::command::not_started;
+use crate::command::{Command, Contained, engine_request, not_started, order};
+use crate::containers::{Container, Entry, Visitor};
 use crate::environment::MARK;
 use crate::init_client::{Process, ProcessFact, Streams};
 use crate::node::Node;
@@ -22,6 +24,14 @@ const SHELL: [&str; 3] = ["/bin/sh", "-c", "command -v bash > /dev/null && exec 
 /// Exit code of a shell that was closed before it ended.
 const CLOSED: i32 = 128 + libc::SIGHUP;
 
+/// A shell that runs.
+struct Started {
+    ours: Ours,
+    process: Process,
+    /// The container that it runs in, where that was made for it.
+    container: Option<Container>,
+}
+
 /// Starts a shell and holds its streams until it ended; answers its exit code, or why it can
 /// not be started.
 pub(super) async fn hold(
@@ -31,7 +41,7 @@ pub(super) async fn hold(
     ear: &Ear,
 ) -> Result<i32, String> {
     let Line { mut inbox, window, mut closed } = line;
-    let (mut ours, mut process) = start(boot, &wanted, ear).await?;
+    let Started { mut ours, mut process, container } = start(boot, &wanted, ear).await?;
     ear.tell(FromShell::Opened).await;
     let mut outputs = JoinSet::new();
     if let Some(output) = ours.output.take() {
@@ -48,6 +58,7 @@ pub(super) async fn hold(
         _ = &mut closed => None,
     };
     end(&boot.node, &mut process).await;
+    leave(container).await;
     if exit_code.is_some() {
         // Nobody holds the other ends any more: what was printed comes to its end.
         let printed = async { while outputs.join_next().await.is_some() {} };
@@ -61,25 +72,68 @@ pub(super) async fn hold(
 }
 
 /// Starts the process of a shell.
-async fn start(boot: &Boot, wanted: &Wanted, ear: &Ear) -> Result<(Ours, Process), String> {
+async fn start(boot: &Boot, wanted: &Wanted, ear: &Ear) -> Result<Started, String> {
     let node = &boot.node;
     let Wanted { run, count, spec } = wanted;
-    let command = boot.shell_command(run, *count).map_err(|failure| failure.message)?;
+    let command = boot.shell_command(run, *count).map_err(|failure| told(&failure))?;
     let said = |error: io::Error| error.to_string();
     let (ours, theirs) =
         ends::make(node, spec.terminal.as_ref(), command.account.owner).map_err(said)?;
-    let mut variables = command.variables;
-    if let Some(terminal) = &spec.terminal {
-        variables.insert("TERM".to_owned(), terminal.name.clone());
-    }
-    let settings = variables.iter().map(|(name, value)| format!("{name}={value}"));
     // Of its own: it stays when what its task left is searched for and killed.
     let mark = format!("{MARK}_OF_SHELL={}-{}", run.directory, ear.shell);
     let argv = match spec.command.as_slice() {
         [] => SHELL.map(str::to_owned).to_vec(),
         words => words.to_vec(),
     };
+    let terminal = spec.terminal.as_ref().map(|terminal| terminal.name.as_str());
+    let (request, container) = match &command.container {
+        None => (on_node(node, &command, argv, terminal, mark), None),
+        Some(contained) => {
+            let visitor = Visitor { argv: &argv, terminal, mark: &mark };
+            let entered = enter(boot, &command, contained, &visitor).await;
+            let Entry { argv, environment, container } = entered.map_err(|it| told(&it))?;
+            (engine_request(node, (argv, environment), mark), container)
+        }
+    };
     let request = Spawn {
+        processes_max: boot.processes_limit(),
+        input: if ours.is_terminal { Input::Terminal } else { Input::Stream },
+        ..request
+    };
+    match spawn(node, request, &theirs, command.slots).await {
+        Ok(process) => Ok(Started { ours, process, container }),
+        Err(why_not) => {
+            leave(container).await;
+            Err(why_not)
+        }
+    }
+}
+
+/// Lets a visitor into the container of a command.
+async fn enter(
+    boot: &Boot,
+    command: &Command,
+    contained: &Contained,
+    visitor: &Visitor<'_>,
+) -> Result<Entry, FailureInfo> {
+    let order = order(&boot.node, command, contained);
+    boot.containers()?.enter(&contained.settings, order, visitor).await
+}
+
+/// The process of a shell beside its task.
+fn on_node(
+    node: &Node,
+    command: &Command,
+    argv: Vec<String>,
+    terminal: Option<&str>,
+    mark: String,
+) -> Spawn {
+    let mut variables = command.variables.clone();
+    if let Some(kind) = terminal {
+        variables.insert("TERM".to_owned(), kind.to_owned());
+    }
+    let settings = variables.iter().map(|(name, value)| format!("{name}={value}"));
+    Spawn {
         id: node.init.new_id(),
         argv,
         environment: settings.chain([mark.clone()]).collect(),
@@ -89,22 +143,40 @@ async fn start(boot: &Boot, wanted: &Wanted, ear: &Ear) -> Result<(Ours, Process
         rights: command.account.rights(),
         has_group: false,
         n_places: 0,
-        processes_max: boot.processes_limit(),
-        input: if ours.is_terminal { Input::Terminal } else { Input::Stream },
-    };
-    let [input, output, errors] = &theirs;
+        processes_max: None,
+        input: Input::Nothing,
+    }
+}
+
+/// Starts a process with these streams; answers why it can not be started.
+async fn spawn(
+    node: &Node,
+    request: Spawn,
+    [input, output, errors]: &Theirs,
+    slots: u32,
+) -> Result<Process, String> {
     let streams = Streams { input: Some(input), output, errors };
-    let mut process = node.spawn(request, streams, command.slots).await.map_err(said)?;
+    let spawned = node.spawn(request, streams, slots).await;
+    let mut process = spawned.map_err(|error| error.to_string())?;
     match process.next().await {
-        ProcessFact::SpawnFailed { step, errno } => {
-            let failure = not_started(step, errno);
-            let details = failure.details.iter().map(|it| it.value.as_str());
-            let details: Vec<&str> = details.collect();
-            Err(format!("{}: {}", failure.message, details.join(", ")))
-        }
-        ProcessFact::Spawned | ProcessFact::Exited { .. } | ProcessFact::Emptied => {
-            Ok((ours, process))
-        }
+        ProcessFact::SpawnFailed { step, errno } => Err(told(&not_started(step, errno))),
+        ProcessFact::Spawned | ProcessFact::Exited { .. } | ProcessFact::Emptied => Ok(process),
+    }
+}
+
+/// A failure in one line.
+fn told(failure: &FailureInfo) -> String {
+    let details: Vec<&str> = failure.details.iter().map(|it| it.value.as_str()).collect();
+    match details.as_slice() {
+        [] => failure.message.clone(),
+        details => format!("{}: {}", failure.message, details.join(", ")),
+    }
+}
+
+/// Removes the container that was made for a shell.
+async fn leave(container: Option<Container>) {
+    if let Some(mut container) = container {
+        container.remove().await;
     }
 }
 

@@ -8,9 +8,11 @@ use kiln_domain::batch::container::{
     ContainerSettings, HostPath, WorkingDirectory,
 };
 use kiln_domain::batch::task::TaskSpec;
+use kiln_wire::node::shell::{ShellSpec, Terminal, ToShell, WindowSize};
 use kiln_wire::node::{AttemptId, Instance, Outcome, Prepare, Report, Run, SlotLimits, ToAgent};
 
 use crate::rig::registry::Registry;
+use crate::rig::shell::Said;
 use crate::rig::{
     Rig, command, failure_of, is_root, preparation, setting, start_task, task, until, user,
 };
@@ -32,6 +34,9 @@ fn can_run() -> bool {
     }
     has_all
 }
+
+/// Tells of its terminal.
+const TERMINAL: &str = "[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo $TERM $(cat /etc/image); exit 6";
 
 fn configuration(images: &[String]) -> ContainerConfiguration {
     ContainerConfiguration {
@@ -141,6 +146,59 @@ async fn a_command_runs_in_the_image_it_names() {
     };
     let with = contained(command("with", "-c 'pwd; echo $MORE'"), options);
     assert_eq!(run(&mut rig, with).await, (0, "/etc\nb c\n".to_owned()));
+    rig.leave().await;
+}
+
+#[tokio::test]
+async fn a_shell_is_in_the_container_of_its_task() {
+    let Some((mut rig, registry)) = ready(SlotLimits::default()).await else { return };
+    let script = "echo mine > made; until [ -e go ]; do sleep 0.1; done; exit 3";
+    let spec = contained(task("t", script, NonAdmin), settings(&registry.image()));
+    let run = rig.attempt(spec, 1);
+    let attempt = rig.order(run.clone()).await;
+    rig.wait("its container", |report| matches!(report, Report::Contained { .. }).then_some(()))
+        .await;
+    // Beside what runs there, which it sees.
+    let look = "cat /etc/image made; echo $AZ_BATCH_TASK_ID in $PWD; cat /proc/1/cmdline; id -u";
+    let beside = rig.shell(run.clone(), ShellSpec::default(), look).await;
+    let uid = beside.output.rsplit('\0').next().map(str::to_owned).expect("its user");
+    assert!(beside.output.starts_with("from the image\nmine\nt in "), "{beside:?}");
+    assert!(beside.output.contains("/job-1/t/wd\n/bin/sh\0-c\0echo mine"), "{beside:?}");
+    assert!(!["", "0\n"].contains(&uid.as_str()), "{beside:?}");
+    let command = |words: &[&str]| ShellSpec {
+        command: words.iter().map(|word| (*word).to_owned()).collect(),
+        terminal: None,
+    };
+    let apart = rig.shell(run.clone(), command(&["sh", "-c", "echo no >&2; exit 4"]), "").await;
+    let said = |exit_code, output: &str, errors: &str| Said {
+        exit_code,
+        output: output.to_owned(),
+        errors: errors.to_owned(),
+    };
+    assert_eq!(apart, said(4, "", "no\n"));
+    // One that nobody hears any more ends with what it runs; the task does not.
+    let shell = rig.open_shell(run.clone(), command(&["sleep", "7654"])).await.expect("a shell");
+    let is_asleep = "cat /proc/[0-9]*/cmdline | head -c 4096";
+    while !rig.shell(run.clone(), ShellSpec::default(), is_asleep).await.output.contains("7654") {}
+    rig.tell(shell, ToShell::Close).await;
+    while rig.shell(run.clone(), ShellSpec::default(), is_asleep).await.output.contains("7654") {}
+    let end = rig.shell(run.clone(), ShellSpec::default(), "echo > go").await;
+    assert_eq!(end, said(0, "", ""));
+    assert_eq!(rig.outcome(&attempt).await, Outcome::Exited { exit_code: 3 });
+    // Afterwards in another one of the same image, with all the task had.
+    let look = "cat /etc/image made; echo $AZ_BATCH_TASK_ID; id -u; echo also >> made; exit 5";
+    let after = rig.shell(run.clone(), ShellSpec::default(), look).await;
+    assert_eq!(after, said(5, &format!("from the image\nmine\nt\n{uid}"), ""));
+    assert_eq!(rig.file("workitems/job/job-1/t/wd/made").await, "mine\nalso\n");
+    let none = rig.shell(run.clone(), command(&["no-such-program"]), "").await;
+    assert!((125..=127).contains(&none.exit_code), "{none:?}");
+    assert!(none.errors.contains("no-such-program"), "{none:?}");
+    let terminal =
+        Terminal { name: "vt100".to_owned(), size: WindowSize { rows: 33, columns: 77 } };
+    let at_terminal = ShellSpec { terminal: Some(terminal), ..command(&["sh", "-c", TERMINAL]) };
+    let told = rig.shell(run, at_terminal, "").await;
+    assert_eq!(told, said(6, "vt100 from the image\r\n", ""));
+    assert!(rig.processes().iter().all(|it| !it.contains("podman")), "{:?}", rig.processes());
     rig.leave().await;
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "all but one case is a failure")]
 
 pub(crate) mod registry;
+pub(crate) mod shell;
 pub(crate) mod web;
 
 use std::collections::VecDeque;
