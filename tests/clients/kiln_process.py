@@ -9,6 +9,8 @@ import socket
 import stat
 import subprocess
 import time
+import urllib.error
+import urllib.request
 import zipfile
 
 BINARY = os.path.abspath(os.environ.get("KILN_BINARY", "target/debug/kiln"))
@@ -123,6 +125,15 @@ class Kiln:
     def log_tail(self, n_lines=40):
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-n_lines:])
+
+    def monitor(self, path):
+        """Asks the endpoint for operators; answers status and text."""
+        url = json.loads(self.ready_file.read_text())["monitorUrl"]
+        try:
+            with urllib.request.urlopen(url + path, timeout=30) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            return refused.code, refused.read().decode()
 
     def environment(self):
         """What `kiln env --format json` says."""

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Exec(cmd::exec::ExecArgs),
     /// Run the Batch tutorial from start to end
     Demo(cmd::demo::DemoArgs),
+    /// Tell how the running Kiln is
+    Status(cmd::status::StatusArgs),
     /// Tell what this machine allows and what is missing
     #[command(after_help = cmd::doctor::EXAMPLE)]
     Doctor,

@@ -20,6 +20,9 @@ pub(crate) struct Endpoints {
     pub(crate) batch_url: String,
     /// `http://127.0.0.1:10000`; an account's blobs are below `/ACCOUNT`.
     pub(crate) blob_url: String,
+    /// The endpoint for operators.
+    #[serde(default)]
+    pub(crate) monitor_url: String,
     /// Names of the Batch accounts at the start.
     pub(crate) batch_accounts: Vec<String>,
     /// Names of the storage accounts at the start.
@@ -112,6 +115,7 @@ mod tests {
             pid: 1,
             batch_url: "http://127.0.0.1:1".into(),
             blob_url: "http://127.0.0.1:2".into(),
+            monitor_url: "http://127.0.0.1:4".into(),
             batch_accounts: vec!["kilndev".into()],
             storage_accounts: vec!["devstoreaccount1".into()],
             proxy_url: "http://127.0.0.1:3".into(),

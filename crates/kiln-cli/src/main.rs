@@ -53,7 +53,8 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
     let shared = settings::Shared::resolve(&cli.shared, environment);
     let is_server = matches!(cli.command, Command::Up(_));
     if !is_server {
-        logs::start(shared.log.as_deref().unwrap_or(logs::QUIET))?;
+        let filter = shared.log.as_deref().unwrap_or(logs::QUIET);
+        logs::start(filter, logs::LogFormat::default())?;
     }
     let data = || data::DataDirectory::locate(shared.data.clone());
     let done = |result: Result<(), Failure>| result.map(|()| ExitCode::SUCCESS);
@@ -62,6 +63,7 @@ fn run(cli: Cli, environment: &Environment) -> Result<ExitCode, Failure> {
         Command::Env(args) => done(cmd::env::run(&args, &data()?)),
         Command::Exec(args) => cmd::exec::run(args, &data()?, environment),
         Command::Demo(args) => done(cmd::demo::run(&args, &data()?, environment)),
+        Command::Status(args) => cmd::status::run(args, &data()?),
         Command::Doctor => cmd::doctor::run(&data()?, environment),
         Command::Account(args) => done(cmd::account::run(args, &data()?)),
         Command::Application(args) => done(cmd::application::run(&args, &data()?)),

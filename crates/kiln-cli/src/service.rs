@@ -53,6 +53,7 @@ impl Service {
         }
         config.batch_listen = settings.batch_listen;
         config.blob_listen = settings.blob_listen;
+        config.monitor_listen = settings.monitor_listen;
         config.durability = settings.durability;
         config.isolation.clone_from(&settings.isolation);
         config.slot_limits = settings.slot_limits;
@@ -105,6 +106,7 @@ fn endpoints_of(running: &Running) -> Endpoints {
         pid: std::process::id(),
         batch_url: reachable(running.batch_url()),
         blob_url: reachable(running.blob_url()),
+        monitor_url: reachable(running.monitor_url()),
         batch_accounts: running.batch_accounts().to_vec(),
         storage_accounts: running.storage_accounts().to_vec(),
         proxy_url: published.proxy_url.clone(),

@@ -20,12 +20,16 @@ use crate::args::SharedArgs;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::length::{Interval, Length};
+use crate::logs::LogFormat;
 use crate::token_settings::TokensLayer;
 
 /// Address of the Batch endpoint unless one is given.
 const BATCH_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8700);
 /// Address of the Blob endpoint unless one is given: where SDKs look for an emulator.
 const BLOB_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10_000);
+
+/// Address of the endpoint for operators unless one is given: a free port, which is published.
+const MONITOR_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// Settings of every command.
 #[derive(Clone, Debug, Default)]
@@ -107,6 +111,7 @@ pub(crate) struct Layer {
     pub(crate) extents_options: Option<BTreeMap<String, String>>,
     pub(crate) batch_listen: Option<SocketAddr>,
     pub(crate) blob_listen: Option<SocketAddr>,
+    pub(crate) monitor_listen: Option<SocketAddr>,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) durability: Option<DurabilityName>,
     pub(crate) isolation: Option<String>,
@@ -120,6 +125,7 @@ pub(crate) struct Layer {
     pub(crate) autoscale_samples: Option<Length>,
     pub(crate) autoscale_prompt: Option<bool>,
     pub(crate) log: Option<String>,
+    pub(crate) log_format: Option<LogFormat>,
     /// Only in a file.
     pub(crate) quotas: Option<Quotas>,
     /// Only in a file.
@@ -141,6 +147,7 @@ pub(crate) struct Settings {
     pub(crate) extents_options: BTreeMap<String, String>,
     pub(crate) batch_listen: SocketAddr,
     pub(crate) blob_listen: SocketAddr,
+    pub(crate) monitor_listen: SocketAddr,
     pub(crate) ready_file: Option<PathBuf>,
     pub(crate) durability: Durability,
     pub(crate) isolation: String,
@@ -148,6 +155,7 @@ pub(crate) struct Settings {
     pub(crate) kept_files: KeptFilesConfig,
     pub(crate) autoscale: AutoScaleConfig,
     pub(crate) log: Option<String>,
+    pub(crate) log_format: LogFormat,
     pub(crate) quotas: Quotas,
     pub(crate) spot: Spot,
     /// Hosts that blobs may be copied from though their addresses are not public.
@@ -169,6 +177,7 @@ impl Layer {
             extents_options: None,
             batch_listen: address(environment, "KILN_BATCH_LISTEN")?,
             blob_listen: address(environment, "KILN_BLOB_LISTEN")?,
+            monitor_listen: address(environment, "KILN_MONITOR_LISTEN")?,
             ready_file: environment.get("KILN_READY_FILE").map(PathBuf::from),
             durability: parsed(environment, "KILN_DURABILITY")?,
             isolation: environment.get("KILN_ISOLATION").map(ToOwned::to_owned),
@@ -182,6 +191,7 @@ impl Layer {
             autoscale_samples: parsed(environment, "KILN_AUTOSCALE_SAMPLES")?,
             autoscale_prompt: parsed(environment, "KILN_AUTOSCALE_PROMPT")?,
             log: environment.get("KILN_LOG").map(ToOwned::to_owned),
+            log_format: parsed(environment, "KILN_LOG_FORMAT")?,
             quotas: None,
             spot: None,
             nodes: None,
@@ -230,6 +240,7 @@ impl Layer {
             extents_options: self.extents_options.or(below.extents_options),
             batch_listen: self.batch_listen.or(below.batch_listen),
             blob_listen: self.blob_listen.or(below.blob_listen),
+            monitor_listen: self.monitor_listen.or(below.monitor_listen),
             ready_file: self.ready_file.or(below.ready_file),
             durability: self.durability.or(below.durability),
             isolation: self.isolation.or(below.isolation),
@@ -243,6 +254,7 @@ impl Layer {
             autoscale_samples: self.autoscale_samples.or(below.autoscale_samples),
             autoscale_prompt: self.autoscale_prompt.or(below.autoscale_prompt),
             log: self.log.or(below.log),
+            log_format: self.log_format.or(below.log_format),
             quotas: self.quotas.or(below.quotas),
             spot: self.spot.or(below.spot),
             blob: self.blob.or(below.blob),
@@ -267,6 +279,7 @@ impl Layer {
             extents_options: self.extents_options.unwrap_or_default(),
             batch_listen: self.batch_listen.unwrap_or(BATCH_LISTEN),
             blob_listen: self.blob_listen.unwrap_or(BLOB_LISTEN),
+            monitor_listen: self.monitor_listen.unwrap_or(MONITOR_LISTEN),
             ready_file: self.ready_file,
             durability: self.durability.map(Durability::from).unwrap_or_default(),
             isolation: self.isolation.unwrap_or_else(|| "auto".to_owned()),
@@ -284,6 +297,7 @@ impl Layer {
             },
             autoscale,
             log: self.log,
+            log_format: self.log_format.unwrap_or_default(),
             quotas: self.quotas.unwrap_or_default(),
             copy_hosts: self.blob.unwrap_or_default().copy_hosts,
             spot: Spot {

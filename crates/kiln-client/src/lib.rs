@@ -24,6 +24,7 @@ pub mod blob;
 mod clock;
 mod credentials;
 mod error;
+pub mod monitor;
 mod transport;
 
 pub use batch::BatchClient;

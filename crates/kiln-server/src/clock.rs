@@ -1,6 +1,6 @@
 //! The one place of the server that reads the clock, waits and draws ids.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiln_domain::time::Timestamp;
 use uuid::Uuid;
@@ -9,6 +9,12 @@ use uuid::Uuid;
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Timestamp {
     Timestamp::from_system(std::time::SystemTime::now())
+}
+
+/// A moment, to measure time from: it never jumps.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+pub fn tick() -> Instant {
+    Instant::now()
 }
 
 /// Waits for `length`.

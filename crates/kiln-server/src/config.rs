@@ -40,6 +40,8 @@ pub struct Config {
     pub batch_listen: SocketAddr,
     /// Address of the Blob endpoint; port 0 takes a free one.
     pub blob_listen: SocketAddr,
+    /// Address of the endpoint for operators; port 0 takes a free one.
+    pub monitor_listen: SocketAddr,
     /// What a commit that was answered has survived.
     pub durability: Durability,
     /// The `kiln` program, which is also the agent's.
@@ -187,6 +189,7 @@ impl Config {
             extents: None,
             batch_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8700)),
             blob_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000)),
+            monitor_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             durability: Durability::Full,
             program,
             slot_limits: SlotLimits {

@@ -37,7 +37,9 @@ pub async fn run(server: Arc<Server>) {
         for pool_key in changed {
             let plan = {
                 let mut board = server.signals.board();
+                let began_at = clock::tick();
                 let plan = plan(&board, pool_key, CHANGES_MAX);
+                server.metrics.plan_seconds.observe(began_at.elapsed().as_secs_f64());
                 board.hold(pool_key, plan.held);
                 plan
             };
@@ -47,9 +49,14 @@ pub async fn run(server: Arc<Server>) {
             if plan.len() >= CHANGES_MAX {
                 server.signals.board().mark_changed(pool_key);
             }
+            let n_assignments = plan.assignments.len().try_into().unwrap_or(u64::MAX);
             let committed = server.store.write(move |tx| commit(tx, plan, clock::now())).await;
             match committed {
-                Ok(outbox) => outbox.send(&server),
+                Ok(outbox) => {
+                    server.metrics.rounds.inc();
+                    server.metrics.assignments.inc_by(n_assignments);
+                    outbox.send(&server);
+                }
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), "a plan could not be committed");
                     clock::pause(clock::AFTER_FAILURE).await;

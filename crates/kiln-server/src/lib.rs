@@ -23,6 +23,7 @@ mod kept;
 mod kept_files;
 pub mod link;
 pub mod linked_storage;
+pub mod monitor;
 mod node_files;
 pub mod pool_usage;
 mod preparation;

@@ -14,6 +14,7 @@ use crate::blob::BlobService;
 use crate::config::Config;
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::monitor::Metrics;
 use crate::pool_usage::Measured;
 use crate::reconcile::Unheard;
 use crate::samples::Samples;
@@ -54,6 +55,8 @@ pub struct Server {
     pub blobs: BlobService,
     /// Makes links to blobs.
     pub blob_links: BlobLinks,
+    /// What operators are told.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Server {

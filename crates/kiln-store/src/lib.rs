@@ -36,4 +36,4 @@ pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::pool_usage::{MeteredPool, PoolInterval, PoolUsage};
 pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
 pub use rows::usage::JobUsage;
-pub use store::{Durability, Observer, Store};
+pub use store::{Committed, Durability, Observer, Store, Watcher};

@@ -5,13 +5,14 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use kiln_domain::batch::change::Change;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use crate::flusher::{self, Flusher};
-use crate::writer::{Job, Writer};
+use crate::writer::{Ears, Job, Writer};
 use crate::{StoreError, Tx, View, migrations};
 
 /// Readers kept open for the next read.
@@ -37,6 +38,22 @@ pub enum Durability {
 
 /// Told of committed changes, in commit order, on the writer's thread.
 pub type Observer = Box<dyn FnMut(Vec<Change>) + Send>;
+
+/// What a commit came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// Operations that shared it.
+    pub n_operations: u32,
+    /// Time for running them.
+    pub ran_for: Duration,
+    /// Time for making it durable.
+    pub flushed_for: Duration,
+    /// Whether it happened.
+    pub is_kept: bool,
+}
+
+/// Told of each commit, on the writer's thread.
+pub type Watcher = Box<dyn FnMut(Committed) + Send>;
 
 /// The state of one Kiln.
 pub struct Store {
@@ -64,6 +81,19 @@ impl Store {
         durability: Durability,
         observer: Observer,
     ) -> Result<Self, StoreError> {
+        Self::open_watched(directory, durability, observer, Box::new(drop))
+    }
+
+    /// The same with somebody who is told how commits go.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_watched(
+        directory: &Path,
+        durability: Durability,
+        observer: Observer,
+        watcher: Watcher,
+    ) -> Result<Self, StoreError> {
         let path = directory.join("kiln.db");
         let open = |cause| StoreError::Open { path: path.clone(), cause };
         // It holds keys: nobody but the owner reads it, nor what SQLite puts beside it.
@@ -82,8 +112,13 @@ impl Store {
         };
         connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
         migrations::apply(&mut connection)?;
-        let writer = Writer::start(connection, observer, flusher);
+        let writer = Writer::start(connection, Ears { observer, watcher }, flusher);
         Ok(Self { path, durability, writer, idle_readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Operations that wait for the writer.
+    pub fn n_waiting(&self) -> usize {
+        self.writer.n_waiting()
     }
 
     /// Waits until all that was answered is on the disk, however durability is set: before
@@ -163,7 +198,7 @@ impl fmt::Debug for Store {
 }
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

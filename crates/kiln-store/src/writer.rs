@@ -5,6 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use kiln_domain::batch::change::Change;
 use rusqlite::Connection;
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::flusher::Flusher;
-use crate::store::Observer;
+use crate::store::{Committed, Observer, Watcher};
 use crate::{StoreError, Tx};
 
 /// Operations that wait for the writer at the most; more wait for a place.
@@ -75,6 +76,12 @@ impl Job {
     }
 }
 
+/// Who is told of commits.
+pub(crate) struct Ears {
+    pub(crate) observer: Observer,
+    pub(crate) watcher: Watcher,
+}
+
 /// The writer's thread, which ends when this is dropped.
 pub(crate) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
@@ -82,17 +89,17 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(
-        connection: Connection,
-        observer: Observer,
-        flusher: Option<Flusher>,
-    ) -> Self {
+    pub(crate) fn start(connection: Connection, ears: Ears, flusher: Option<Flusher>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, waiting, observer, flusher.as_ref()))
+            .spawn(move || run(&connection, waiting, ears, flusher.as_ref()))
             .expect("a process can start one more thread");
         Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    pub(crate) fn n_waiting(&self) -> usize {
+        self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity().saturating_sub(jobs.capacity()))
     }
 
     pub(crate) async fn submit(&self, job: Job) -> Result<(), StoreError> {
@@ -115,7 +122,7 @@ impl Drop for Writer {
 fn run(
     connection: &Connection,
     mut waiting: mpsc::Receiver<Job>,
-    mut observer: Observer,
+    mut ears: Ears,
     flusher: Option<&Flusher>,
 ) {
     let mut jobs = Vec::with_capacity(SHARED_MAX);
@@ -126,25 +133,34 @@ fn run(
         {
             jobs.push(next);
         }
-        run_together(connection, jobs.drain(..), &mut observer);
+        run_together(connection, jobs.drain(..), &mut ears);
         if let Some(flusher) = flusher {
             flusher.note();
         }
     }
 }
 
-fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, observer: &mut Observer) {
+fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, ears: &mut Ears) {
     let mut answers: Vec<Answer> = Vec::new();
     let mut announced = Vec::new();
+    let began_at = tick();
+    let mut ran_for = Duration::ZERO;
     let result = connection
         .execute_batch("BEGIN IMMEDIATE")
         .and_then(|()| {
             for job in jobs {
                 answers.push(run_one(connection, job, &mut announced)?);
             }
+            ran_for = began_at.elapsed();
             connection.execute_batch("COMMIT")
         })
         .map_err(|cause| cause.to_string());
+    (ears.watcher)(Committed {
+        n_operations: u32::try_from(answers.len()).unwrap_or(u32::MAX),
+        ran_for,
+        flushed_for: began_at.elapsed().saturating_sub(ran_for),
+        is_kept: result.is_ok(),
+    });
     if let Err(cause) = &result {
         error!(%cause, "a commit failed; none of its operations happened");
         if !connection.is_autocommit()
@@ -153,11 +169,17 @@ fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, observ
             error!(%cause, "a failed commit could not be rolled back");
         }
     } else if !announced.is_empty() {
-        observer(announced);
+        (ears.observer)(announced);
     }
     for answer in answers {
         answer(result.clone());
     }
+}
+
+/// A moment, to measure time from.
+#[expect(clippy::disallowed_methods, reason = "the writer alone measures what it does")]
+fn tick() -> Instant {
+    Instant::now()
 }
 
 fn run_one(

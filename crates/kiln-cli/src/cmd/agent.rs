@@ -29,10 +29,11 @@ pub(crate) fn dispatch(argument: Option<&OsStr>) -> Option<ExitCode> {
 /// Reads its settings from standard input and runs until the server or a signal ends it.
 fn run_agent() -> ExitCode {
     // Its standard error is a file that the server keeps; what is said there is read later. The
-    // server's own variable says how much that is.
+    // server's own variables say how much that is, and how it is written.
     let environment = Environment::read();
     let filter = environment.get("KILN_LOG").unwrap_or(crate::logs::AGENT);
-    if let Err(failure) = crate::logs::start(filter) {
+    let format = environment.get("KILN_LOG_FORMAT").and_then(|text| text.parse().ok());
+    if let Err(failure) = crate::logs::start(filter, format.unwrap_or_default()) {
         crate::output::failure(&failure);
         return failure.exit_code();
     }

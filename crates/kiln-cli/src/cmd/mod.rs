@@ -12,5 +12,6 @@ pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod node;
 pub(crate) mod restore;
+pub(crate) mod status;
 pub(crate) mod task;
 pub(crate) mod up;

@@ -12,6 +12,7 @@ use crate::data::{DataDirectory, write_whole};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::length::{Interval, Length};
+use crate::logs::LogFormat;
 use crate::service::Service;
 use crate::settings::{DurabilityName, Layer, Settings, Shared};
 use crate::{logs, output};
@@ -23,6 +24,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   data = \"/var/lib/kiln\"
   batch-listen = \"127.0.0.1:8700\"
   blob-listen = \"127.0.0.1:10000\"
+  monitor-listen = \"127.0.0.1:8701\"
   ready-file = \"/run/kiln/ready.json\"
   durability = \"full\"
   isolation = \"auto\"
@@ -34,6 +36,7 @@ default. The file is TOML with the names of the flags (`data` only in a file nam
   kept-files = \"10GiB\"
   autoscale-interval = \"30s\"
   log = \"info\"
+  log-format = \"text\"
 
 A new Kiln has the development accounts kilndev (Batch) and devstoreaccount1 (storage). Their keys
 are published, so it serves them on loopback only; make accounts of your own with `kiln account`
@@ -66,6 +69,14 @@ pub(crate) struct UpArgs {
     /// [default: 127.0.0.1:10000]
     #[arg(long, value_name = "ADDR")]
     blob_listen: Option<SocketAddr>,
+    /// Address of the endpoint for operators, which asks nobody who they are; port 0 takes a free
+    /// one, which `kiln status` finds [env: KILN_MONITOR_LISTEN] [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR")]
+    monitor_listen: Option<SocketAddr>,
+    /// How log lines are written: for people, or one JSON object each [env: KILN_LOG_FORMAT]
+    /// [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
     /// File that is written once both endpoints answer: JSON with URLs and account names
     /// [env: KILN_READY_FILE]
     #[arg(long, value_name = "FILE")]
@@ -115,7 +126,7 @@ pub(crate) struct UpArgs {
 
 pub(crate) fn run(args: UpArgs, shared: &Shared, environment: &Environment) -> Result<(), Failure> {
     let (data, settings) = settle(args, shared, environment)?;
-    logs::start(settings.log.as_deref().unwrap_or(logs::NOTABLE))?;
+    logs::start(settings.log.as_deref().unwrap_or(logs::NOTABLE), settings.log_format)?;
     crate::runtime()?.block_on(serve(data, &settings, environment))
 }
 
@@ -132,6 +143,7 @@ fn settle(
         extents_options: None,
         batch_listen: args.batch_listen,
         blob_listen: args.blob_listen,
+        monitor_listen: args.monitor_listen,
         ready_file: args.ready_file,
         durability: args.durability,
         isolation: args.isolation,
@@ -145,6 +157,7 @@ fn settle(
         autoscale_samples: args.autoscale_samples,
         autoscale_prompt: args.autoscale_prompt,
         log: shared.log.clone(),
+        log_format: args.log_format,
         quotas: None,
         blob: None,
         spot: None,

@@ -55,6 +55,9 @@ impl Call {
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         caller.may_use(&names)?;
         let operation = operation_of(request.method.as_str(), &names);
+        if let Some(operation) = operation {
+            request.asked.note(crate::monitor::Operation::Batch(operation.name));
+        }
         if operation.is_some_and(|it| !it.is_in(version)) {
             return Err(Refusal::invalid_uri());
         }

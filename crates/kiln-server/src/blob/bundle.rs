@@ -13,7 +13,7 @@ use super::call::Call;
 use super::failure::Failure;
 use super::{access, change, delete, receive};
 use crate::clock;
-use crate::http::{Body, Headers, Request, Response, ResponseBody};
+use crate::http::{Asked, Body, Headers, Request, Response, ResponseBody};
 
 /// `POST /?comp=batch` or `POST /CONTAINER?restype=container&comp=batch`. Each part says for
 /// itself who asks; all are done side by side, so that they share commits.
@@ -57,6 +57,7 @@ fn read_part(call: &Call, part: Part) -> (Option<String>, Head, Result<Call, Fai
         body: Body::from_bytes(""),
         received_at: call.received_at,
         request_id: clock::new_id(),
+        asked: Asked::default(),
     };
     let head = Head::of(&request, call.gates.version);
     let read = Call::read_in(&call.service, &request, Some(call.gates.version));

@@ -82,6 +82,7 @@ impl Call {
                 || request.parameter("versionid").is_some(),
         };
         let operation = Operation::of(signs).map_err(|none| no_operation(none, signs))?;
+        request.asked.note(crate::monitor::Operation::Blob(operation));
         Ok(Self {
             service: service.clone(),
             method: request.method.as_str().to_owned(),

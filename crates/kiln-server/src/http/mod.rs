@@ -4,12 +4,16 @@
 //! an answer its date; what the engine refuses by itself is put in the words of the service.
 
 mod request;
+mod watch;
+
+use tracing::Instrument as _;
 
 pub use kiln_http::{
     Body, BodyError, FileRange, Handler, Headers, Listener, Piece, Refusal, Response, ResponseBody,
     serve_connection,
 };
 pub use request::Request;
+pub(crate) use watch::{Asked, Watch};
 
 /// Seconds after which a client that found the server busy should come back.
 pub const BUSY_RETRY_AFTER_SECONDS: u32 = 1;
@@ -29,8 +33,9 @@ pub fn code_of(refusal: Refusal) -> &'static str {
 }
 
 /// A handler that calls a service, of which each request holds a clone.
-pub fn handler_of<S, F>(
+pub(crate) fn handler_of<S, F>(
     service: &S,
+    watch: &Watch,
     call: impl Fn(S, Request) -> F + Send + Sync + 'static,
     refuse: impl Fn(&S, Refusal) -> Response + Send + Sync + 'static,
 ) -> Handler
@@ -39,14 +44,24 @@ where
     F: Future<Output = Response> + Send + 'static,
 {
     let (answering, refusing) = (service.clone(), service.clone());
+    let (watch, refused) = (watch.clone(), watch.clone());
     Handler::new(
         move |request| {
             let request = Request::receive(request);
             let received_at = request.received_at;
+            let (span, watched) = (watch.span(&request), watch.begin(&request));
             let answering = call(answering.clone(), request);
-            async move { dated(answering.await, received_at) }
+            let answered = async move {
+                let response = dated(answering.await, received_at);
+                watched.end(&response);
+                response
+            };
+            answered.instrument(span)
         },
-        move |refusal| dated(refuse(&refusing, refusal), crate::clock::now()),
+        move |refusal| {
+            refused.refused(refusal);
+            dated(refuse(&refusing, refusal), crate::clock::now())
+        },
     )
 }
 

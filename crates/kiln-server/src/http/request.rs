@@ -6,7 +6,7 @@ use http::Method;
 use kiln_domain::time::Timestamp;
 use uuid::Uuid;
 
-use super::{Body, Headers};
+use super::{Asked, Body, Headers};
 use crate::clock;
 
 /// A request as the services see it.
@@ -34,6 +34,8 @@ pub struct Request {
     pub received_at: Timestamp,
     /// Names this request in answers and logs.
     pub request_id: Uuid,
+    /// What it asks for, for who counts.
+    pub(crate) asked: Asked,
 }
 
 impl Request {
@@ -53,6 +55,7 @@ impl Request {
             body: request.body,
             received_at: clock::now(),
             request_id: clock::new_id(),
+            asked: Asked::default(),
         }
     }
 

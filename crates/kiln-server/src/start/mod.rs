@@ -3,6 +3,7 @@
 mod board;
 mod error;
 mod extents;
+mod monitoring;
 mod running;
 
 use std::net::SocketAddr;
@@ -21,16 +22,18 @@ use tokio_util::sync::CancellationToken;
 pub use error::StartError;
 pub use extents::place_of;
 pub(crate) use extents::{LOCK_OF_EXTENTS, folder_of};
+use monitoring::Monitoring;
 pub use running::Running;
 
 use crate::accounts::{Accounts, ensure_any, is_well_known};
 use crate::batch::BatchService;
 use crate::blob::BlobService;
 use crate::config::Config;
-use crate::http::{Handler, Listener, handler_of, serve_connection};
+use crate::http::{Handler, Listener, Watch, handler_of, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
 use crate::link::Links;
 use crate::linked_storage::BlobLinks;
+use crate::monitor::{Metrics, Service};
 use crate::pool_usage::Measured;
 use crate::samples::Samples;
 use crate::server::Server;
@@ -63,16 +66,15 @@ struct Bound {
 /// # Errors
 /// When a part can not be started; nothing runs then.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let state = open_state(&config).await?;
+    let metrics = Arc::new(Metrics::default());
+    // First: whoever asks is told that the rest is starting.
+    let monitoring = Monitoring::start(&config, &metrics).await?;
+    let state = open_state(&config, &metrics).await?;
     let bound = bind(&config).await?;
     let stop = CancellationToken::new();
     let blob_url = format!("http://{}", bound.blob.address());
     let blob = blob_service(&config, &state);
-    let blob_handler = handler_of(
-        &blob,
-        |blob, request| async move { blob.call(request).await },
-        BlobService::refuse,
-    );
+    let blob_handler = handler_of_blob(&blob, &metrics);
     let late_batch = Arc::new(OnceLock::new());
     let handlers =
         intercepted(&state.accounts, Arc::clone(&late_batch), blob_handler.clone(), stop.clone());
@@ -99,16 +101,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         measured: Measured::default(),
         blobs: blob.clone(),
         blob_links: BlobLinks::new(blob_url.clone()),
+        metrics: Arc::clone(&metrics),
         config,
     });
     // Before any node changes.
     pool_usage::begin(&server).await?;
-    let batch = BatchService::new(Arc::clone(&server));
-    let batch_handler = handler_of(
-        &batch,
-        |batch, request| async move { batch.call(request).await },
-        BatchService::refuse,
-    );
+    let batch_handler = handler_of_batch(&BatchService::new(Arc::clone(&server)), &metrics);
     // Set once, here; the proxy is not served before.
     drop(late_batch.set(batch_handler.clone()));
 
@@ -122,6 +120,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     loops.spawn(async move { blob.reclaim_until(stopped).await });
     reconcile::recover(&server).await?;
     reconcile::recover_kept(&server).await?;
+    monitoring.monitor.set_running(&server);
 
     let names =
         |kind| state.named.iter().filter(|it| it.kind == kind).map(|it| it.name.clone()).collect();
@@ -131,6 +130,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         server,
         blob_url,
         published,
+        monitoring,
         stop,
         listeners,
         loops,
@@ -141,6 +141,18 @@ fn blob_service(config: &Config, state: &State) -> BlobService {
     BlobService::new(Arc::clone(&state.store), state.extents.clone(), state.accounts.clone())
         .with_tokens(config.tokens.clone())
         .with_copy_hosts(&config.copy_hosts)
+}
+
+fn handler_of_blob(blob: &BlobService, metrics: &Arc<Metrics>) -> Handler {
+    let watch = Watch::new(Service::Blob, metrics);
+    let call = |blob: BlobService, request| async move { blob.call(request).await };
+    handler_of(blob, &watch, call, BlobService::refuse)
+}
+
+fn handler_of_batch(batch: &BatchService, metrics: &Arc<Metrics>) -> Handler {
+    let watch = Watch::new(Service::Batch, metrics);
+    let call = |batch: BatchService, request| async move { batch.call(request).await };
+    handler_of(batch, &watch, call, BatchService::refuse)
 }
 
 /// Starts what looks after the state as long as the server runs.
@@ -162,11 +174,13 @@ fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()
     loops
 }
 
-async fn open_state(config: &Config) -> Result<State, StartError> {
+async fn open_state(config: &Config, metrics: &Arc<Metrics>) -> Result<State, StartError> {
     let signals = Arc::new(Signals::new(config.autoscale.is_prompt));
     let observer = Arc::clone(&signals);
     let observe = Box::new(move |changes| observer.observe(changes));
-    let store = Arc::new(Store::open_as(&config.data, config.durability, observe)?);
+    let metrics = Arc::clone(metrics);
+    let watch = Box::new(move |commit| metrics.committed(&commit));
+    let store = Arc::new(Store::open_watched(&config.data, config.durability, observe, watch)?);
     ensure_any(&store).await?;
     let accounts = Accounts::new(Arc::clone(&store));
     let named = accounts.all()?;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::monitoring::Monitoring;
 use crate::clock;
 use crate::intercept::Published;
 use crate::server::Server;
@@ -21,6 +22,7 @@ pub struct Running {
     pub(super) server: Arc<Server>,
     pub(super) blob_url: String,
     pub(super) published: Published,
+    pub(super) monitoring: Monitoring,
     pub(super) batch_accounts: Vec<String>,
     pub(super) storage_accounts: Vec<String>,
     pub(super) stop: CancellationToken,
@@ -37,6 +39,11 @@ impl Running {
     /// Where the Blob endpoint is, without a slash at the end.
     pub fn blob_url(&self) -> &str {
         &self.blob_url
+    }
+
+    /// Where the endpoint for operators is, without a slash at the end.
+    pub fn monitor_url(&self) -> &str {
+        &self.monitoring.url
     }
 
     /// Where the interception is found.
@@ -57,6 +64,7 @@ impl Running {
     /// Answers the requests in work and stops. Nodes go on: they wait for the next server,
     /// for a while.
     pub async fn stop(mut self) {
+        self.monitoring.monitor.set_stopping();
         self.stop.cancel();
         while self.listeners.join_next().await.is_some() {}
         if self.server.provisioner.has_agents() {

@@ -42,6 +42,14 @@ impl View<'_> {
         Ok(nodes.collect::<Result<_, _>>()?)
     }
 
+    /// How many nodes of all pools are in which state.
+    pub fn nodes_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
+        let sql = "SELECT life ->> 'state', COUNT(*) FROM node GROUP BY 1";
+        let mut statement = self.statement(sql)?;
+        let counts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(counts.collect::<Result<_, _>>()?)
+    }
+
     /// All nodes of a pool, in id order.
     pub fn nodes_of_pool(&self, pool_key: i64) -> Result<Vec<Node>, StoreError> {
         self.nodes_after(pool_key, "", usize::MAX)

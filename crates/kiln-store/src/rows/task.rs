@@ -6,7 +6,7 @@ use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Tally;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Rows, params};
 
 use super::life::Json;
 use crate::{JobUsage, StoreError, Tx, View};
@@ -228,21 +228,32 @@ impl View<'_> {
     pub fn task_counts(&self, job_key: i64) -> Result<TaskCounts, StoreError> {
         let sql = "SELECT bucket, tasks, slots FROM task_count WHERE job_key = ?1";
         let mut statement = self.statement(sql)?;
-        let mut rows = statement.query(params![job_key])?;
-        let mut counts = TaskCounts::default();
-        while let Some(row) = rows.next()? {
-            let count = Count { tasks: row.get(1)?, slots: row.get(2)? };
-            let place = match row.get::<_, i64>(0)? {
-                0 => &mut counts.active,
-                1 | 2 => &mut counts.running,
-                3 => &mut counts.succeeded,
-                _ => &mut counts.failed,
-            };
-            place.tasks += count.tasks;
-            place.slots += count.slots;
-        }
-        Ok(counts)
+        sum_up(statement.query(params![job_key])?)
     }
+
+    /// How many tasks of all jobs are in which state.
+    pub fn all_task_counts(&self) -> Result<TaskCounts, StoreError> {
+        let sql = "SELECT bucket, SUM(tasks), SUM(slots) FROM task_count GROUP BY bucket";
+        let mut statement = self.statement(sql)?;
+        sum_up(statement.query([])?)
+    }
+}
+
+/// Sums up rows of buckets.
+fn sum_up(mut rows: Rows<'_>) -> Result<TaskCounts, StoreError> {
+    let mut counts = TaskCounts::default();
+    while let Some(row) = rows.next()? {
+        let count = Count { tasks: row.get(1)?, slots: row.get(2)? };
+        let place = match row.get::<_, i64>(0)? {
+            0 => &mut counts.active,
+            1 | 2 => &mut counts.running,
+            3 => &mut counts.succeeded,
+            _ => &mut counts.failed,
+        };
+        place.tasks += count.tasks;
+        place.slots += count.slots;
+    }
+    Ok(counts)
 }
 
 impl Tx<'_> {

@@ -3,7 +3,7 @@
 use crate::auth::sas::Scope;
 
 /// The operations of the Blob service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are Azure's own")]
 pub enum Operation {
     ListContainers,

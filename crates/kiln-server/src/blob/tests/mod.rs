@@ -30,7 +30,7 @@ use kiln_wire::auth::{SignedRequest, shared_key_blob};
 use super::BlobService;
 use crate::accounts::{self, Accounts, DEV_STORAGE_ACCOUNT, DEV_STORAGE_KEY};
 use crate::clock;
-use crate::http::{Body, FileRange, Headers, Piece, Request, Response, ResponseBody};
+use crate::http::{Asked, Body, FileRange, Headers, Piece, Request, Response, ResponseBody};
 
 /// A service over a directory of its own.
 struct World {
@@ -169,6 +169,7 @@ impl World {
             )),
             received_at: clock::now(),
             request_id: clock::new_id(),
+            asked: Asked::default(),
         }
     }
 
