@@ -1,6 +1,6 @@
 //! The schema, step by step. A step is never edited once released; a new one is added.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 use crate::StoreError;
 
@@ -34,16 +34,23 @@ pub(crate) fn require_known(connection: &Connection) -> Result<u32, StoreError> 
 
 /// Brings the database to the newest schema.
 pub(crate) fn apply(connection: &mut Connection) -> Result<(), StoreError> {
-    let found = require_known(connection)?;
-    let mut schema = found;
-    for step in STEPS.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
-        schema += 1;
-        let tx = connection.transaction()?;
-        tx.execute_batch(step)?;
-        tx.pragma_update(None, "user_version", schema)?;
-        tx.commit()?;
+    apply_steps(connection, STEPS)
+}
+
+fn apply_steps(connection: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
+    let newest = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    if require_known(connection)? >= newest {
+        return Ok(());
     }
-    Ok(())
+    // In one transaction: whatever ends it, the database is as it was or as it is to be. Who
+    // opens it at the same time waits, and finds the newest schema.
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = require_known(&tx)?;
+    for step in steps.iter().skip(usize::try_from(found).unwrap_or(usize::MAX)) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "user_version", newest)?;
+    Ok(tx.commit()?)
 }
 
 #[cfg(test)]
@@ -65,6 +72,23 @@ mod tests {
         connection.execute_batch(rows).expect("rows");
         super::apply(&mut connection).expect("the newest schema");
         connection
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_database_as_it_was() {
+        let mut connection = Connection::open_in_memory().expect("a database");
+        let schema = |connection: &Connection| -> (u32, u32) {
+            let sql = "SELECT user_version, (SELECT count(*) FROM sqlite_master)
+                       FROM pragma_user_version";
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).expect("read")
+        };
+        super::apply_steps(&mut connection, &STEPS[..2]).expect("the second schema");
+        let before = schema(&connection);
+        let steps = [STEPS[0], STEPS[1], STEPS[2], "CREATE TABLE half (x); CREATE nothing;"];
+        assert!(super::apply_steps(&mut connection, &steps).is_err());
+        assert_eq!(schema(&connection), before);
+        super::apply(&mut connection).expect("the newest schema");
+        assert_eq!(schema(&connection).0, u32::try_from(STEPS.len()).expect("few"));
     }
 
     #[test]
