@@ -130,3 +130,35 @@ def test_a_file_that_is_gone_is_told_and_harms_nothing_else(kiln, small_disk):
     check_all(owner, {"/cont/two": bodies["/cont/two"]})
     assert owner.request("PUT", "/cont/one", bodies["/cont/one"], headers=PUT).status == 201
     check_all(owner, bodies)
+
+
+def test_tasks_on_a_full_disk_are_refused_and_taken_again(kiln):
+    owner = owner_of(kiln)
+    account = kiln.batch()
+    batch = raw.Batch(account.account, account.key, account.url)
+    assert batch.request("POST", "/jobs", {"id": "job", "poolInfo": {"poolId": "none"}}).status == 201
+    taken, _ = fill(owner, MIB)
+    # Tasks fill what blobs leave for them.
+    added, refusal = [], None
+    while refusal is None:
+        task = {"id": "t{:05}".format(len(added)), "commandLine": "echo " + "x" * 30_000}
+        answer = batch.request("POST", "/jobs/job/tasks", task)
+        if answer.status == 201:
+            added.append(task["id"])
+        else:
+            refusal = answer
+        assert len(added) < 5000, "the disk did not fill up"
+    assert (refusal.status, refusal.code) == (500, "InternalError"), refusal.body
+    assert "disk of the server is full" in refusal.json["message"]["value"], refusal.body
+    # What was taken is read, and a task that fits nowhere leaves nothing behind.
+    assert [it["id"] for it in batch.listed("/jobs/job/tasks")] == added
+    assert kiln.monitor("/readyz")[0] == 503
+    for path in list(taken)[:8]:
+        assert owner.request("DELETE", path).status == 202, path
+        del taken[path]
+    again = {"id": "t{:05}".format(len(added)), "commandLine": "echo " + "x" * 30_000}
+    assert batch.request("POST", "/jobs/job/tasks", again).status == 201
+    assert kiln.stop() == 0
+    kiln.start()
+    assert [it["id"] for it in batch.listed("/jobs/job/tasks")] == [*added, again["id"]]
+    check_all(owner, taken)

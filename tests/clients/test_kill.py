@@ -1,7 +1,9 @@
 """The server dies at the worst moment, comes back, and nobody has lost anything."""
 
+import http.client
 import json
 import os
+import random
 import subprocess
 import threading
 import time
@@ -10,8 +12,29 @@ import pytest
 import raw
 from conftest import PROGRAMS, Client, settings_for
 from kiln_process import Kiln, free_port
+from test_blob_crash import check_whole
+from test_chaos import moment
+from test_task_tools import until
 
 CLIENT = Client("14.2.0")
+# A failure is repeated with the seed that it printed.
+SEED = int(os.environ.get("KILN_KILL_SEED") or random.randrange(2**32))
+N_KILLS = int(os.environ.get("KILN_KILLS", "50"))
+N_WRITERS = 4
+# A server lives this long between two kills, in seconds.
+LIFE = (0.05, 0.6)
+# One life in so many is so long.
+LONG_EACH, LONG_LIFE = 6, 1.5
+# One kill in so many hits a server that has only just been started.
+EARLY = 8
+# One job in so many has nodes to run on.
+RUN_EACH = 12
+TASKS_AT_ONCE = 20
+FINISH_MAX_SECONDS = 120
+# A short line is appended whole.
+COMMAND = (
+    "/bin/sh -c 'echo $AZ_BATCH_JOB_ID $AZ_BATCH_TASK_ID >> $AZ_BATCH_NODE_SHARED_DIR/ran'"
+)
 POOL = {
     "vmSize": "STANDARD_D2_V3",
     "targetDedicatedNodes": 0,
@@ -100,67 +123,152 @@ def test_upload_outlives_a_kill_between_its_blocks(mortal_kiln, suffix, tmp_path
 
 
 class Writer(threading.Thread):
-    """Adds pools, jobs, tasks and blobs as fast as it can; keeps what was acknowledged."""
+    """Adds jobs, tasks and blobs as fast as it can; keeps what was acknowledged."""
 
-    def __init__(self, kiln, number):
+    def __init__(self, kiln, number, gate):
         super().__init__()
         batch, storage = kiln.batch(), kiln.storage()
         self.batch = raw.Batch(batch.account, batch.key, batch.url)
         self.blob = raw.Blob(storage.account, storage.key, storage.url)
-        self.number = number
-        self.acknowledged = []
-        self.has_ended = False
+        self.number, self.gate = number, gate
+        self.jobs, self.tasks, self.blobs = [], {}, {}
+        self.n_cut_off = 0
+        self.stops = False
+        self.failure = None
 
     def run(self):
-        container = "/kept-{}".format(self.number)
         try:
-            assert self.blob.request("PUT", container, query={"restype": "container"}).status == 201
             for index in range(1_000_000):
-                name = "kept-{}-{}".format(self.number, index)
-                self.add("/pools/" + name, "POST", "/pools", {"id": name, **POOL})
-                self.add("/jobs/" + name, "POST", "/jobs", {"id": name, "poolInfo": {"poolId": name}})
-                tasks = "/jobs/{}/tasks".format(name)
-                task = {"id": "one", "commandLine": "true"}
-                self.add(tasks + "/one", "POST", tasks, task)
-                path = "{}/{}".format(container, name)
-                headers = {"x-ms-blob-type": "BlockBlob"}
-                body = name.encode() * 100
-                if self.blob.request("PUT", path, body, headers=headers).status == 201:
-                    self.acknowledged.append(("blob", path, body))
-        except OSError:
-            pass  # the server is dead; what it had acknowledged is kept here
-        except Exception as cause:  # noqa: BLE001 - http.client has many ways to say "cut off"
-            if "Remote" not in type(cause).__name__ and "Incomplete" not in type(cause).__name__:
-                raise
-        self.has_ended = True
+                if self.stops:
+                    return
+                self.gate.wait()
+                try:
+                    self.step("k{}-{}".format(self.number, index))
+                except (OSError, http.client.HTTPException):
+                    # What it had acknowledged is kept here; of the rest nobody knows.
+                    self.n_cut_off += 1
+        except BaseException as failure:  # told to the test, which raises it
+            self.failure = failure
 
-    def add(self, path, method, where, body):
-        answer = self.batch.request(method, where, body)
-        assert answer.status == 201, (answer.status, answer.body)
-        self.acknowledged.append(("batch", path, None))
+    def step(self, name):
+        is_run = len(self.jobs) % RUN_EACH == 0
+        job = {"id": name, "poolInfo": {"poolId": "kill" if is_run else "none"}}
+        assert self.batch.request("POST", "/jobs", job).status == 201
+        self.jobs.append(name)
+        self.tasks[name] = []
+        task = {"id": "one", "commandLine": COMMAND}
+        answer = self.batch.request("POST", "/jobs/{}/tasks".format(name), task)
+        assert answer.status == 201, answer.body
+        self.tasks[name].append("one")
+        several = [{"id": "s{:02}".format(n), "commandLine": COMMAND} for n in range(TASKS_AT_ONCE)]
+        path = "/jobs/{}/addtaskcollection".format(name)
+        answer = self.batch.request("POST", path, {"value": several})
+        assert answer.status == 200, answer.body
+        assert all(it["status"] == "success" for it in answer.json["value"]), answer.body
+        self.tasks[name] += [it["taskId"] for it in answer.json["value"]]
+        path, body = "/kept/" + name, name.encode() * (100 if is_run else 10_000)
+        answer = self.blob.request("PUT", path, body, headers={"x-ms-blob-type": "BlockBlob"})
+        assert answer.status == 201, answer.body
+        self.blobs[path] = body
 
     def check(self):
-        for kind, path, body in self.acknowledged:
-            if kind == "batch":
-                answer = self.batch.request("GET", path)
-                assert answer.status == 200, (path, answer.status, answer.body)
-            else:
-                answer = self.blob.request("GET", path)
-                assert (answer.status, answer.body) == (200, body), (path, answer.status)
+        """All that was acknowledged is there; answers the tasks that have a pool to run on."""
+        running = set()
+        for name in self.jobs:
+            job = self.batch.request("GET", "/jobs/" + name)
+            assert job.status == 200, (name, job.body)
+            listed = {it["id"] for it in self.batch.listed("/jobs/{}/tasks".format(name))}
+            assert set(self.tasks[name]) <= listed, (name, listed)
+            if job.json["poolInfo"]["poolId"] == "kill":
+                running |= {(name, task) for task in listed}
+        for path, body in self.blobs.items():
+            answer = self.blob.request("GET", path)
+            assert (answer.status, answer.body) == (200, body), (path, answer.status)
+        return running
 
 
-def test_nothing_acknowledged_is_lost(mortal_kiln):
-    n_rounds = 3
-    for round_number in range(n_rounds):
-        writers = [Writer(mortal_kiln, "{}-{}".format(round_number, n)) for n in range(4)]
+def lines_of_runs(batch):
+    """What tasks wrote down on their nodes: one line for each run."""
+    lines = []
+    for node in batch.listed("/pools/kill/nodes"):
+        path = "/pools/kill/nodes/{}/files/shared/ran".format(node["id"])
+        answer = batch.request("GET", path)
+        if answer.status == 200:
+            lines += answer.body.decode().splitlines()
+    return lines
+
+
+def test_nothing_acknowledged_is_lost_and_nothing_runs_twice(mortal_kiln):
+    """Fifty kills while jobs, tasks and blobs are added at full rate and nodes run tasks."""
+    print("KILN_KILL_SEED={} KILN_KILLS={}".format(SEED, N_KILLS))
+    kiln, chance = mortal_kiln, random.Random(SEED)
+    gate = threading.Event()
+    writers = [Writer(kiln, number, gate) for number in range(N_WRITERS)]
+    batch, blob = writers[0].batch, writers[0].blob
+    pool = {"id": "kill", **POOL, "targetDedicatedNodes": 2, "taskSlotsPerNode": 4}
+    assert batch.request("POST", "/pools", pool).status == 201
+    assert blob.request("PUT", "/kept", query={"restype": "container"}).status == 201
+    nodes = lambda: [it["state"] for it in batch.listed("/pools/kill/nodes")]
+    until(lambda: nodes() == ["idle", "idle"])
+    try:
         for writer in writers:
             writer.start()
-        time.sleep(1.5)
-        mortal_kiln.kill()
+        for number in range(N_KILLS):
+            gate.set()
+            # Long enough now and then that nodes come back and run tasks.
+            time.sleep(chance.uniform(*LIFE) if number % LONG_EACH else LONG_LIFE)
+            gate.clear()
+            killed_at = time.time()
+            kiln.kill()
+            if chance.randrange(EARLY) == 0:
+                # One that has only just been started.
+                kiln.launch()
+                time.sleep(chance.uniform(0, 0.2))
+                kiln.kill()
+            kiln.start()
+            assert not [it.failure for it in writers if it.failure], kiln.log_tail()
+    finally:
+        for writer in writers:
+            writer.stops = True
+        gate.set()
         for writer in writers:
             writer.join(60)
-            assert writer.has_ended
-        mortal_kiln.start()
-        assert sum(len(writer.acknowledged) for writer in writers) > 20
-        for writer in writers:
-            writer.check()
+    for writer in writers:
+        if writer.failure:
+            raise AssertionError("seed {}\n{}".format(SEED, kiln.log_tail())) from writer.failure
+    running = set().union(*(writer.check() for writer in writers))
+    deadline = time.monotonic() + FINISH_MAX_SECONDS
+    jobs = {job for job, _ in running}
+    while jobs:
+        assert time.monotonic() < deadline, (len(jobs), kiln.log_tail())
+        done = [it for it in sorted(jobs) if not waiting(batch, it)]
+        jobs -= set(done)
+        time.sleep(0.1)
+    # What completed, completed once: no node was lost, so nothing may have run again.
+    lines = lines_of_runs(batch)
+    assert sorted(lines) == sorted("{} {}".format(*it) for it in running)
+    n_before = 0
+    for job in {job for job, _ in running}:
+        for task in batch.listed("/jobs/{}/tasks".format(job)):
+            info = task["executionInfo"]
+            assert (task["state"], info["exitCode"], info["retryCount"]) == ("completed", 0, 0), task
+            assert info.get("requeueCount", 0) == 0, task
+            n_before += moment(info["endTime"]) < killed_at
+    n_tasks = sum(len(it) for writer in writers for it in writer.tasks.values())
+    n_blobs = sum(len(writer.blobs) for writer in writers)
+    n_cut_off = sum(writer.n_cut_off for writer in writers)
+    print("{} kills: {} tasks and {} blobs acknowledged, {} ran, {} between kills, {} cut off".format(
+        kiln.n_starts - 1, n_tasks, n_blobs, len(lines), n_before, n_cut_off))  # fmt: skip
+    assert n_tasks > 10 * N_KILLS and n_blobs > N_KILLS and n_cut_off > N_KILLS // 2
+    assert n_before > N_KILLS, "nodes ran nothing meanwhile"
+    assert batch.request("DELETE", "/pools/kill").status == 202
+    while batch.request("GET", "/pools/kill").status != 404:
+        assert time.monotonic() < deadline, kiln.log_tail()
+        time.sleep(0.1)
+    assert kiln.stop() == 0
+    check_whole(kiln)
+
+
+def waiting(batch, job):
+    counts = batch.request("GET", "/jobs/{}/taskcounts".format(job)).json["taskCounts"]
+    return counts["active"] + counts["running"]

@@ -28,6 +28,7 @@ mod node_files;
 pub mod pool_usage;
 mod preparation;
 pub mod reconcile;
+mod room;
 pub mod samples;
 pub mod scaling;
 mod secrets;

@@ -77,6 +77,13 @@ impl StoreError {
             || self.is_code(CannotOpen, "unable to open database file")
     }
 
+    /// Whether the file is not what SQLite wrote: it was cut, or changed by others.
+    pub fn is_damaged(&self) -> bool {
+        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        self.is_code(DatabaseCorrupt, "database disk image is malformed")
+            || self.is_code(NotADatabase, "file is not a database")
+    }
+
     /// Whether SQLite failed so. A shared commit that fails tells all who wait in SQLite's own
     /// words, for its error can not be given to each of them.
     fn is_code(&self, code: rusqlite::ErrorCode, words: &str) -> bool {

@@ -14,8 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::warn;
 
+use super::error::disk_full;
 use super::{authenticate, spec};
 use crate::http::{BodyError, Headers, Request};
+use crate::room::{TO_ADD_BYTES_MIN, room_of};
 use crate::server::Server;
 
 /// One request, authenticated and taken apart.
@@ -57,6 +59,9 @@ impl Call {
         let operation = operation_of(request.method.as_str(), &names);
         if let Some(operation) = operation {
             request.asked.note(crate::monitor::Operation::Batch(operation.name));
+            if operation.adds() {
+                require_room(&server)?;
+            }
         }
         if operation.is_some_and(|it| !it.is_in(version)) {
             return Err(Refusal::invalid_uri());
@@ -127,6 +132,15 @@ impl Call {
             }
             None => Refusal::invalid_uri(),
         }
+    }
+}
+
+/// What would take the last of the disk is refused: removing needs some of it.
+fn require_room(server: &Server) -> Result<(), Refusal> {
+    match room_of(&server.config.data) {
+        Some(room) if room.free_bytes < TO_ADD_BYTES_MIN => Err(disk_full()),
+        // What can not be asked is found out by writing.
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -48,8 +48,24 @@ impl From<OpError> for Refusal {
             OpError::Rejected(rejection) => rejection.into(),
             OpError::Store(_) | OpError::Damaged { .. } => {
                 error!(error = %crate::chain(&failed), "an operation failed");
-                Self::internal_error()
+                let OpError::Store(cause) = &failed else { return Self::internal_error() };
+                if cause.is_disk_full() {
+                    disk_full()
+                } else if cause.is_disk_failing() {
+                    refused("The disk of the server cannot be written. Nothing was kept.")
+                } else {
+                    Self::internal_error()
+                }
             }
         }
     }
+}
+
+/// There is no room for what is to be kept.
+pub(super) fn disk_full() -> Refusal {
+    refused("The disk of the server is full. Nothing was kept.")
+}
+
+fn refused(message: &str) -> Refusal {
+    Refusal { message: message.to_owned(), ..Refusal::internal_error() }
 }

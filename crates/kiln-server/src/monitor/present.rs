@@ -1,13 +1,13 @@
 //! What is so now, looked at when somebody asks.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use kiln_store::StoreError;
 use serde::Serialize;
 use tracing::warn;
 
 use super::metrics::{InFile, InState, Present};
+use crate::room::room_of;
 use crate::server::Server;
 
 /// What is so at one time.
@@ -84,22 +84,6 @@ impl Present {
         self.disk_free_bytes.set(seen.disk_free_bytes);
         self.disk_size_bytes.set(seen.disk_size_bytes);
     }
-}
-
-/// The room of a file system.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Room {
-    pub(super) free_bytes: u64,
-    size_bytes: u64,
-}
-
-/// The room of the file system that a path is on.
-pub(super) fn room_of(path: &Path) -> Option<Room> {
-    let told = rustix::fs::statvfs(path).ok()?;
-    Some(Room {
-        free_bytes: told.f_bavail.saturating_mul(told.f_frsize),
-        size_bytes: told.f_blocks.saturating_mul(told.f_frsize),
-    })
 }
 
 fn signed(number: impl TryInto<i64>) -> i64 {

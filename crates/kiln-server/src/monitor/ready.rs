@@ -8,8 +8,8 @@ use kiln_store::StoreError;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use super::present::room_of;
 use crate::clock;
+use crate::room::room_of;
 use crate::server::Server;
 
 /// Time in which the store must have made a commit.

@@ -99,6 +99,11 @@ impl StartError {
             Self::Store(StoreError::TooNew { .. }) => {
                 Some("use the Kiln that wrote it, or a newer one".to_owned())
             }
+            Self::Store(cause) if cause.is_damaged() => Some(
+                "the database was cut or changed by something else: bring the last backup to \
+                 another place with `kiln restore`, and keep this file"
+                    .to_owned(),
+            ),
             Self::OtherExtents { .. } => {
                 Some("set --extents as it was, or begin with another data directory".to_owned())
             }

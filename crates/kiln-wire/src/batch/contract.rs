@@ -200,6 +200,11 @@ impl Operation {
         self.spans.iter().any(|span| holds(*span, version))
     }
 
+    /// Whether it makes something that was not there.
+    pub fn adds(&self) -> bool {
+        self.name.split_once('.').is_some_and(|(_, verb)| verb.starts_with("add"))
+    }
+
     /// Whether a request with these segments of its path is for it; a path of a file goes on
     /// through the segments that are left.
     fn has_path(&self, segments: &[&str]) -> bool {
