@@ -3,8 +3,10 @@
 import json
 
 import pytest
+import raw
 from conftest import PROGRAMS, Client, run_program
 from registry import LACKING, Registry
+from test_task_tools import IMAGE, tool, until
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +37,44 @@ def test_containers(kiln, registry, suffix, tmp_path, version):
     # The password is nobody's business but the registry's.
     assert registry.password not in kiln.log.read_text(errors="replace")
     assert "/v2/tool/manifests/1" in registry.asked
+
+
+def test_a_shell_is_in_the_container_of_its_task(kiln, registry, suffix):
+    account = kiln.batch()
+    batch = raw.Batch(account.account, account.key, account.url)
+    name, image = "shell-" + suffix, registry.host + "/tool:1"
+    login = {"registryServer": registry.host, "username": registry.user, "password": registry.password}
+    machine = {
+        **IMAGE,
+        "containerConfiguration": {
+            "type": "dockerCompatible",
+            "containerImageNames": [image],
+            "containerRegistries": [login],
+        },
+    }
+    pool = {
+        "id": name,
+        "vmSize": "standard_d2_v3",
+        "virtualMachineConfiguration": machine,
+        "targetDedicatedNodes": 1,
+    }
+    assert batch.request("POST", "/pools", pool).status == 201
+    assert batch.request("POST", "/jobs", {"id": name, "poolInfo": {"poolId": name}}).status == 201
+    task = {
+        "id": "t",
+        "commandLine": "/bin/sh -c 'echo mine > made; until [ -e go ]; do sleep 0.1; done; exit 3'",
+        "containerSettings": {"imageName": image},
+    }
+    assert batch.request("POST", "/jobs/{}/tasks".format(name), task).status == 201
+    look = "cat /etc/image made; echo $AZ_BATCH_TASK_ID"
+    path = "/jobs/{}/tasks/t".format(name)
+    until(lambda: batch.request("GET", path).json["state"] == "running")
+    until(lambda: "mine" in tool(kiln, "shell", name, "t", given="ls; cat made").stdout)
+    beside = tool(kiln, "shell", name, "t", given=look + "; echo > go; exit 4")
+    assert (beside.returncode, beside.stdout) == (4, "from the image\nmine\nt\n"), beside
+    until(lambda: batch.request("GET", path).json["state"] == "completed")
+    assert batch.request("GET", path).json["executionInfo"]["exitCode"] == 3
+    after = tool(kiln, "shell", name, "t", "--", "sh", "-c", look + "; exit 5")
+    assert (after.returncode, after.stdout) == (5, "from the image\nmine\nt\n"), after
+    assert batch.request("DELETE", "/pools/" + name).status == 202
+    until(lambda: batch.request("GET", "/pools/" + name).status == 404)
