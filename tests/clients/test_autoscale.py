@@ -2,7 +2,7 @@
 
 import pytest
 import raw
-from test_task_tools import IMAGE, nodes, until
+from steps import IMAGE, nodes, until
 
 
 @pytest.fixture

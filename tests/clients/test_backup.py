@@ -12,7 +12,7 @@ import raw
 from blob_loader import Writer, kinds_served
 from conftest import Client, run_program, settings_for
 from kiln_process import Kiln, free_port, run_kiln
-from test_task_tools import IMAGE, until
+from steps import IMAGE, until
 
 CLIENT = Client("14.2.0")
 SEED = int(os.environ.get("KILN_BACKUP_SEED") or random.randrange(2**32))

@@ -6,7 +6,7 @@ import pytest
 import raw
 from conftest import PROGRAMS, Client, run_program
 from registry import LACKING, Registry
-from test_task_tools import IMAGE, tool, until
+from steps import IMAGE, tool, until
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import zipfile
 import pytest
 import raw
 from kiln_process import BINARY, Kiln, run_kiln
-from test_task_tools import IMAGE
+from steps import IMAGE
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs/isolation.md"
 # A user of the machine that nobody is.

@@ -14,7 +14,7 @@ from conftest import PROGRAMS, Client, settings_for
 from kiln_process import Kiln, free_port
 from test_blob_crash import check_whole
 from test_chaos import moment
-from test_task_tools import until
+from steps import until
 
 CLIENT = Client("14.2.0")
 # A failure is repeated with the seed that it printed.

@@ -14,7 +14,7 @@ import raw
 from kiln_process import Kiln, free_port, run_kiln
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from test_blob_disk import MIB, PUT, fill, owner_of, small_disk  # noqa: F401 - a fixture
-from test_task_tools import IMAGE, until
+from steps import IMAGE, until
 
 OPERATING = pathlib.Path(__file__).resolve().parents[2] / "docs/operating.md"
 

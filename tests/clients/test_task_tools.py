@@ -12,14 +12,7 @@ import time
 import pytest
 import raw
 from kiln_process import BINARY, run_kiln
-
-IMAGE = {
-    "imageReference": {
-        "publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts",
-    },
-    "nodeAgentSKUId": "batch.node.ubuntu 22.04",
-}  # fmt: skip
-PATIENCE_SECONDS = 60
+from steps import IMAGE, PATIENCE_SECONDS, add, nodes, state_of, tool, until
 
 
 @pytest.fixture(scope="module")
@@ -51,35 +44,6 @@ def job(batch, pool, suffix):
     body = {"id": "tools-" + suffix, "poolInfo": {"poolId": pool}, "usesTaskDependencies": True}
     assert batch.request("POST", "/jobs", body=body).status == 201
     return body["id"]
-
-
-def nodes(batch, pool):
-    return batch.request("GET", "/pools/{}/nodes".format(pool)).json["value"]
-
-
-def until(is_so):
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not is_so():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.1)
-
-
-def add(batch, job, task_id, script, **more):
-    body = {"id": task_id, "commandLine": '/bin/bash -c "{}"'.format(script), **more}
-    answer = batch.request("POST", "/jobs/{}/tasks".format(job), body=body)
-    assert answer.status == 201, answer.body
-
-
-def state_of(batch, job, task_id):
-    return batch.request("GET", "/jobs/{}/tasks/{}".format(job, task_id)).json["state"]
-
-
-def tool(kiln, verb, *words, given=None):
-    """Runs `kiln task VERB …` with `given` to read."""
-    command = [BINARY, "task", verb, "--data", str(kiln.data), *words]
-    return subprocess.run(
-        command, input=given or "", capture_output=True, text=True, timeout=60, check=False
-    )
 
 
 def test_a_task_finds_its_account_and_the_settings_it_was_given(kiln, batch, job):

@@ -7,11 +7,10 @@ The image comes from a registry that wants to know who asks.
 
 import json
 import sys
-import time
 
 from batch_sdk import spelled
+from waiting import wait_until
 
-WAIT_MAX_SECONDS = 120
 IMAGE = {"publisher": "canonical", "offer": "0001-com-ubuntu-server-jammy", "sku": "22_04-lts"}
 AGENT = "batch.node.ubuntu 22.04"
 
@@ -100,16 +99,6 @@ class Sdk15(Sdk14):
         return None
 
 
-def until(what, look):
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.2)
-
-
 def add_pool(sdk, pool_id, image, registry):
     start = sdk.make(
         "StartTask",
@@ -145,7 +134,7 @@ def add_pool(sdk, pool_id, image, registry):
         assert not bad, [(error.code, error.message, error.error_details) for error in bad[0].errors or []]
         return next((it for it in found if spelled(it.state) == "idle"), None)
 
-    info = until("an idle node", node).start_task_info
+    info = wait_until("an idle node", node).start_task_info
     assert info.container_info.state == "exited", info.container_info
 
 
@@ -201,7 +190,7 @@ def main():
             shown = sdk.get_task(name, task_id)
             return shown if spelled(shown.state) == "completed" else None
 
-        return until("the end of " + task_id, look).execution_info
+        return wait_until("the end of " + task_id, look).execution_info
 
     def printed(task_id):
         return b"".join(sdk.file(name, task_id, "stdout.txt"))

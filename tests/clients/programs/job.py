@@ -6,18 +6,10 @@ enabled and ended. Settings come as JSON in a file.
 
 import json
 import sys
-import time
 
 from batch_sdk import open_batch, spelled
+from waiting import wait_until
 
-WAIT_MAX_SECONDS = 60
-
-
-def wait_until(what, look):
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while not look():
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.1)
 
 
 def main():

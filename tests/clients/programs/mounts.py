@@ -10,7 +10,6 @@ had say why.
 import hashlib
 import json
 import sys
-import time
 
 from azure.batch import BatchClient, models
 
@@ -19,8 +18,8 @@ from azure.batch.models._models import BatchNodeRebootOptions
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import ContainerClient
+from waiting import wait_until
 
-WAIT_MAX_SECONDS = 120
 BIG_BYTES = 20_000_000
 
 # What tasks do, in order, in `$M`, the mounted container; each must succeed.
@@ -55,16 +54,6 @@ STEPS = {
         ! echo x 2> /dev/null > $R/new && ! rm $R/in/words.txt 2> /dev/null
         test "$(cat $R/in/words.txt)" = "one two" """,
 }
-
-
-def wait_until(what, look):
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.1)
 
 
 class Story:

@@ -7,7 +7,6 @@ and nodes that can not be used and say why. Settings come as JSON in a file.
 import datetime
 import json
 import sys
-import time
 
 from azure.batch import BatchClient, models
 
@@ -16,21 +15,11 @@ from azure.batch.models._models import (
     BatchNodeDeallocateOptions, BatchNodeRebootOptions, BatchNodeReimageOptions,
 )  # fmt: skip
 from azure.core.credentials import AzureNamedKeyCredential
+from waiting import wait_until
 
-WAIT_MAX_SECONDS = 90
 ADMIN = models.UserIdentity(
     auto_user=models.AutoUserSpecification(scope="pool", elevation_level="admin")
 )
-
-
-def wait_until(what, look):
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.1)
 
 
 class Life:

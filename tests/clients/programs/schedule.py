@@ -7,22 +7,10 @@ as JSON in a file.
 
 import json
 import sys
-import time
 
 from batch_sdk import open_batch, spelled
+from waiting import wait_until
 
-WAIT_MAX_SECONDS = 120
-
-
-def wait_until(what, look):
-    """The first answer of `look` that says something."""
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.2)
 
 
 def main():

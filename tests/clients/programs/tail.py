@@ -8,9 +8,9 @@ as JSON in a file.
 import json
 import socket
 import sys
-import time
 
 from batch_sdk import open_batch
+from waiting import wait_until
 
 WAIT_MAX_SECONDS = 60
 PATH = "stdout.txt"
@@ -18,17 +18,6 @@ COMMAND = (
     "/bin/bash -c 'exec 3<>/dev/tcp/127.0.0.1/{};"
     ' while read -r -u 3 line; do echo "$line"; done\''
 )
-
-
-def wait_until(what, look):
-    """What `look` finds, once that is something."""
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while True:
-        found = look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, what + " did not happen"
-        time.sleep(0.05)
 
 
 def main():

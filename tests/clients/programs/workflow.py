@@ -10,10 +10,10 @@ whoever watches.
 import json
 import os
 import sys
-import time
 
 from batch_sdk import open_batch
 from storage_sdk import open_storage
+from waiting import wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TASK_PROGRAM = "topwords_task.py"
@@ -22,7 +22,6 @@ EXPECTED = {
     "orchard": [("the", 7), ("apples", 5), ("pears", 4)],
     "workshop": [("measure", 5), ("the", 5), ("cut", 4)],
 }
-WAIT_MAX_SECONDS = 180
 
 
 def phase(name):
@@ -32,16 +31,6 @@ def phase(name):
 def in_shell(*commands):
     """One command line for commands that need a shell."""
     return "/bin/bash -c 'set -e; set -o pipefail; {}; wait'".format("; ".join(commands))
-
-
-def wait_until(what, is_so):
-    """Waits for a fact; a fact that does not come is a failure that says which."""
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, "{} did not happen in {} s".format(
-            what, WAIT_MAX_SECONDS
-        )
-        time.sleep(0.5)
 
 
 class Workflow:
