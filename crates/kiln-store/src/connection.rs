@@ -6,12 +6,18 @@ use std::ops::Deref;
 use kiln_domain::batch::change::Change;
 use rusqlite::{CachedStatement, Connection};
 
+use crate::rows::node::KnownNodes;
+use crate::rows::task_count::NotedCounts;
 use crate::{JobUsage, StoreError};
 
 /// A picture of the state: what was committed when the read began.
 #[derive(Debug)]
 pub struct View<'c> {
     connection: &'c Connection,
+    /// What the operation of the writer changed of the counts of tasks and is not written yet.
+    pub(crate) counted: NotedCounts,
+    /// Nodes as the writer knows them; readers know none.
+    pub(crate) nodes: Option<&'c KnownNodes>,
 }
 
 /// One operation of the writer: reads like a [`View`], and changes the state.
@@ -25,7 +31,7 @@ pub struct Tx<'c> {
 
 impl<'c> View<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection }
+        Self { connection, counted: NotedCounts::default(), nodes: None }
     }
 
     /// A prepared statement, compiled once for each connection.
@@ -39,6 +45,13 @@ impl<'c> View<'c> {
 impl<'c> Tx<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
         Self { view: View::new(connection), announced: Vec::new(), usage: BTreeMap::new() }
+    }
+
+    /// An operation that looks at these nodes before it asks the database.
+    pub(crate) fn knowing(connection: &'c Connection, nodes: &'c KnownNodes) -> Self {
+        let mut tx = Self::new(connection);
+        tx.view.nodes = Some(nodes);
+        tx
     }
 
     /// Tells the observer of `change` once this operation is committed.
@@ -62,6 +75,11 @@ impl<'c> Tx<'c> {
     /// What was noted since it was last taken.
     pub(crate) fn take_usage(&mut self) -> BTreeMap<i64, JobUsage> {
         std::mem::take(&mut self.usage)
+    }
+
+    /// What this operation changed of the counts of tasks.
+    pub(crate) fn counted(&mut self) -> &mut NotedCounts {
+        &mut self.view.counted
     }
 
     pub(crate) fn into_announced(self) -> Vec<Change> {

@@ -34,6 +34,7 @@ pub use rows::dependency_turn::Turned;
 pub use rows::extent::{ExtentPlace, ExtentUses};
 pub use rows::kept_file::{KeptNode, KeptTask};
 pub use rows::pool_usage::{MeteredPool, PoolInterval, PoolUsage};
-pub use rows::task::{Bucket, Count, TaskCounts, TaskRange};
+pub use rows::task::{Bucket, TaskRange, WaitingTask};
+pub use rows::task_count::{Count, TaskCounts};
 pub use rows::usage::JobUsage;
 pub use store::{Committed, Durability, Observer, Store, Watcher};

@@ -21,6 +21,9 @@ const IDLE_READERS_MAX: usize = 16;
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Bytes of pages that a reader's connection keeps in memory.
 const READER_CACHE_KIB: i64 = 4 * 1024;
+/// Pages of the log after which the writer brings them to the database: pages that are written
+/// again and again meanwhile, such as the ends of indexes, go there once.
+const CHECKPOINT_PAGES: u32 = 8192;
 /// Compiled statements that a connection keeps.
 const STATEMENTS_MAX: usize = 256;
 
@@ -111,6 +114,7 @@ impl Store {
             Durability::Relaxed => ("NORMAL", Some(Flusher::start(path.clone()))),
         };
         connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
         migrations::apply(&mut connection)?;
         let writer = Writer::start(connection, Ears { observer, watcher }, flusher);
         Ok(Self { path, durability, writer, idle_readers: Mutex::new(Vec::new()) })

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::flusher::Flusher;
+use crate::rows::node::KnownNodes;
 use crate::store::{Committed, Observer, Watcher};
 use crate::{StoreError, Tx};
 
@@ -51,6 +52,7 @@ impl Job {
                 let whole = || {
                     let value = op(tx)?;
                     tx.keep_usage()?;
+                    tx.keep_counts()?;
                     Ok(value)
                 };
                 let result = match catch_unwind(AssertUnwindSafe(whole)) {
@@ -126,6 +128,7 @@ fn run(
     flusher: Option<&Flusher>,
 ) {
     let mut jobs = Vec::with_capacity(SHARED_MAX);
+    let nodes = KnownNodes::default();
     while let Some(first) = waiting.blocking_recv() {
         jobs.push(first);
         while jobs.len() < SHARED_MAX
@@ -133,14 +136,18 @@ fn run(
         {
             jobs.push(next);
         }
-        run_together(connection, jobs.drain(..), &mut ears);
+        run_together((connection, &nodes), jobs.drain(..), &mut ears);
         if let Some(flusher) = flusher {
             flusher.note();
         }
     }
 }
 
-fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, ears: &mut Ears) {
+fn run_together(
+    (connection, nodes): (&Connection, &KnownNodes),
+    jobs: impl Iterator<Item = Job>,
+    ears: &mut Ears,
+) {
     let mut answers: Vec<Answer> = Vec::new();
     let mut announced = Vec::new();
     let began_at = tick();
@@ -149,7 +156,7 @@ fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, ears: 
         .execute_batch("BEGIN IMMEDIATE")
         .and_then(|()| {
             for job in jobs {
-                answers.push(run_one(connection, job, &mut announced)?);
+                answers.push(run_one((connection, nodes), job, &mut announced)?);
             }
             ran_for = began_at.elapsed();
             connection.execute_batch("COMMIT")
@@ -163,6 +170,7 @@ fn run_together(connection: &Connection, jobs: impl Iterator<Item = Job>, ears: 
     });
     if let Err(cause) = &result {
         error!(%cause, "a commit failed; none of its operations happened");
+        nodes.forget_all();
         if !connection.is_autocommit()
             && let Err(cause) = connection.execute_batch("ROLLBACK")
         {
@@ -183,16 +191,17 @@ fn tick() -> Instant {
 }
 
 fn run_one(
-    connection: &Connection,
+    (connection, nodes): (&Connection, &KnownNodes),
     job: Job,
     announced: &mut Vec<Change>,
 ) -> Result<Answer, rusqlite::Error> {
     connection.prepare_cached("SAVEPOINT op")?.execute([])?;
-    let mut tx = Tx::new(connection);
+    let mut tx = Tx::knowing(connection, nodes);
     let done = (job.run)(&mut tx);
     if done.is_kept {
         announced.extend(tx.into_announced());
     } else {
+        nodes.forget_all();
         connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
     }
     connection.prepare_cached("RELEASE op")?.execute([])?;

@@ -5,6 +5,7 @@
 //! The structs named `…Spec` are typed views of a specification: they name the members
 //! that a rule or a node acts on and leave the others in the document.
 
+mod absent;
 pub mod application;
 pub mod attempt;
 pub mod auto_pool;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::absent::is_none;
 use super::application::PackageReference;
 use super::command::{
     AccessScope, AuthenticationTokenSettings, EnvironmentSetting, OutputFile, ResourceFile,
@@ -181,6 +182,7 @@ pub struct TaskLife {
     /// Since when.
     pub state_at: Timestamp,
     /// Where it stood before, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<(TaskState, Timestamp)>,
     /// When it was added.
     pub created_at: Timestamp,
@@ -189,28 +191,37 @@ pub struct TaskLife {
     /// Counts its runs; names the current one.
     pub attempt: u32,
     /// Where it runs or last ran; of several instances the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
     /// Its instances, if it has several and is on nodes or ended there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gang: Option<Gang>,
     /// When the latest run began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// When it completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// Exit code of the latest run, if its process ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
     /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureInfo>,
     /// Where it failed, if not by its exit code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<FailedAt>,
     /// Runs after a failed one.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub retry_count: u32,
     /// When the latest retry began to wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_retry_at: Option<Timestamp>,
     /// Times it was taken from a node by a client's request.
+    #[serde(default, skip_serializing_if = "is_none")]
     pub requeue_count: u32,
     /// When that happened last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_requeue_at: Option<Timestamp>,
     /// Retries it may take; -1 has no end.
     pub retries_max: i32,
@@ -595,11 +606,6 @@ fn after_run(life: TaskLife, outcome: Outcome, now: Timestamp) -> TaskLife {
             ..life.completed(now, None, Some(failure))
         },
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
-fn is_none(count: &u32) -> bool {
-    *count == 0
 }
 
 #[cfg(test)]

@@ -55,7 +55,9 @@ pub(crate) use job_life::{
 };
 pub(crate) use leave::{Here, leave_nodes};
 pub(crate) use outbox::{Outbox, forget_job, stop_if_allowed, stop_tasks};
-pub(crate) use task_life::{change as task_change, go_on_with_dependents, keep as keep_task};
+pub(crate) use task_life::{
+    change as task_change, go_on_with_dependents, keep as keep_task, waiting_change,
+};
 
 /// The Batch endpoint.
 #[derive(Clone, Debug)]

@@ -42,7 +42,8 @@ pub(super) struct NewTask {
     needs: TaskNeeds,
     dependencies: Dependencies,
     exit: ExitSpec,
-    document: Value,
+    /// Its document, as it is kept if its job gives it no retries.
+    document: String,
 }
 
 impl NewTask {
@@ -293,12 +294,17 @@ fn find_open_job(view: &View<'_>, account: &str, job_id: &str) -> Result<(Job, J
     Ok((job, spec))
 }
 
-fn new_task(document: Value) -> Result<NewTask, OpError> {
+/// All of a task that can be made ready before the writer deals with it.
+fn new_task(mut document: Value) -> Result<NewTask, OpError> {
     let spec: TaskSpec = spec::read(&document, "task specification")?;
     task::admit(&spec)?;
     let needs = spec::read::<PlacementSpec>(&document, "task specification")?.needs()?;
     let waits: DependencySpec = spec::read(&document, "task dependencies")?;
     let exit = spec::read(&document, "exit conditions")?;
+    if let Some(constraints) = document.get_mut("constraints") {
+        set_retries(constraints, spec.constraints.max_task_retry_count.unwrap_or(0));
+    }
+    let document = document.to_string();
     Ok(NewTask { spec, needs, dependencies: waits.dependencies()?, exit, document })
 }
 
@@ -346,8 +352,12 @@ pub(super) fn keep_new(
 ) -> Result<(), StoreError> {
     let NewTask { spec, needs, dependencies, mut document, .. } = new;
     let retries_max = retries_of(&spec.constraints, job_spec);
-    if let Some(constraints) = document.get_mut("constraints") {
-        set_retries(constraints, retries_max);
+    if spec.constraints.max_task_retry_count.is_none() && retries_max != 0 {
+        let mut tree = kept::document(&document, "task specification")?;
+        if let Some(constraints) = tree.get_mut("constraints") {
+            set_retries(constraints, retries_max);
+        }
+        document = tree.to_string();
     }
     let mut task = Task {
         job_key: job.key,
@@ -356,7 +366,7 @@ pub(super) fn keep_new(
         needs,
         ties: Ties::of(job_spec, &dependencies),
         n_unmet: 0,
-        document: document.to_string(),
+        document,
         life: TaskLife::new(retries_max, now),
     };
     tx.insert_task(&mut task)?;

@@ -6,7 +6,7 @@ use kiln_domain::batch::exit::{DependencyAction, ExitSpec, JobAction};
 use kiln_domain::batch::job::{DisableTasks, JobFact, JobState};
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::time::Timestamp;
-use kiln_store::{StoreError, Turned, Tx};
+use kiln_store::{StoreError, Turned, Tx, WaitingTask};
 use tracing::warn;
 
 use super::job_life;
@@ -61,6 +61,21 @@ pub(crate) fn change(task: &Task, life: &TaskLife) -> Change {
         displaces: task.needs.is_manager && life.attempt > 0,
         is_ready: task.is_ready(),
         node_ids: life.node_ids().into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The same of a task that waits.
+pub(crate) fn waiting_change(job_key: i64, task: WaitingTask) -> Change {
+    let WaitingTask { id, sequence, needs, ran_before, is_ready } = task;
+    Change::Task {
+        job_key,
+        task_id: id,
+        sequence,
+        state: TaskState::Active,
+        displaces: needs.is_manager && ran_before,
+        needs,
+        is_ready,
+        node_ids: Vec::new(),
     }
 }
 

@@ -303,7 +303,7 @@ mod tests {
                 let mut life = PoolLife::new(&spec, Timestamp(0));
                 let key = tx.insert_pool("a", "p", document, &life)?;
                 let mut node = new_node(key, &spec, &mut life, true, Timestamp(0));
-                let task = RecentTask { job_key: 1, task_id: "t".to_owned() };
+                let task = RecentTask { job_key: 1, task_id: "t".into() };
                 for fact in [
                     NodeFact::AgentArrived { waits_for_start_task: false },
                     NodeFact::Booted,

@@ -4,11 +4,11 @@ use kiln_domain::batch::change::Change;
 use kiln_domain::batch::pool::TaskSchedulingPolicy;
 use kiln_store::{Store, StoreError};
 
-use crate::batch::task_change;
+use crate::batch::{task_change, waiting_change};
 use crate::kept;
 use crate::signals::Signals;
 
-/// Open tasks of one job that are read at once.
+/// Waiting tasks of one job that are read at once.
 const REBUILD_TASKS: usize = 10_000;
 
 /// Builds the board from what is kept of all that has not completed.
@@ -48,13 +48,14 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
             for node_id in view.excluded_nodes(job.key)? {
                 signals.observe(vec![Change::JobNodeExcluded { job_key: job.key, node_id }]);
             }
+            let on_nodes = view.running_tasks(job.key, usize::MAX)?;
+            signals.observe(on_nodes.iter().map(|task| task_change(task, &task.life)).collect());
             let mut after = 0;
             loop {
-                let tasks = view.open_tasks_after(job.key, after, REBUILD_TASKS)?;
+                let tasks = view.waiting_tasks_after(job.key, after, REBUILD_TASKS)?;
                 let Some(last) = tasks.last() else { break };
                 after = last.sequence;
-                let changes = tasks.iter().map(|task| task_change(task, &task.life)).collect();
-                signals.observe(changes);
+                signals.observe(tasks.into_iter().map(|it| waiting_change(job.key, it)).collect());
             }
         }
         Ok(())

@@ -115,7 +115,7 @@ impl Tx<'_> {
         self.statement("DELETE FROM preparation WHERE job_key = ?1")?.execute(params![key])?;
         self.retire_usage(key)?;
         self.delete_turns(key)?;
-        self.statement("DELETE FROM task_count WHERE job_key = ?1")?.execute(params![key])?;
+        self.delete_counts(key)?;
         self.statement("DELETE FROM job WHERE key = ?1")?.execute(params![key])?;
         Ok(())
     }

@@ -14,7 +14,7 @@ mod job;
 mod job_schedule;
 pub(crate) mod kept_file;
 mod life;
-mod node;
+pub(crate) mod node;
 mod piece;
 #[cfg(test)]
 pub(crate) mod plans;
@@ -23,5 +23,6 @@ pub(crate) mod pool_usage;
 mod preparation;
 mod tag;
 pub(crate) mod task;
+pub(crate) mod task_count;
 mod upload;
 pub(crate) mod usage;

@@ -1,5 +1,8 @@
 //! Nodes of pools.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use kiln_domain::batch::node::{Node, NodeLife};
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -7,6 +10,44 @@ use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 const COLUMNS: &str = "id, pool_key, life, secret, start_task";
+
+/// Nodes that the writer remembers at the most.
+const KNOWN_MAX: usize = 4096;
+
+/// Nodes as the writer last read or wrote them: each task that comes to a node or leaves it looks
+/// at the node's row, and only the writer changes it. What an undone operation did is forgotten
+/// with all the rest.
+#[derive(Debug, Default)]
+pub(crate) struct KnownNodes(RefCell<HashMap<String, Node>>);
+
+impl KnownNodes {
+    fn get(&self, id: &str) -> Option<Node> {
+        self.0.borrow().get(id).cloned()
+    }
+
+    fn insert(&self, node: &Node) {
+        let mut known = self.0.borrow_mut();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(node.id.clone(), node.clone());
+    }
+
+    fn update(&self, id: &str, life: &NodeLife) {
+        if let Some(node) = self.0.borrow_mut().get_mut(id) {
+            node.life.clone_from(life);
+        }
+    }
+
+    fn forget(&self, id: &str) {
+        self.0.borrow_mut().remove(id);
+    }
+
+    /// Forgets all: an operation was undone.
+    pub(crate) fn forget_all(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
 
 fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
     let Json(life) = row.get(2)?;
@@ -22,8 +63,15 @@ fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
 impl View<'_> {
     /// A node by its id.
     pub fn node(&self, id: &str) -> Result<Option<Node>, StoreError> {
+        if let Some(node) = self.nodes.and_then(|known| known.get(id)) {
+            return Ok(Some(node));
+        }
         let sql = format!("SELECT {COLUMNS} FROM node WHERE id = ?1");
-        Ok(self.statement(&sql)?.query_row(params![id], from_row).optional()?)
+        let node = self.statement(&sql)?.query_row(params![id], from_row).optional()?;
+        if let (Some(known), Some(node)) = (self.nodes, &node) {
+            known.insert(node);
+        }
+        Ok(node)
     }
 
     /// Nodes of a pool in id order: at most `limit` whose id comes after `after`.
@@ -70,6 +118,9 @@ impl Tx<'_> {
     pub fn update_node(&mut self, id: &str, life: &NodeLife) -> Result<(), StoreError> {
         let sql = "UPDATE node SET life = ?2 WHERE id = ?1";
         self.statement(sql)?.execute(params![id, Json(life)])?;
+        if let Some(known) = self.nodes {
+            known.update(id, life);
+        }
         Ok(())
     }
 
@@ -77,6 +128,7 @@ impl Tx<'_> {
     pub fn update_node_secret(&mut self, id: &str, secret: &str) -> Result<(), StoreError> {
         let sql = "UPDATE node SET secret = ?2 WHERE id = ?1";
         self.statement(sql)?.execute(params![id, secret])?;
+        self.forget_node(id);
         Ok(())
     }
 
@@ -88,12 +140,21 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let sql = "UPDATE node SET start_task = ?2 WHERE id = ?1";
         self.statement(sql)?.execute(params![id, document])?;
+        self.forget_node(id);
         Ok(())
     }
 
     /// Removes a node.
     pub fn delete_node(&mut self, id: &str) -> Result<(), StoreError> {
         self.statement("DELETE FROM node WHERE id = ?1")?.execute(params![id])?;
+        self.forget_node(id);
         Ok(())
+    }
+
+    /// The next look at a node is one at its row.
+    fn forget_node(&self, id: &str) {
+        if let Some(known) = self.nodes {
+            known.forget(id);
+        }
     }
 }

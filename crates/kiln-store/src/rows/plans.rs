@@ -138,6 +138,7 @@ fn n_statements_in_the_source() -> usize {
         include_str!("preparation.rs"),
         include_str!("tag.rs"),
         include_str!("task.rs"),
+        include_str!("task_count.rs"),
         include_str!("upload.rs"),
         include_str!("usage.rs"),
     ]
@@ -290,11 +291,13 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
     tx.open_tasks_after(key, 0, 9)?;
     tx.running_tasks(key, 9)?;
+    tx.waiting_tasks_after(key, 0, 9)?;
     tx.tasks_of_node("n")?;
     tx.task_counts(key)?;
     let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));
     tx.update_task(&task, &usage.ok_or(StoreError::Closed)?)?;
     tx.keep_usage()?;
+    tx.keep_counts()?;
     tx.usage_of_job(key)?;
     tx.usage_of_schedule(1)?;
     tx.usage_of_jobs("a")?;

@@ -6,42 +6,20 @@ use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::batch::usage::Tally;
-use rusqlite::{OptionalExtension, Row, Rows, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
 use crate::{JobUsage, StoreError, Tx, View};
 
 /// What is missing is looked up only for tasks that depend on others.
-const COLUMNS: &str = "job_key, id, sequence, slots, needs, spec, life, ties,
-    CASE WHEN ties >= 4
+const N_UNMET: &str = "CASE WHEN ties >= 4
     THEN (SELECT n_unmet FROM dependency_unmet AS unmet
           WHERE unmet.job_key = task.job_key AND unmet.child_id = task.id)
     ELSE 0 END";
-
-/// How many tasks of a job are in which state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TaskCounts {
-    /// Tasks that wait.
-    pub active: Count,
-    /// Tasks on a node.
-    pub running: Count,
-    /// Completed without failure.
-    pub succeeded: Count,
-    /// Completed with a failure.
-    pub failed: Count,
-}
-
-/// A number of tasks, and their slots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// Tasks.
-    pub tasks: i64,
-    /// Slots of these tasks.
-    pub slots: i64,
-}
+const COLUMNS: &str = "job_key, id, sequence, slots, needs, spec, life, ties";
 
 /// A state of tasks, told apart by what an index can find.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bucket {
     /// Waits for a node.
     Active,
@@ -71,7 +49,7 @@ impl Bucket {
     }
 
     /// The columns `state` and `bucket`; from 3 on a task has completed.
-    fn number(self) -> i64 {
+    pub(super) fn number(self) -> i64 {
         match self {
             Self::Active => 0,
             Self::Preparing => 1,
@@ -80,6 +58,32 @@ impl Bucket {
             Self::Failed => 4,
         }
     }
+
+    /// The one of this number.
+    pub(super) fn of_number(number: i64) -> Self {
+        match number {
+            0 => Self::Active,
+            1 => Self::Preparing,
+            2 => Self::Running,
+            3 => Self::Succeeded,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// What the scheduler must know of a task that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingTask {
+    /// Its id.
+    pub id: String,
+    /// Its place in the order of its job.
+    pub sequence: i64,
+    /// What it needs of a pool.
+    pub needs: TaskNeeds,
+    /// Whether it was on a node already.
+    pub ran_before: bool,
+    /// Whether it may start as far as other tasks go.
+    pub is_ready: bool,
 }
 
 /// Some tasks of a job, in the order of their ids, which compare without case.
@@ -115,14 +119,14 @@ fn ties_of(number: i64) -> Ties {
     Ties { may_have_dependents, may_act_on_job, has_dependencies }
 }
 
+/// Needs are written only where they are more than a number of slots.
+fn needs_of(needs: Option<Json<TaskNeeds>>, slots: u32) -> TaskNeeds {
+    needs.map_or_else(|| TaskNeeds::slots(slots), |Json(needs)| needs)
+}
+
 fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
     let Json(life) = row.get(6)?;
-    // Written only where they are more than a number of slots.
-    let needs: Option<Json<TaskNeeds>> = row.get(4)?;
-    let needs = match needs {
-        Some(Json(needs)) => needs,
-        None => TaskNeeds::slots(row.get(3)?),
-    };
+    let needs = needs_of(row.get(4)?, row.get(3)?);
     Ok(Task {
         job_key: row.get(0)?,
         id: row.get(1)?,
@@ -138,7 +142,7 @@ fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
 impl View<'_> {
     /// A task by its id, which compares without case.
     pub fn task(&self, job_key: i64, id: &str) -> Result<Option<Task>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM task WHERE job_key = ?1 AND id = ?2");
+        let sql = format!("SELECT {COLUMNS}, {N_UNMET} FROM task WHERE job_key = ?1 AND id = ?2");
         Ok(self.statement(&sql)?.query_row(params![job_key, id], from_row).optional()?)
     }
 
@@ -158,7 +162,7 @@ impl View<'_> {
         let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
         if range.buckets.len() == Bucket::ALL.len() {
             let sql = format!(
-                "SELECT {COLUMNS} FROM task
+                "SELECT {COLUMNS}, {N_UNMET} FROM task
                  WHERE job_key = ?1 AND id {begins} ?2 AND id <= ?3 ORDER BY id LIMIT ?4"
             );
             let mut statement = self.statement(&sql)?;
@@ -166,7 +170,7 @@ impl View<'_> {
             return Ok(tasks.collect::<Result<_, _>>()?);
         }
         let sql = format!(
-            "SELECT {COLUMNS} FROM task INDEXED BY task_in_state
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_in_state
              WHERE job_key = ?1 AND state = ?5 AND id {begins} ?2 AND id <= ?3
              ORDER BY id LIMIT ?4"
         );
@@ -193,7 +197,7 @@ impl View<'_> {
         limit: usize,
     ) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM task INDEXED BY task_open
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_open
              WHERE job_key = ?1 AND state < 3 AND sequence > ?2 ORDER BY sequence LIMIT ?3"
         );
         let mut statement = self.statement(&sql)?;
@@ -203,11 +207,41 @@ impl View<'_> {
             .collect::<Result<_, _>>()?)
     }
 
+    /// What of a job waits, in sequence order: at most `limit` tasks whose sequence comes after
+    /// `after`. Of most of them neither the specification nor the life is read.
+    pub fn waiting_tasks_after(
+        &self,
+        job_key: i64,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<WaitingTask>, StoreError> {
+        let sql = format!(
+            "SELECT id, sequence, slots, needs, CASE WHEN needs IS NULL THEN NULL ELSE life END,
+                    {N_UNMET}
+             FROM task INDEXED BY task_open
+             WHERE job_key = ?1 AND state < 3 AND state = 0 AND sequence > ?2
+             ORDER BY sequence LIMIT ?3"
+        );
+        let mut statement = self.statement(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let tasks = statement.query_map(params![job_key, after, limit], |row| {
+            let life: Option<Json<TaskLife>> = row.get(4)?;
+            Ok(WaitingTask {
+                id: row.get(0)?,
+                sequence: row.get(1)?,
+                needs: needs_of(row.get(3)?, row.get(2)?),
+                ran_before: life.is_some_and(|Json(life)| life.attempt > 0),
+                is_ready: row.get::<_, u32>(5)? == 0,
+            })
+        })?;
+        Ok(tasks.collect::<Result<_, _>>()?)
+    }
+
     /// Tasks of a job that are on a node and have not completed, at most `limit`.
     pub fn running_tasks(&self, job_key: i64, limit: usize) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM task INDEXED BY task_running
-             WHERE job_key = ?1 AND node_id IS NOT NULL AND state < 3 LIMIT ?2"
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_in_state
+             WHERE job_key = ?1 AND state BETWEEN 1 AND 2 LIMIT ?2"
         );
         let mut statement = self.statement(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -217,55 +251,24 @@ impl View<'_> {
     /// Tasks that are on a node and have not completed.
     pub fn tasks_of_node(&self, node_id: &str) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM task INDEXED BY task_of_node
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_of_node
              WHERE node_id = ?1 AND node_id IS NOT NULL AND state < 3"
         );
         let mut statement = self.statement(&sql)?;
         Ok(statement.query_map(params![node_id], from_row)?.collect::<Result<_, _>>()?)
     }
-
-    /// How many tasks of a job are in which state.
-    pub fn task_counts(&self, job_key: i64) -> Result<TaskCounts, StoreError> {
-        let sql = "SELECT bucket, tasks, slots FROM task_count WHERE job_key = ?1";
-        let mut statement = self.statement(sql)?;
-        sum_up(statement.query(params![job_key])?)
-    }
-
-    /// How many tasks of all jobs are in which state.
-    pub fn all_task_counts(&self) -> Result<TaskCounts, StoreError> {
-        let sql = "SELECT bucket, SUM(tasks), SUM(slots) FROM task_count GROUP BY bucket";
-        let mut statement = self.statement(sql)?;
-        sum_up(statement.query([])?)
-    }
-}
-
-/// Sums up rows of buckets.
-fn sum_up(mut rows: Rows<'_>) -> Result<TaskCounts, StoreError> {
-    let mut counts = TaskCounts::default();
-    while let Some(row) = rows.next()? {
-        let count = Count { tasks: row.get(1)?, slots: row.get(2)? };
-        let place = match row.get::<_, i64>(0)? {
-            0 => &mut counts.active,
-            1 | 2 => &mut counts.running,
-            3 => &mut counts.succeeded,
-            _ => &mut counts.failed,
-        };
-        place.tasks += count.tasks;
-        place.slots += count.slots;
-    }
-    Ok(counts)
 }
 
 impl Tx<'_> {
     /// Keeps a new task, which waits, and numbers it with the next sequence of its job; one of
     /// the same id in the job is a duplicate.
     pub fn insert_task(&mut self, task: &mut Task) -> Result<(), StoreError> {
-        task.sequence = self.count_new_task(task.job_key, task.needs.slots)?;
-        let inserted = self.insert_task_row(task);
-        if inserted.is_err() {
-            self.count_task(task.job_key, Bucket::Active, -1, task.needs.slots)?;
-        }
-        inserted
+        task.sequence = self.next_sequence(task.job_key)?;
+        self.insert_task_row(task)?;
+        let counted = self.counted();
+        counted.number(task.job_key, task.sequence);
+        counted.count(task.job_key, Bucket::Active, 1, task.needs.slots);
+        Ok(())
     }
 
     fn insert_task_row(&mut self, task: &Task) -> Result<(), StoreError> {
@@ -308,8 +311,9 @@ impl Tx<'_> {
         }
         let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
-            self.count_task(task.job_key, before, -1, task.needs.slots)?;
-            self.count_task(task.job_key, after, 1, task.needs.slots)?;
+            let counted = self.counted();
+            counted.count(task.job_key, before, -1, task.needs.slots);
+            counted.count(task.job_key, after, 1, task.needs.slots);
         }
         Ok(())
     }
@@ -332,32 +336,7 @@ impl Tx<'_> {
         if task.ties.may_have_dependents {
             self.forget_dependency_met(task.job_key, &task.id)?;
         }
-        self.count_task(task.job_key, Bucket::of(&task.life), -1, task.needs.slots)
-    }
-
-    fn count_new_task(&mut self, job_key: i64, slots: u32) -> Result<i64, StoreError> {
-        let sql = "INSERT INTO task_count (job_key, bucket, tasks, slots, last_sequence)
-                   VALUES (?1, ?2, 1, ?3, 1)
-                   ON CONFLICT (job_key, bucket)
-                   DO UPDATE SET tasks = tasks + 1, slots = slots + ?3,
-                                 last_sequence = last_sequence + 1
-                   RETURNING last_sequence";
-        let values = params![job_key, Bucket::Active.number(), slots];
-        Ok(self.statement(sql)?.query_row(values, |row| row.get(0))?)
-    }
-
-    fn count_task(
-        &mut self,
-        job_key: i64,
-        bucket: Bucket,
-        tasks: i64,
-        slots: u32,
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO task_count (job_key, bucket, tasks, slots) VALUES (?1, ?2, ?3, ?4)
-                   ON CONFLICT (job_key, bucket)
-                   DO UPDATE SET tasks = tasks + ?3, slots = slots + ?4";
-        let slots = tasks * i64::from(slots);
-        self.statement(sql)?.execute(params![job_key, bucket.number(), tasks, slots])?;
+        self.counted().count(task.job_key, Bucket::of(&task.life), -1, task.needs.slots);
         Ok(())
     }
 }

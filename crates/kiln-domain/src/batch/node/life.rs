@@ -1,7 +1,10 @@
 //! A node and what has become of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use crate::batch::absent::is_none;
 use crate::batch::certificate::CertificateReference;
 use crate::batch::container::ContainerInfo;
 use crate::batch::task::{FailureInfo, NameValue, Task};
@@ -118,6 +121,7 @@ pub struct NodeLife {
     pub state_at: Timestamp,
     /// What the operation that its state tells of waits for; `None` when it began, or when
     /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<Pending>,
     /// Whether tasks may be placed on it.
     pub takes_tasks: bool,
@@ -128,12 +132,15 @@ pub struct NodeLife {
     /// When it was obtained.
     pub allocated_at: Timestamp,
     /// When it last booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub booted_at: Option<Timestamp>,
     /// Counts its boots.
     pub boot: u32,
     /// The agent process that was last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<String>,
     /// Version of that agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_version: Option<String>,
     /// Agents that ended as soon as they were started, since one booted.
     #[serde(default, skip_serializing_if = "is_none")]
@@ -143,6 +150,7 @@ pub struct NodeLife {
     /// Whether the start task of its latest boot must succeed before it takes tasks.
     pub waits_for_start_task: bool,
     /// How the start task stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_task_run: Option<StartTaskRun>,
     /// Tasks that run on it.
     pub tasks_running: u32,
@@ -159,6 +167,7 @@ pub struct NodeLife {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub certificates: Vec<CertificateReference>,
     /// Why it is unusable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<NodeError>,
 }
 
@@ -179,14 +188,30 @@ pub enum Pending {
 pub struct RecentTask {
     /// The store's key of its job.
     pub job_key: i64,
-    /// Its id.
-    pub task_id: String,
+    /// Its id, shared: what has become of a node is copied with every task that comes or leaves.
+    #[serde(with = "shared_text")]
+    pub task_id: Arc<str>,
+}
+
+/// A shared text is kept as any other.
+mod shared_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Arc<str>, D::Error> {
+        String::deserialize(from).map(Arc::from)
+    }
 }
 
 impl RecentTask {
     /// The name of `task`.
     pub fn of(task: &Task) -> Self {
-        Self { job_key: task.job_key, task_id: task.id.clone() }
+        Self { job_key: task.job_key, task_id: task.id.as_str().into() }
     }
 }
 
@@ -386,10 +411,4 @@ impl NodeLife {
         }
         self.recent_tasks.push(task.clone());
     }
-}
-
-/// Not written while there is none, as for most nodes.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn is_none(n: &u32) -> bool {
-    *n == 0
 }

@@ -22,7 +22,7 @@ fn run(failure: Option<FailureInfo>) -> NodeFact {
 }
 
 fn task(number: u32) -> RecentTask {
-    RecentTask { job_key: 1, task_id: format!("t{number}") }
+    RecentTask { job_key: 1, task_id: format!("t{number}").into() }
 }
 
 /// A fact by its name; `arrived?` and `booting?` are those of a node with a start task that it
@@ -231,7 +231,7 @@ fn the_last_tasks_are_remembered() {
     }
     let left = NodeFact::TaskLeft { slots: 1, has_succeeded: Some(true), task: task(7) };
     life = step(&life, left, Timestamp(4));
-    let ids: Vec<_> = life.recent_tasks.iter().map(|it| it.task_id.as_str()).collect();
+    let ids: Vec<_> = life.recent_tasks.iter().map(|it| &*it.task_id).collect();
     assert_eq!(ids, ["t4", "t5", "t6", "t8", "t9", "t10", "t11", "t12", "t13", "t7"]);
 }
 
