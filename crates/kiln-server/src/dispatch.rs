@@ -52,10 +52,10 @@ pub async fn run(server: Arc<Server>) {
             let n_assignments = plan.assignments.len().try_into().unwrap_or(u64::MAX);
             let committed = server.store.write(move |tx| commit(tx, plan, clock::now())).await;
             match committed {
-                Ok(outbox) => {
+                Ok(committed) => {
                     server.metrics.rounds.inc();
                     server.metrics.assignments.inc_by(n_assignments);
-                    outbox.send(&server);
+                    committed.send(&server);
                 }
                 Err(cause) => {
                     error!(error = %crate::chain(&cause), "a plan could not be committed");
@@ -67,19 +67,43 @@ pub async fn run(server: Arc<Server>) {
     }
 }
 
+/// What was committed of a plan.
+#[derive(Default)]
+struct Committed {
+    outbox: Outbox,
+    /// Tasks that are on their nodes now. Their commands are made where the writer does not wait
+    /// for it.
+    placed: Vec<(Arc<(Job, JobSpec)>, Task)>,
+}
+
+impl Committed {
+    fn send(self, server: &Server) {
+        let Self { mut outbox, placed } = self;
+        for (job, task) in placed {
+            let (job, job_spec) = &*job;
+            let place = task.life.place.as_ref();
+            if let Some((place, message)) = place.zip(run_message(job, job_spec, &task)) {
+                outbox.add(&place.node_id, message);
+            }
+        }
+        outbox.send(server);
+    }
+}
+
 /// Commits what of a plan still holds, and says what to send to which node.
-fn commit(tx: &mut Tx<'_>, plan: Plan, now: Timestamp) -> Result<Outbox, StoreError> {
-    let mut outbox = Outbox::default();
+fn commit(tx: &mut Tx<'_>, plan: Plan, now: Timestamp) -> Result<Committed, StoreError> {
+    let mut committed = Committed::default();
     for preemption in plan.preemptions {
-        preempt(tx, &preemption, now, &mut outbox)?;
+        preempt(tx, &preemption, now, &mut committed.outbox)?;
     }
     let (jobs, nodes) = (HashMap::new(), BTreeMap::new());
-    let mut round = Round { tx, now, jobs, nodes, outbox: &mut outbox };
+    let Committed { outbox, placed } = &mut committed;
+    let mut round = Round { tx, now, jobs, nodes, outbox, placed };
     for assignment in plan.assignments {
         round.place(&assignment)?;
     }
     round.finish()?;
-    Ok(outbox)
+    Ok(committed)
 }
 
 /// Takes a task off its nodes for one of a more urgent job, if its own still allows that, or for
@@ -105,13 +129,14 @@ struct Round<'r, 't> {
     jobs: HashMap<i64, Option<Arc<(Job, JobSpec)>>>,
     nodes: BTreeMap<String, (Node, NodeLife)>,
     outbox: &'r mut Outbox,
+    placed: &'r mut Vec<(Arc<(Job, JobSpec)>, Task)>,
 }
 
 impl Round<'_, '_> {
     /// Puts a task on its node, if all is still as planned.
     fn place(&mut self, assignment: &Assignment) -> Result<(), StoreError> {
-        let Some(job) = self.open_job(assignment.job_key)? else { return Ok(()) };
-        let (job, job_spec) = &*job;
+        let Some(open_job) = self.open_job(assignment.job_key)? else { return Ok(()) };
+        let (job, job_spec) = &*open_job;
         let Some(node_id) = assignment.node_ids.first() else { return Ok(()) };
         let Some(task) = self.tx.task(job.key, &assignment.task_id)? else { return Ok(()) };
         if !task.is_ready() || task.life.state != TaskState::Active {
@@ -142,10 +167,8 @@ impl Round<'_, '_> {
             }
         }
         let task = Task { life, ..task };
-        if let Some(message) = run_message(job, job_spec, &task) {
-            self.outbox.add(node_id, message);
-        }
         gang::begin(job, job_spec, &task, None, self.outbox);
+        self.placed.push((open_job, task));
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Links with agents: one session for each living connection.
 
 mod files;
+mod intake;
+mod kept;
 pub mod reports;
 mod requests;
 mod session;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use files::{FileError, FileStream, open as open_file};
+pub use intake::{Reported, run as take_reports};
 pub use requests::RequestError;
 pub use session::prepare;
 pub use shells::{OpenShell, Speaker};
@@ -38,9 +41,10 @@ const SESSIONS_MAX: usize = 4096;
 const SOCKET_PATH_BYTES_MAX: usize = 100;
 
 /// The links with agents that are up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Links {
     sessions: Mutex<HashMap<String, Session>>,
+    intake: mpsc::Sender<Reported>,
     streams: files::Streams,
     requests: requests::Requests,
     shells: shells::Shells,
@@ -56,10 +60,24 @@ struct Session {
 }
 
 impl Links {
+    /// No link is up yet; what agents report goes to who [takes reports in](take_reports).
+    pub fn new() -> (Self, mpsc::Receiver<Reported>) {
+        let (intake, reported) = mpsc::channel(SESSIONS_MAX);
+        let links = Self {
+            intake,
+            sessions: Mutex::default(),
+            streams: files::Streams::default(),
+            requests: requests::Requests::default(),
+            shells: shells::Shells::default(),
+        };
+        (links, reported)
+    }
+
     /// Sends messages to the agent of a node. When it is not linked they are dropped: it is
     /// told what it should do when it links.
     pub fn send(&self, node_id: &str, messages: impl IntoIterator<Item = ToAgent>) {
-        let Some(session) = self.session(node_id) else { return };
+        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(session) = sessions.get(node_id) else { return };
         for message in messages {
             if session.outbox.try_send(message).is_err() {
                 warn!(node_id, "the agent is too far behind; its link is cut");

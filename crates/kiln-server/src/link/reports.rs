@@ -18,22 +18,27 @@ use crate::batch::{Here, Outbox, keep_task, leave_nodes};
 use crate::preparation::Steps;
 use crate::{gang, kept, pool_usage, preparation};
 
-/// Takes in reports of a node's agent, in order; gives what follows for agents.
-pub(crate) fn take(
+/// Whether a report tells anything that is kept: a task runs since it was assigned.
+pub(super) fn is_kept(report: &Report) -> bool {
+    !matches!(report, Report::Started { .. })
+}
+
+/// Takes in reports of a node's agent, in order, with what follows for agents.
+pub(super) fn take(
     tx: &mut Tx<'_>,
     node_id: &str,
-    reports: Vec<Report>,
+    reports: &[Report],
     now: Timestamp,
-) -> Result<Outbox, StoreError> {
-    let mut outbox = Outbox::default();
-    let Some(node) = tx.node(node_id)? else { return Ok(outbox) };
+    outbox: &mut Outbox,
+) -> Result<(), StoreError> {
+    let Some(node) = tx.node(node_id)? else { return Ok(()) };
     let mut life = node.life.clone();
     for report in reports {
-        match report {
+        match report.clone() {
             Report::Booted { boot, is_fresh, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::Booted, now);
                 life.quick_ends = 0;
-                Steps::new(tx, now, &mut outbox).on_booted(node_id, &mut life, is_fresh)?;
+                Steps::new(tx, now, outbox).on_booted(node_id, &mut life, is_fresh)?;
             }
             Report::BootBegan { boot, .. } if boot == life.boot => {
                 life = node::step(&life, NodeFact::BootBegan, now);
@@ -44,7 +49,7 @@ pub(crate) fn take(
                 let error = NodeError { code, message, details };
                 // What still runs there is not waited for.
                 let lost = TaskFact::NodeLost;
-                for attempt in take_tasks_off(tx, node_id, &mut life, &lost, now, &mut outbox)? {
+                for attempt in take_tasks_off(tx, node_id, &mut life, &lost, now, outbox)? {
                     outbox.add(node_id, ToAgent::Stop { attempt });
                 }
                 life = node::step(&life, NodeFact::Failed(error), now);
@@ -58,24 +63,22 @@ pub(crate) fn take(
             | Report::BootFailed { .. }
             | Report::StartTask { .. } => {}
             Report::RetentionOver => life = node::step(&life, NodeFact::RetentionOver, now),
-            // Running since it was assigned.
             Report::Started { .. } => {}
             Report::Contained { attempt, container } => contain(tx, node_id, &attempt, container)?,
             Report::Coordinated { attempt, .. } => {
                 let here = Here { node_id, life: &mut life };
-                gang::take(tx, here, &attempt, InstanceFact::Coordinated, now, &mut outbox)?;
+                gang::take(tx, here, &attempt, InstanceFact::Coordinated, now, outbox)?;
             }
             Report::Ended { attempt, outcome, usage, container, .. } => {
                 if let Some(container) = container {
                     contain(tx, node_id, &attempt, container)?;
                 }
                 let here = Here { node_id, life: &mut life };
-                end(tx, here, &attempt, (outcome, usage), now, &mut outbox)?;
+                end(tx, here, &attempt, (outcome, usage), now, outbox)?;
             }
         }
     }
-    keep_node(tx, &node, &life)?;
-    Ok(outbox)
+    keep_node(tx, &node, &life)
 }
 
 /// An attempt ended on a node.

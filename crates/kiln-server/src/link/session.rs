@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::kept::Kept;
 use super::{Session, WAITING_MESSAGES_MAX, reports};
 use crate::batch::Outbox;
 use crate::server::Server;
@@ -69,11 +70,12 @@ pub(super) async fn serve(
     drop(outbox.try_send(ToAgent::Welcome { acknowledged: 0, protocol }));
     let session = Session { outbox, protocol, cut: stop.child_token() };
     server.links.insert(&node_id, session.clone());
+    let kept = Kept::default();
     info!(node_id, "agent linked");
     let ended = tokio::select! {
         () = session.cut.cancelled() => Ok(()),
-        ended = write_out(server, &pool.account, FrameWriter::new(writer), inbox) => ended,
-        ended = converse(server, &hello, &pool, &mut reader, rest, &session) => ended,
+        ended = write_out(server, &pool.account, FrameWriter::new(writer), inbox, &kept) => ended,
+        ended = converse(server, &hello, &pool, &mut reader, rest, &kept) => ended,
     };
     server.links.remove(&node_id, &session);
     server.samples.forget_node(&node_id);
@@ -97,11 +99,11 @@ async fn converse(
     pool: &MeteredPool,
     reader: &mut FrameReader<OwnedReadHalf>,
     rest: Vec<FromAgent>,
-    session: &Session,
+    kept: &Kept,
 ) -> Result<(), LinkError> {
     // Read when the link is known: what is committed later finds it, and is sent by itself.
     server.links.send(&hello.node_id, orders(server, hello)?);
-    read_in(server, (&hello.node_id, pool), reader, rest, session).await
+    read_in(server, (&hello.node_id, pool), reader, rest, kept).await
 }
 
 type Hi = (Box<Hello>, Vec<FromAgent>);
@@ -258,13 +260,27 @@ async fn write_out(
     account: &str,
     mut writer: FrameWriter<OwnedWriteHalf>,
     mut inbox: mpsc::Receiver<ToAgent>,
+    kept: &Kept,
 ) -> Result<(), LinkError> {
-    while let Some(first) = inbox.recv().await {
-        let mut messages = vec![first];
+    let mut told = 0;
+    loop {
+        let mut messages = Vec::new();
+        tokio::select! {
+            biased;
+            first = inbox.recv() => match first {
+                Some(first) => messages.push(first),
+                None => return Ok(()),
+            },
+            () = kept.is_due(told) => {}
+        }
         while messages.len() < 1024
             && let Ok(next) = inbox.try_recv()
         {
             messages.push(next);
+        }
+        if let Some(acknowledged) = kept.more_than(told) {
+            messages.push(ToAgent::Acknowledge { acknowledged });
+            told = acknowledged;
         }
         for message in &mut messages {
             node_files::open(server, account, message)?;
@@ -274,7 +290,6 @@ async fn write_out(
             writer.flush().await?;
         }
     }
-    Ok(())
 }
 
 async fn read_in(
@@ -282,9 +297,9 @@ async fn read_in(
     node: (&str, &MeteredPool),
     reader: &mut FrameReader<OwnedReadHalf>,
     rest: Vec<FromAgent>,
-    session: &Session,
+    kept: &Kept,
 ) -> Result<(), LinkError> {
-    take_messages(server, node, rest, session).await?;
+    take_messages(server, node, rest, kept).await?;
     loop {
         let frame = tokio::time::timeout(server.config.heartbeat_deadline, reader.next())
             .await
@@ -292,7 +307,7 @@ async fn read_in(
         match frame {
             None => return Ok(()),
             Some(Frame::Messages(messages)) => {
-                take_messages(server, node, messages, session).await?;
+                take_messages(server, node, messages, kept).await?;
             }
             Some(Frame::File { stream, bytes }) => server.links.streams.bytes(stream, bytes),
         }
@@ -304,15 +319,17 @@ async fn take_messages(
     server: &Arc<Server>,
     (node_id, pool): (&str, &MeteredPool),
     messages: Vec<FromAgent>,
-    session: &Session,
+    kept: &Kept,
 ) -> Result<(), LinkError> {
     let mut batch: Vec<Report> = Vec::new();
     let mut last = 0;
     for message in messages {
         match message {
             FromAgent::Report { number, report } => {
-                batch.push(*report);
                 last = number;
+                if reports::is_kept(&report) {
+                    batch.push(*report);
+                }
             }
             FromAgent::Files { stream, answer } => server.links.streams.answer(stream, answer),
             FromAgent::Answer { number, answer } => server.links.requests.answer(number, answer),
@@ -326,14 +343,12 @@ async fn take_messages(
             FromAgent::Hello(_) => debug!(node_id, "a second hello was ignored"),
         }
     }
-    if batch.is_empty() {
+    if last == 0 {
         return Ok(());
     }
-    let node = node_id.to_owned();
-    let outbox =
-        server.store.write(move |tx| reports::take(tx, &node, batch, clock::now())).await?;
-    outbox.send(server);
-    // The agent is cut off anyway when there is no room for this.
-    drop(session.outbox.try_send(ToAgent::Acknowledge { acknowledged: last }));
+    if !batch.is_empty() {
+        server.links.keep(node_id, batch).await?;
+    }
+    kept.set(last);
     Ok(())
 }

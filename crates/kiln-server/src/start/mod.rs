@@ -31,7 +31,7 @@ use crate::blob::BlobService;
 use crate::config::Config;
 use crate::http::{Handler, Listener, Watch, handler_of, serve_connection};
 use crate::intercept::{self, AzureHost, Caught, Handlers, Interception, Published};
-use crate::link::Links;
+use crate::link::{Links, Reported};
 use crate::linked_storage::BlobLinks;
 use crate::monitor::{Metrics, Service};
 use crate::pool_usage::Measured;
@@ -85,11 +85,12 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let (trash, kept_files) = open_kept_files(&config.data)?;
     let (exits, exited) = mpsc::channel(EXITS_MAX);
     let nodes = config.data.join("nodes");
+    let (links, reported) = Links::new();
     let server = Arc::new(Server {
         store: state.store,
         accounts: state.accounts,
         signals: state.signals,
-        links: Links::default(),
+        links,
         unheard: reconcile::Unheard::default(),
         provisioner: LocalProvisioner::new(config.program.clone(), nodes, trash, exits),
         kept_files,
@@ -115,7 +116,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     listeners.spawn(bound.blob.serve(blob_handler, stop.clone()));
     listeners.spawn(interception.run());
     listeners.spawn(link::serve(Arc::clone(&server), bound.link, stop.clone()));
-    let mut loops = start_loops(&server, exited);
+    let mut loops = start_loops(&server, exited, reported);
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
     reconcile::recover(&server).await?;
@@ -156,8 +157,13 @@ fn handler_of_batch(batch: &BatchService, metrics: &Arc<Metrics>) -> Handler {
 }
 
 /// Starts what looks after the state as long as the server runs.
-fn start_loops(server: &Arc<Server>, exited: mpsc::Receiver<Exit>) -> JoinSet<()> {
+fn start_loops(
+    server: &Arc<Server>,
+    exited: mpsc::Receiver<Exit>,
+    reported: mpsc::Receiver<Reported>,
+) -> JoinSet<()> {
     let mut loops = JoinSet::new();
+    loops.spawn(link::take_reports(Arc::clone(server), reported));
     loops.spawn(dispatch::run(Arc::clone(server)));
     loops.spawn(reconcile::pool_size(Arc::clone(server)));
     loops.spawn(reconcile::job_end(Arc::clone(server)));
