@@ -16,6 +16,7 @@ const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
        cargo xtask bench blob|tasks [OPTION | PEER]...
+       cargo xtask bench plane [--small] [CASE]...
 
 test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
          --setup   first installs what the checks need from Debian's packages (as root)
@@ -31,7 +32,9 @@ bench  measures the Blob endpoint, or tasks that do nothing, beside peers and wr
                    how many blobs are in the container that is listed
          --tasks=N, --slots=N
                    how many tasks, on a node with how many slots
-         PEER      only peers whose names contain it; it writes nothing";
+         PEER      only peers whose names contain it; it writes nothing
+       or the control plane by itself, with simulated nodes
+         CASE      only this: start, add, flow, scale, growth; it writes nothing";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +50,9 @@ fn main() -> ExitCode {
         }
         Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "tasks" => {
             passed(bench::tasks::run(&root, rest))
+        }
+        Some((verb, [subject, rest @ ..])) if verb == "bench" && subject == "plane" => {
+            passed(bench::plane::run(&root, rest))
         }
         Some((verb, _)) => usage(&format!("`{verb}` is not a chore")),
         None => usage("which chore?"),

@@ -4,6 +4,7 @@
 //! goes to loopback only.
 
 pub(crate) mod blob;
+pub(crate) mod plane;
 pub(crate) mod tasks;
 
 mod batch;

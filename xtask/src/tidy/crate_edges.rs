@@ -3,7 +3,7 @@
 use super::tree::{Finding, Tree};
 
 /// Each crate and the crates of ours it may depend on.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("kiln-domain", &[]),
     ("kiln-extents", &[]),
     ("kiln-http", &[]),
@@ -28,6 +28,7 @@ const EDGES: [(&str, &[&str]); 13] = [
     ),
     ("kiln-client", &["kiln-domain", "kiln-wire"]),
     ("kiln-cli", &["kiln-server", "kiln-agent", "kiln-client", "kiln-domain", "kiln-wire"]),
+    ("plane", &["kiln-server", "kiln-domain", "kiln-wire"]),
     ("xtask", &[]),
 ];
 
@@ -90,9 +91,10 @@ fn is_too_impure(name: &str, used: &str) -> bool {
 }
 
 fn manifests(tree: &Tree) -> impl Iterator<Item = (&str, &str)> {
-    tree.files().filter(|(path, _)| {
-        path.ends_with("/Cargo.toml") && (path.starts_with("crates/") || path.starts_with("xtask/"))
-    })
+    let is_ours = |path: &str| {
+        ["crates/", "xtask/", "benches/"].iter().any(|folder| path.starts_with(folder))
+    };
+    tree.files().filter(move |(path, _)| path.ends_with("/Cargo.toml") && is_ours(path))
 }
 
 fn folder_name(path: &str) -> &str {

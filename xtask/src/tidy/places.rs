@@ -34,6 +34,7 @@ const PLACES: [Place; 3] = [
             "crates/kiln-provision/src/",
             "crates/kiln-cli/src/",
             "xtask/src/program.rs",
+            "benches/plane/src/process.rs",
         ],
         why: "only the agent's isolate and node_init modules, provision and the command line \
               start programs",
