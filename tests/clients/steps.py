@@ -1,5 +1,6 @@
 """Steps that tests share which speak plain HTTP: a pool's image, tasks, waiting, `kiln task`."""
 
+import contextlib
 import subprocess
 import time
 
@@ -23,6 +24,30 @@ def until(is_so, what="it", seconds=PATIENCE_SECONDS):
 
 def nodes(batch, pool):
     return batch.request("GET", "/pools/{}/nodes".format(pool)).json["value"]
+
+
+@contextlib.contextmanager
+def ready_pool(batch, pool):
+    """A pool with one node of two slots, which is ready, until it is gone."""
+    body = {
+        "id": pool,
+        "vmSize": "standard_d2_v3",
+        "virtualMachineConfiguration": IMAGE,
+        "targetDedicatedNodes": 1,
+        "taskSlotsPerNode": 2,
+    }
+    assert batch.request("POST", "/pools", body=body).status == 201
+    until(lambda: [it["state"] for it in nodes(batch, pool)] == ["idle"], "the node")
+    yield pool
+    assert batch.request("DELETE", "/pools/" + pool).status == 202
+    until(lambda: batch.request("GET", "/pools/" + pool).status == 404, "the end of the pool")
+
+
+def dependent_job(batch, pool, job):
+    """A job that uses dependencies."""
+    body = {"id": job, "poolInfo": {"poolId": pool}, "usesTaskDependencies": True}
+    assert batch.request("POST", "/jobs", body=body).status == 201
+    return job
 
 
 def add(batch, job, task_id, script, **more):
