@@ -220,13 +220,21 @@ pub(crate) fn batch_client(
     data: &DataDirectory,
     choice: &AccountChoice,
 ) -> Result<BatchClient, Failure> {
-    let endpoints = Endpoints::require(data)?;
-    let chosen = choose(&Admin::open(data.path())?, choice)?;
+    let (endpoints, chosen) = of_running(data, choice)?;
     let Some((name, key)) = chosen.batch else {
         return Err(Failure::new("there is no Batch account")
             .hint("make one with `kiln account create batch NAME`"));
     };
     Ok(BatchClient::new(&endpoints.batch_url, Credentials::new(name, key))?)
+}
+
+/// Where the running Kiln is, and its chosen accounts.
+pub(crate) fn of_running(
+    data: &DataDirectory,
+    choice: &AccountChoice,
+) -> Result<(Endpoints, Chosen), Failure> {
+    let endpoints = Endpoints::require(data)?;
+    Ok((endpoints, choose(&Admin::open(data.path())?, choice)?))
 }
 
 /// Picks the named accounts, or else the development ones, or else the oldest.

@@ -5,14 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use kiln_client::batch::AutoScaleRun;
-use kiln_client::{BatchClient, Credentials};
 use kiln_domain::autoscale::{Formula, Position};
-use kiln_server::admin::Admin;
 
 use super::account;
 use super::env::AccountChoice;
 use crate::data::DataDirectory;
-use crate::endpoints::Endpoints;
 use crate::failure::Failure;
 use crate::output;
 
@@ -96,13 +93,7 @@ fn evaluate(
     pool: &str,
     formula: &str,
 ) -> Result<AutoScaleRun, Failure> {
-    let endpoints = Endpoints::require(data)?;
-    let chosen = account::choose(&Admin::open(data.path())?, accounts)?;
-    let Some((name, key)) = chosen.batch else {
-        return Err(Failure::new("there is no Batch account")
-            .hint("make one with `kiln account create batch NAME`"));
-    };
-    let batch = BatchClient::new(&endpoints.batch_url, Credentials::new(name, key))?;
+    let batch = account::batch_client(data, accounts)?;
     Ok(crate::runtime()?.block_on(batch.evaluate_autoscale(pool, formula))?)
 }
 

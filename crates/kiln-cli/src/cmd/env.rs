@@ -1,7 +1,6 @@
 //! `kiln env`: the variables with which programs reach the running Kiln.
 
 use clap::Args;
-use kiln_server::admin::Admin;
 
 use super::account::{self, Chosen};
 use crate::data::DataDirectory;
@@ -41,9 +40,7 @@ pub(crate) struct AccountChoice {
 }
 
 pub(crate) fn run(args: &EnvArgs, data: &DataDirectory) -> Result<(), Failure> {
-    let endpoints = Endpoints::require(data)?;
-    let admin = Admin::open(data.path())?;
-    let chosen = account::choose(&admin, &args.accounts)?;
+    let (endpoints, chosen) = account::of_running(data, &args.accounts)?;
     output::line(&shell::render(&variables(&endpoints, &chosen), args.format)?);
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(crate) mod plans;
 mod pool;
 pub(crate) mod pool_usage;
 mod preparation;
+mod summing;
 mod tag;
 pub(crate) mod task;
 pub(crate) mod task_count;

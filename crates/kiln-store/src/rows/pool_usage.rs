@@ -1,11 +1,14 @@
 //! What pools used: sums of a pool and of an account, and use by intervals.
 
+use std::sync::LazyLock;
+
 use kiln_domain::batch::pool_usage::{Consumption, CoreTime, Machines, Meter};
 use kiln_domain::limits::POOL_USAGE_KEPT_DAYS;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
 
+use super::summing::added;
 use crate::{StoreError, Tx, View};
 
 /// The sums of a pool, or of all pools that an account ever had.
@@ -57,21 +60,7 @@ const SUMS: &str = "updated_at, dedicated_core_time, measured, cpu_worked, cpu_a
                     disk_read_ops, disk_write_ops, disk_read_bytes, disk_write_bytes, \
                     network_in_bytes, network_out_bytes";
 /// What becomes of them when a row is there already.
-const ADD: &str = "updated_at = max(updated_at, excluded.updated_at),
-                   dedicated_core_time = dedicated_core_time + excluded.dedicated_core_time,
-                   measured = measured + excluded.measured,
-                   cpu_worked = cpu_worked + excluded.cpu_worked,
-                   cpu_available = cpu_available + excluded.cpu_available,
-                   memory_byte_seconds = memory_byte_seconds + excluded.memory_byte_seconds,
-                   disk_byte_seconds = disk_byte_seconds + excluded.disk_byte_seconds,
-                   peak_memory_bytes = max(peak_memory_bytes, excluded.peak_memory_bytes),
-                   peak_disk_bytes = max(peak_disk_bytes, excluded.peak_disk_bytes),
-                   disk_read_ops = disk_read_ops + excluded.disk_read_ops,
-                   disk_write_ops = disk_write_ops + excluded.disk_write_ops,
-                   disk_read_bytes = disk_read_bytes + excluded.disk_read_bytes,
-                   disk_write_bytes = disk_write_bytes + excluded.disk_write_bytes,
-                   network_in_bytes = network_in_bytes + excluded.network_in_bytes,
-                   network_out_bytes = network_out_bytes + excluded.network_out_bytes";
+static ADD: LazyLock<String> = LazyLock::new(|| added(SUMS));
 
 fn sums(row: &Row<'_>) -> Result<PoolUsage, rusqlite::Error> {
     let span = |idx| row.get(idx).map(Span::from_ticks);
@@ -212,10 +201,11 @@ impl Tx<'_> {
         key: impl ToSql,
         usage: &PoolUsage,
     ) -> Result<(), StoreError> {
+        let add = ADD.as_str();
         let sql = format!(
             "INSERT INTO {table} ({column}, {SUMS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
-             ON CONFLICT ({column}) DO UPDATE SET {ADD}"
+             ON CONFLICT ({column}) DO UPDATE SET {add}"
         );
         let it = &usage.consumption;
         self.statement(&sql)?.execute(params![

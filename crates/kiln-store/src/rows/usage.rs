@@ -4,11 +4,14 @@
 //! is written once for each job when the operation ends. The sums of a job that is removed go to
 //! its schedule and account.
 
+use std::sync::LazyLock;
+
 use kiln_domain::batch::usage::Tally;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Params, Row, ToSql, params};
 
+use super::summing::added;
 use crate::{StoreError, Tx, View};
 
 /// The sums of a job, or of many.
@@ -24,18 +27,7 @@ pub struct JobUsage {
 const SUMS: &str = "updated_at, user_cpu, kernel_cpu, wall_clock, wait, read_ops, write_ops, \
                     read_bytes, write_bytes, succeeded, failed, retries";
 /// What becomes of them when a row is there already.
-const ADD: &str = "updated_at = max(updated_at, excluded.updated_at),
-                   user_cpu = user_cpu + excluded.user_cpu,
-                   kernel_cpu = kernel_cpu + excluded.kernel_cpu,
-                   wall_clock = wall_clock + excluded.wall_clock,
-                   wait = wait + excluded.wait,
-                   read_ops = read_ops + excluded.read_ops,
-                   write_ops = write_ops + excluded.write_ops,
-                   read_bytes = read_bytes + excluded.read_bytes,
-                   write_bytes = write_bytes + excluded.write_bytes,
-                   succeeded = succeeded + excluded.succeeded,
-                   failed = failed + excluded.failed,
-                   retries = retries + excluded.retries";
+static ADD: LazyLock<String> = LazyLock::new(|| added(SUMS));
 
 /// A table of sums, and the column that says whose.
 struct Table(&'static str, &'static str);
@@ -154,10 +146,11 @@ impl Tx<'_> {
     ) -> Result<(), StoreError> {
         let Table(table, column) = table;
         let JobUsage { tally, updated_at } = usage;
+        let add = ADD.as_str();
         let sql = format!(
             "INSERT INTO {table} ({column}, {SUMS})
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT ({column}) DO UPDATE SET {ADD}"
+             ON CONFLICT ({column}) DO UPDATE SET {add}"
         );
         self.statement(&sql)?.execute(params![
             key,

@@ -4,12 +4,10 @@ use std::path::PathBuf;
 
 use kiln_client::blob::BlobUrl;
 use kiln_client::{Access, BlobClient, Credentials};
-use kiln_server::admin::Admin;
 
 use crate::cmd::account;
 use crate::cmd::env::AccountChoice;
 use crate::data::DataDirectory;
-use crate::endpoints::Endpoints;
 use crate::environment::Environment;
 use crate::failure::{Failure, NOT_RUNNING};
 
@@ -145,8 +143,7 @@ impl Accounts<'_> {
     }
 
     fn of_kiln(&self) -> Result<Account, Failure> {
-        let endpoints = Endpoints::require(self.data)?;
-        let chosen = account::choose(&Admin::open(self.data.path())?, self.choice)?;
+        let (endpoints, chosen) = account::of_running(self.data, self.choice)?;
         let Some((name, key)) = chosen.storage else {
             return Err(Failure::new("there is no storage account")
                 .hint("make one with `kiln account create storage NAME`"));
