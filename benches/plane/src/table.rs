@@ -49,8 +49,8 @@ impl Wanted {
 
     fn text(self) -> String {
         match self {
-            Self::AtLeast(least) => format!("≥ {least}"),
-            Self::Below(bound) => format!("< {bound}"),
+            Self::AtLeast(least) => format!("≥ {}", shown(least)),
+            Self::Below(bound) => format!("< {}", shown(bound)),
             Self::Anything => String::new(),
         }
     }

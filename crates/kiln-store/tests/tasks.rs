@@ -2,7 +2,9 @@
 
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::needs::TaskNeeds;
-use kiln_domain::batch::task::{Task, TaskLife};
+use kiln_domain::batch::node::{Node, NodeLife};
+use kiln_domain::batch::pool::{PoolLife, PoolSpec};
+use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::time::Timestamp;
 use kiln_store::{Store, StoreError, Tx};
@@ -69,4 +71,96 @@ async fn a_duplicate_is_not_counted() {
     assert!(both.await.expect("kept"));
     let counts = store.read(|view| view.task_counts(job_key)).expect("read");
     assert_eq!((counts.active.tasks, counts.active.slots), (1, 2));
+}
+
+#[tokio::test]
+async fn an_operation_sees_the_counts_that_it_changed_before_they_are_written() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let job_key = store.write(add_job).await.expect("kept");
+    let changing = store.write(move |tx| {
+        add_task(tx, job_key, "a")?;
+        add_task(tx, job_key, "b")?;
+        let between = tx.task_counts(job_key)?.active;
+        let gone = tx.task(job_key, "a")?.ok_or(StoreError::Closed)?;
+        tx.delete_task(&gone)?;
+        Ok::<_, StoreError>((between, tx.task_counts(job_key)?.active))
+    });
+    let (between, after) = changing.await.expect("kept");
+    assert_eq!((between.tasks, between.slots, after.tasks, after.slots), (2, 4, 1, 2));
+    let undone = store.write(move |tx| {
+        add_task(tx, job_key, "c")?;
+        Err::<(), _>(StoreError::Closed)
+    });
+    undone.await.expect_err("it refuses itself");
+    assert_eq!(store.read(|view| view.task_counts(job_key)).expect("read").active, after);
+}
+
+#[tokio::test]
+async fn what_waits_is_told_without_its_document() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let job_key = store.write(add_job).await.expect("kept");
+    let adding = store.write(move |tx| {
+        let mut plain = task(job_key, "plain");
+        tx.insert_task(&mut plain)?;
+        let mut manager = task(job_key, "manager");
+        manager.needs.is_manager = true;
+        manager.life.attempt = 1;
+        tx.insert_task(&mut manager)?;
+        let mut placed = task(job_key, "placed");
+        tx.insert_task(&mut placed)?;
+        tx.update_task(&placed, &TaskLife { state: TaskState::Running, ..placed.life.clone() })
+    });
+    adding.await.expect("kept");
+    let waiting = store.read(|view| view.waiting_tasks_after(job_key, 0, 9)).expect("read");
+    let told: Vec<_> = waiting
+        .iter()
+        .map(|it| (it.id.as_str(), it.sequence, it.needs.is_manager, it.ran_before, it.is_ready))
+        .collect();
+    assert_eq!(told, [("plain", 1, false, false, true), ("manager", 2, true, true, true)]);
+    let later = store.read(|view| view.waiting_tasks_after(job_key, 1, 1)).expect("read");
+    assert_eq!(later.len(), 1);
+    let on_nodes = store.read(|view| view.running_tasks(job_key, 9)).expect("read");
+    assert_eq!(on_nodes.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["placed"]);
+}
+
+#[tokio::test]
+async fn what_an_undone_operation_did_to_a_node_is_not_remembered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let adding = store.write(|tx| {
+        let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#).expect("a specification");
+        let pool_key = tx.insert_pool("a", "p", "{}", &PoolLife::new(&spec, Timestamp(0)))?;
+        let life = NodeLife::new(1, true, 4, Timestamp(0));
+        let secret = "first".to_owned();
+        let node = Node { id: "n".to_owned(), pool_key, secret, start_task: None, life };
+        tx.insert_node(&node)
+    });
+    adding.await.expect("kept");
+    let tasks_run = |of: u32| {
+        move |tx: &mut Tx<'_>| {
+            let mut life = tx.node("n")?.ok_or(StoreError::Closed)?.life;
+            life.tasks_run += of;
+            tx.update_node("n", &life)?;
+            Ok::<_, StoreError>(tx.node("n")?.ok_or(StoreError::Closed)?.life.tasks_run)
+        }
+    };
+    assert_eq!(store.write(tasks_run(1)).await.expect("kept"), 1);
+    let undone = store.write(move |tx| {
+        tasks_run(10)(tx)?;
+        Err::<(), _>(StoreError::Closed)
+    });
+    undone.await.expect_err("it refuses itself");
+    assert_eq!(store.write(tasks_run(1)).await.expect("kept"), 2);
+    let renewed = store.write(|tx| {
+        tx.update_node_secret("n", "second")?;
+        Ok::<_, StoreError>(tx.node("n")?.map(|node| (node.secret, node.life.tasks_run)))
+    });
+    assert_eq!(renewed.await.expect("kept"), Some(("second".to_owned(), 2)));
+    let gone = store.write(|tx| {
+        tx.delete_node("n")?;
+        tx.node("n")
+    });
+    assert_eq!(gone.await.expect("kept"), None);
 }
