@@ -6,6 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha_crypt::{Sha512Params, sha512_crypt_b64};
 
+use crate::clock::random;
+
 /// Letters of a salt.
 const SALT_LETTERS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Letters in a salt.
@@ -42,12 +44,6 @@ pub(crate) fn password_hash(password: &str) -> String {
     let hash = sha512_crypt_b64(password.as_bytes(), salt.as_bytes(), &params)
         .expect("the salt has an allowed length");
     format!("$6$rounds={HASH_ROUNDS}${salt}${hash}")
-}
-
-fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    bytes
 }
 
 #[cfg(test)]

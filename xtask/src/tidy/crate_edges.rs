@@ -3,8 +3,9 @@
 use super::tree::{Finding, Tree};
 
 /// Each crate and the crates of ours it may depend on.
-const EDGES: [(&str, &[&str]); 14] = [
+const EDGES: [(&str, &[&str]); 15] = [
     ("kiln-domain", &[]),
+    ("kiln-clock", &["kiln-domain"]),
     ("kiln-extents", &[]),
     ("kiln-http", &[]),
     ("kiln-scheduler", &["kiln-domain"]),
@@ -12,10 +13,11 @@ const EDGES: [(&str, &[&str]); 14] = [
     ("kiln-store", &["kiln-domain"]),
     ("kiln-files", &["kiln-domain", "kiln-wire"]),
     ("kiln-provision", &["kiln-domain", "kiln-files"]),
-    ("kiln-agent", &["kiln-domain", "kiln-wire", "kiln-files"]),
+    ("kiln-agent", &["kiln-clock", "kiln-domain", "kiln-wire", "kiln-files"]),
     (
         "kiln-server",
         &[
+            "kiln-clock",
             "kiln-domain",
             "kiln-http",
             "kiln-scheduler",

@@ -24,6 +24,7 @@ use super::error::OpError;
 use super::page::Page;
 use super::spec;
 use super::statistics;
+use crate::clock;
 use crate::config::Quotas;
 
 /// Time that a deletion waits for the pool to be gone before it is answered: clients that add
@@ -178,7 +179,7 @@ pub(super) async fn delete(call: &Call, pool_id: &str) -> Result<Answer, Refusal
             }
         }
     };
-    if let Ok(result) = tokio::time::timeout(GONE_WITHIN, is_gone).await {
+    if let Ok(result) = clock::within(GONE_WITHIN, is_gone).await {
         result?;
     }
     Ok(Answer::new(202))

@@ -14,6 +14,7 @@ use kiln_wire::node::{FileAnswer, FileInfo, FileRefusal, FileRequest, ToAgent};
 use tokio::sync::oneshot;
 
 use super::{ANSWER_TIMEOUT, Links};
+use crate::clock;
 use crate::server::Server;
 
 /// Bytes of a file that are asked for at once.
@@ -135,7 +136,7 @@ impl Links {
         }
         let (stream, replied) = self.streams.open(node_id);
         self.send(node_id, [ToAgent::Files { stream, request }]);
-        match tokio::time::timeout(ANSWER_TIMEOUT, replied).await {
+        match clock::within(ANSWER_TIMEOUT, replied).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(_gone)) => Err(FileError::Unreachable),
             Err(_elapsed) => {

@@ -8,6 +8,7 @@ use kiln_wire::node::{NodeAnswer, NodeRefusal, NodeRequest, ToAgent};
 use tokio::sync::oneshot;
 
 use super::{ANSWER_TIMEOUT, Links};
+use crate::clock;
 
 /// Why a request was not met.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +84,7 @@ impl Links {
         }
         let (number, replied) = self.requests.open(node_id);
         self.send(node_id, [ToAgent::Request { number, request }]);
-        match tokio::time::timeout(ANSWER_TIMEOUT, replied).await {
+        match clock::within(ANSWER_TIMEOUT, replied).await {
             Ok(Ok(reply)) => reply.map_err(RequestError::Refused),
             Ok(Err(_gone)) => Err(RequestError::Unreachable),
             Err(_elapsed) => {

@@ -31,9 +31,10 @@ pub async fn run(server: Arc<Server>) {
     let mut prompt = Deadlines::default();
     loop {
         let (keys, cause) = tokio::select! {
-            keys = server.signals.scaling().take() => (keys, Cause::Time),
+            biased;
             () = deadlines.next() => (deadlines.take_due(clock::now()), Cause::Time),
             () = prompt.next() => (prompt.take_due(clock::now()), Cause::Tasks),
+            keys = server.signals.scaling().take() => (keys, Cause::Time),
             keys = server.signals.task_pools().take() => {
                 for key in keys.into_iter().filter(|key| deadlines.has(*key)) {
                     if !prompt.has(key) {

@@ -17,8 +17,9 @@ pub async fn run(server: Arc<Server>) {
     let mut deadlines = Deadlines::default();
     loop {
         let keys = tokio::select! {
-            keys = server.signals.certificates().take() => keys,
+            biased;
             () = deadlines.next() => deadlines.take_due(clock::now()),
+            keys = server.signals.certificates().take() => keys,
         };
         for key in keys {
             match settle(&server, key).await {

@@ -50,12 +50,14 @@ impl Deadlines {
         due
     }
 
-    /// Waits until the next time may have come. Nothing is due when it is woken early: the
-    /// clock decides, not the wait.
+    /// Waits until the next time may have come, not at all when it has. Nothing is due when it
+    /// is woken early: the clock decides, not the wait.
     pub(super) async fn next(&self) {
         let until_next = self.by_time.keys().next().map(|at| at.since(clock::now()));
         let wait = until_next.unwrap_or(CLOCK_LOOKED_AT_EACH).min(CLOCK_LOOKED_AT_EACH);
-        clock::pause(wait).await;
+        if !wait.is_zero() {
+            clock::pause(wait).await;
+        }
     }
 }
 

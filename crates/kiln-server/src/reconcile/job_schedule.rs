@@ -31,8 +31,9 @@ pub async fn run(server: Arc<Server>) {
     let mut deadlines = Deadlines::default();
     loop {
         let keys = tokio::select! {
-            keys = server.signals.schedules().take() => keys,
+            biased;
             () = deadlines.next() => deadlines.take_due(clock::now()),
+            keys = server.signals.schedules().take() => keys,
         };
         let looking = stream::iter(keys).map(|key| {
             let server = Arc::clone(&server);

@@ -38,6 +38,7 @@ pub async fn run(server: Arc<Server>) {
         let until_next = server.store.read(|view| view.next_due_kept_task());
         let until_next = until_next.ok().flatten().map(|at| at.since(clock::now()));
         let looked = tokio::select! {
+            biased;
             keys = server.signals.kept_nodes().take() => {
                 let mut looked = Ok(());
                 for key in keys {
@@ -266,6 +267,6 @@ async fn on_files<T: Send + 'static>(
     act: impl FnOnce(&kiln_files::KeptFiles) -> io::Result<T> + Send + 'static,
 ) -> Result<T, KeepError> {
     let server = Arc::clone(server);
-    let acting = tokio::task::spawn_blocking(move || act(&server.kept_files));
+    let acting = clock::aside(move || act(&server.kept_files));
     acting.await?.map_err(|cause| KeepError::Files { key, cause })
 }

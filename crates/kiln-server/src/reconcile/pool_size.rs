@@ -27,8 +27,9 @@ pub async fn run(server: Arc<Server>) {
     let mut deadlines = Deadlines::default();
     loop {
         let keys = tokio::select! {
-            keys = server.signals.pools().take() => keys,
+            biased;
             () = deadlines.next() => deadlines.take_due(clock::now()),
+            keys = server.signals.pools().take() => keys,
         };
         for pool_key in keys {
             match settle(&server, pool_key).await {

@@ -67,6 +67,7 @@ pub async fn run(server: Arc<Server>) {
     loop {
         let wait = server.unheard.next_in(clock::now());
         tokio::select! {
+            biased;
             () = server.unheard.wake.notified() => {}
             () = clock::pause(wait) => {}
         }
