@@ -2,7 +2,6 @@
 //!
 //! It owns all state of the agent; attempts run beside it and answer with how they ended.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,19 +20,18 @@ use tokio::task::JoinSet;
 
 use crate::boot::Boot;
 use crate::command::{End, Listener};
+use crate::duties::{self, Duties};
 use crate::isolate::SetupError;
 use crate::link::{LinkFact, Outbox};
 use crate::node::{self, Node, Running, kind_name};
-use crate::past::Past;
 use crate::removal::Removal;
+use crate::reports::Reports;
 use crate::requests::{Answer, Requests};
 use crate::retention::Retention;
 use crate::shell::{Shells, Wanted};
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 
-/// Seconds between two signs of life.
-const HEARTBEAT_SECONDS: u64 = 5;
 /// Messages and reports that wait for the loop.
 const WAITING_MAX: usize = 256;
 
@@ -47,24 +45,16 @@ pub(crate) struct Agent {
     node: Result<(Arc<Node>, Running), SetupError>,
     /// The start of the node that counts, once there is one.
     boot: Option<Arc<Boot>>,
-    boot_number: u32,
     outbox: Option<Outbox>,
     streams: Streams,
     requests: Requests,
     shells: Shells,
-    /// Reports that the server does not keep yet, in order of their numbers.
-    reports: VecDeque<(u64, Report)>,
-    last_number: u64,
-    /// Number of the last report that was sent on this link.
-    sent_number: u64,
-    attempts: HashMap<AttemptId, Attempt>,
-    ended: Past,
+    reports: Reports,
+    duties: Duties<Attempt>,
     removal: Removal,
     retention: Retention,
     /// Whether the server wants to know when no task has files left.
     awaits_retention: bool,
-    /// Runs of a task whose earlier attempt has not ended yet, or whose node is not ready.
-    waiting: Vec<Run>,
     n_attempts: u64,
     /// The start of the node that is under way: one at the most.
     booting: JoinSet<Booting>,
@@ -110,20 +100,15 @@ impl Agent {
             program: options.program,
             node,
             boot: None,
-            boot_number: 0,
             outbox: None,
             streams: Streams::default(),
             requests: Requests::new(PathBuf::from(&config.directory)),
             shells: Shells::default(),
-            reports: VecDeque::new(),
-            last_number: 0,
-            sent_number: 0,
-            attempts: HashMap::new(),
-            ended: Past::default(),
+            reports: Reports::default(),
+            duties: Duties::default(),
             removal: Removal::new(Path::new(&config.directory)),
             retention: Retention::open(Path::new(&config.directory), clock::now()),
             awaits_retention: false,
-            waiting: Vec::new(),
             n_attempts: 0,
             booting: JoinSet::new(),
             work: JoinSet::new(),
@@ -154,16 +139,16 @@ impl Agent {
     async fn serve(&mut self) -> Result<(), AgentError> {
         let (facts, mut from_link) = mpsc::channel(WAITING_MAX);
         let mut links = JoinSet::new();
-        links.spawn(link::keep(PathBuf::from(&self.config.link_socket), facts));
+        let socket = PathBuf::from(&self.config.link_socket);
+        links.spawn(link::keep(move || link::connect(socket.clone()), facts));
         let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Signals)?;
-        let mut heartbeat = tokio::time::interval(Duration::from_secs(HEARTBEAT_SECONDS));
+        let mut heartbeat = tokio::time::interval(link::HEARTBEAT);
         let patience = Duration::from_secs(self.config.orphan_timeout_seconds);
         let orphaned = clock::sleep(patience);
         tokio::pin!(orphaned);
         loop {
             let messages = self.outbox.as_ref().map(|outbox| outbox.messages.clone());
             let is_linked = messages.is_some();
-            let has_unsent = self.sent_number < self.last_number;
             let users_go_in = self.requests.next_expiry_in(clock::now());
             let next = tokio::select! {
                 Some(fact) = from_link.recv() => {
@@ -173,7 +158,7 @@ impl Agent {
                     self.on_link(fact).await
                 }
                 Some(report) = self.from_work.1.recv() => {
-                    self.report(report);
+                    self.reports.add(report);
                     Next::Continue
                 }
                 Some(booting) = self.booting.join_next() => {
@@ -185,8 +170,8 @@ impl Agent {
                     Next::Continue
                 }
                 // Without a link this never comes back.
-                Some(Ok(permit)) = reserve(messages.as_ref()), if has_unsent => {
-                    if let Some(message) = self.next_unsent() {
+                Some(Ok(permit)) = reserve(messages.as_ref()), if self.reports.has_unsent() => {
+                    if let Some(message) = self.reports.next_unsent() {
                         permit.send(message);
                     }
                     Next::Continue
@@ -228,8 +213,6 @@ impl Agent {
     async fn on_link(&mut self, fact: LinkFact) -> Next {
         match fact {
             LinkFact::Connected(outbox) => {
-                let mut running: Vec<AttemptId> = self.attempts.keys().cloned().collect();
-                running.sort();
                 let hello = Hello {
                     protocol: PROTOCOL,
                     node_id: self.config.node_id.clone(),
@@ -237,13 +220,12 @@ impl Agent {
                     agent_version: env!("CARGO_PKG_VERSION").to_owned(),
                     incarnation: self.incarnation.clone(),
                     isolation: self.isolation().to_owned(),
-                    boot: self.boot_number,
-                    running,
+                    boot: self.duties.boot(),
+                    running: self.duties.all_running(),
                 };
                 // The first message on a new link always has room.
                 let _room = outbox.messages.try_send(FromAgent::Hello(Box::new(hello)));
-                // Reports follow once the server said which it keeps.
-                self.sent_number = self.last_number;
+                self.reports.on_linked();
                 self.outbox = Some(outbox);
                 Next::Continue
             }
@@ -269,12 +251,9 @@ impl Agent {
             }
             ToAgent::Welcome { acknowledged, protocol } => {
                 tracing::info!(protocol, "linked");
-                self.on_acknowledged(acknowledged);
-                // All that the server does not keep is sent, again or for the first time.
-                self.sent_number =
-                    self.reports.front().map_or(self.last_number, |(first, _)| first - 1);
+                self.reports.on_welcome(acknowledged);
             }
-            ToAgent::Acknowledge { acknowledged } => self.on_acknowledged(acknowledged),
+            ToAgent::Acknowledge { acknowledged } => self.reports.on_acknowledged(acknowledged),
             ToAgent::Prepare(prepare) => self.on_prepare(&prepare).await,
             ToAgent::Run(run) => self.on_run(*run),
             ToAgent::Stop { attempt } => self.on_stop(attempt),
@@ -302,7 +281,7 @@ impl Agent {
         match (message, run) {
             (ToShell::Open(spec), Some(run)) => {
                 let Some(outbox) = &self.outbox else { return };
-                let count = self.attempts.get(&run.attempt).map(|attempt| attempt.count);
+                let count = self.duties.running(&run.attempt).map(|attempt| attempt.count);
                 let wanted = Wanted { run: *run, count, spec };
                 self.shells.open(shell, self.boot.clone(), wanted, outbox.messages.clone());
             }
@@ -320,10 +299,10 @@ impl Agent {
     }
 
     fn tell_of_retention(&mut self) {
-        let has_tasks = !self.attempts.is_empty() || !self.waiting.is_empty();
-        if self.awaits_retention && !has_tasks && self.retention.next_in(clock::now()).is_none() {
+        let is_idle = self.duties.is_idle();
+        if self.awaits_retention && is_idle && self.retention.next_in(clock::now()).is_none() {
             self.awaits_retention = false;
-            self.report(Report::RetentionOver);
+            self.reports.add(Report::RetentionOver);
         }
     }
 
@@ -340,40 +319,17 @@ impl Agent {
         self.retention.cancel(&path);
     }
 
-    fn on_acknowledged(&mut self, acknowledged: u64) {
-        while self.reports.front().is_some_and(|(number, _)| *number <= acknowledged) {
-            self.reports.pop_front();
-        }
-    }
-
-    fn report(&mut self, report: Report) {
-        self.last_number += 1;
-        self.reports.push_back((self.last_number, report));
-    }
-
-    /// The next report for this link.
-    fn next_unsent(&mut self) -> Option<FromAgent> {
-        let index = self.reports.partition_point(|(number, _)| *number <= self.sent_number);
-        let Some((number, report)) = self.reports.get(index) else {
-            self.sent_number = self.last_number;
-            return None;
-        };
-        self.sent_number = *number;
-        Some(FromAgent::Report { number: *number, report: Box::new(report.clone()) })
-    }
-
     async fn on_prepare(&mut self, prepare: &Prepare) {
-        if prepare.boot <= self.boot_number {
-            return;
-        }
-        if self.boot_number > 0 {
-            self.restart_node(&prepare.user_accounts).await;
-            self.report(Report::BootBegan { boot: prepare.boot, at: clock::now() });
-        } else if !prepare.user_accounts.is_empty() {
+        match self.duties.on_prepare(prepare.boot) {
+            duties::Booting::Known => return,
+            duties::Booting::First if prepare.user_accounts.is_empty() => {}
             // The node was made before its users were known.
-            self.restart_node(&prepare.user_accounts).await;
+            duties::Booting::First => self.restart_node(&prepare.user_accounts).await,
+            duties::Booting::Again => {
+                self.restart_node(&prepare.user_accounts).await;
+                self.reports.add(Report::BootBegan { boot: prepare.boot, at: clock::now() });
+            }
         }
-        self.boot_number = prepare.boot;
         let made = match &self.node {
             Ok((node, _)) => Boot::new(&self.config, prepare, Arc::clone(node))
                 .map_err(|error| SetupError::new("prepare the node's directories", error)),
@@ -396,7 +352,7 @@ impl Agent {
 
     fn report_boot_failed(&mut self, boot: u32, message: String) {
         let (code, details) = (None, Vec::new());
-        self.report(Report::BootFailed { boot, message, code, details });
+        self.reports.add(Report::BootFailed { boot, message, code, details });
     }
 
     /// The node stands with all that its pool wants on it, or never will.
@@ -405,17 +361,17 @@ impl Agent {
             Ok(booting) => booting,
             Err(error) => {
                 tracing::error!(%error, "the start of the node broke");
-                return self.report_boot_failed(self.boot_number, error.to_string());
+                return self.report_boot_failed(self.duties.boot(), error.to_string());
             }
         };
         if let Err(FailureInfo { code, message, details, .. }) = made {
             let (boot, code) = (boot.number, Some(code));
-            return self.report(Report::BootFailed { boot, message, code, details });
+            return self.reports.add(Report::BootFailed { boot, message, code, details });
         }
         self.boot = Some(Arc::clone(&boot));
         let is_fresh = std::mem::take(&mut self.is_fresh);
-        self.report(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
-        for run in std::mem::take(&mut self.waiting) {
+        self.reports.add(Report::Booted { boot: boot.number, at: clock::now(), is_fresh });
+        for run in self.duties.on_ready() {
             self.on_run(run);
         }
         if let Some(spec) = start_task {
@@ -433,14 +389,7 @@ impl Agent {
         self.booting.shutdown().await;
         self.work.shutdown().await;
         self.shells.end().await;
-        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|run| run.attempt);
-        let mut stopped: Vec<AttemptId> = waiting.collect();
-        let ran: BTreeMap<AttemptId, Attempt> = self.attempts.drain().collect();
-        for (id, Attempt { directory, constraints, .. }) in ran {
-            self.retention.keep(directory, constraints, clock::now());
-            stopped.push(id);
-        }
-        stopped.sort();
+        let stopped = self.duties.clear();
         let gone = Err(SetupError::new("restart the node", std::io::ErrorKind::NotConnected));
         self.boot = None;
         let kinds = match std::mem::replace(&mut self.node, gone) {
@@ -459,34 +408,31 @@ impl Agent {
     }
 
     fn on_run(&mut self, run: Run) {
-        let id = &run.attempt;
-        let waits = self.waiting.iter().any(|waiting| waiting.attempt == *id);
-        if waits || self.attempts.contains_key(id) || self.ended.contains(id) {
-            return;
+        match self.duties.on_run(run) {
+            duties::Running::Known => {}
+            duties::Running::Due(run) => self.begin(*run),
+            duties::Running::After(earlier) => {
+                for earlier in earlier {
+                    self.stop(&earlier);
+                }
+            }
         }
-        let mut waits = false;
-        for (_, earlier) in self.attempts.iter().filter(|(known, _)| id.comes_after(known)) {
-            earlier.stop.send_replace(true);
-            waits = true;
-        }
-        if waits {
-            self.waiting.push(run);
-        } else {
-            self.begin(run);
+    }
+
+    fn stop(&self, id: &AttemptId) {
+        if let Some(attempt) = self.duties.running(id) {
+            attempt.stop.send_replace(true);
         }
     }
 
     fn begin(&mut self, run: Run) {
         let id = run.attempt.clone();
-        let Some(boot) = self.boot.clone() else {
-            // It begins when the node is ready.
-            return self.waiting.push(run);
-        };
-        self.report(Report::Started { attempt: id.clone(), at: clock::now() });
+        let Some(boot) = self.boot.clone() else { return self.duties.put_off(run) };
+        self.reports.add(Report::Started { attempt: id.clone(), at: clock::now() });
         self.n_attempts += 1;
         // The two commands of a primary have one user.
         let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
-        let count = self.attempts.get(&primary).map_or(self.n_attempts, |it| it.count);
+        let count = self.duties.running(&primary).map_or(self.n_attempts, |it| it.count);
         let command = match boot.task_command(&run, count) {
             Ok(command) => command,
             Err(failure) => return self.on_ended(id, Outcome::NotStarted { failure }.into()),
@@ -494,7 +440,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.whole_directory().to_owned(), run.task.constraints);
         self.retention.hold(directory.clone(), constraints);
-        self.attempts.insert(id.clone(), Attempt { stop, directory, constraints, count });
+        self.duties.begin(id.clone(), Attempt { stop, directory, constraints, count });
         let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
         self.work.spawn(async move {
             Some((id, command::run(&boot, &command, stopped, Some(&listener)).await))
@@ -502,38 +448,34 @@ impl Agent {
     }
 
     fn on_stop(&mut self, id: AttemptId) {
-        let n_waiting = self.waiting.len();
-        self.waiting.retain(|run| run.attempt != id);
-        match self.attempts.get(&id) {
-            Some(attempt) => {
-                attempt.stop.send_replace(true);
-            }
-            None if self.ended.contains(&id) && self.waiting.len() == n_waiting => {}
-            None => self.on_ended(id, Outcome::Stopped.into()),
+        match self.duties.on_stop(&id) {
+            duties::Stopping::Running => self.stop(&id),
+            duties::Stopping::Known => {}
+            duties::Stopping::Never => self.on_ended(id, Outcome::Stopped.into()),
         }
     }
 
     fn on_done(&mut self, done: Result<Option<(AttemptId, End)>, tokio::task::JoinError>) {
         match done {
-            Ok(Some((id, end))) => {
-                if let Some(Attempt { directory, constraints, .. }) = self.attempts.remove(&id) {
-                    self.retention.keep(directory, constraints, clock::now());
-                }
-                self.on_ended(id, end);
-            }
+            Ok(Some((id, end))) => self.on_ended(id, end),
             Ok(None) => {}
             Err(error) => tracing::error!(%error, "an attempt broke"),
         }
     }
 
     fn on_ended(&mut self, id: AttemptId, end: End) {
-        let (next, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition::<Vec<_>, _>(|run| run.attempt.comes_after(&id));
-        self.waiting = waiting;
-        self.ended.add(id.clone());
+        let (ran, next) = self.duties.end(&id);
+        if let Some(Attempt { directory, constraints, .. }) = ran {
+            self.retention.keep(directory, constraints, clock::now());
+        }
         let End { outcome, usage, container } = end;
-        self.report(Report::Ended { attempt: id, at: clock::now(), outcome, usage, container });
+        self.reports.add(Report::Ended {
+            attempt: id,
+            at: clock::now(),
+            outcome,
+            usage,
+            container,
+        });
         for run in next {
             self.on_run(run);
         }

@@ -5,6 +5,9 @@
 //! are started by the node's first process ([`node_init::main`]), a small program on the
 //! other end of a socket, because starting a process from a large one is slow.
 //!
+//! What it decides stands apart from what it does: [`duties`], [`reports`] and [`link`] are also
+//! those of the simulator's agents.
+//!
 //! In reading order: [`agent`] the loop, [`boot`] and [`command`] what is run and how,
 //! [`node`] and [`isolate`] where, [`node_init`] the first process.
 
@@ -16,12 +19,13 @@ mod clock;
 mod command;
 mod containers;
 mod disk;
+pub mod duties;
 mod environment;
 mod fetch;
 mod init_client;
 mod isolate;
 mod journal;
-mod link;
+pub mod link;
 mod logs;
 mod measure;
 mod mounts;
@@ -31,6 +35,7 @@ mod packages;
 mod past;
 mod readiness;
 mod removal;
+pub mod reports;
 mod requests;
 mod retention;
 mod shell;

@@ -1,5 +1,6 @@
 //! The link to the server: connects, again and again, and carries messages both ways.
 
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{FromAgent, ToAgent};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 
 use crate::clock;
@@ -16,6 +18,8 @@ use crate::clock;
 const PAUSE_MS: u64 = 100;
 /// Longest pause between two tries to connect, in milliseconds.
 const PAUSE_MS_MAX: u64 = 1000;
+/// Time between two signs of life.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Messages that wait to be sent.
 const MESSAGES_MAX: usize = 256;
 /// Answers and pieces of files that wait to be sent.
@@ -25,7 +29,7 @@ const GATHERED_BYTES_MAX: usize = 512 * 1024;
 
 /// What happens on the link.
 #[derive(Debug)]
-pub(crate) enum LinkFact {
+pub enum LinkFact {
     /// A new link stands; it ends when this sender is dropped.
     Connected(Outbox),
     /// The server says something.
@@ -36,16 +40,16 @@ pub(crate) enum LinkFact {
 
 /// Where to put what is to be sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     /// Reports, heartbeats and the like; sent before pieces.
-    pub(crate) messages: mpsc::Sender<FromAgent>,
+    pub messages: mpsc::Sender<FromAgent>,
     /// Answers about files with their content.
-    pub(crate) pieces: mpsc::Sender<Piece>,
+    pub pieces: mpsc::Sender<Piece>,
 }
 
 /// What is sent about a file.
 #[derive(Debug)]
-pub(crate) enum Piece {
+pub enum Piece {
     /// The answer.
     Answer(FromAgent),
     /// Bytes of its content.
@@ -57,13 +61,22 @@ pub(crate) enum Piece {
     },
 }
 
-/// Keeps a link to the server until nobody listens to `facts`.
-pub(crate) async fn keep(socket: PathBuf, facts: mpsc::Sender<LinkFact>) {
+/// Connects to the server's socket.
+pub(crate) async fn connect(socket: PathBuf) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
+    Ok(UnixStream::connect(socket).await?.into_split())
+}
+
+/// Keeps a link to the server, to which `connect` connects, until nobody listens to `facts`.
+pub async fn keep<C, R, W>(connect: impl Fn() -> C + Send, facts: mpsc::Sender<LinkFact>)
+where
+    C: Future<Output = io::Result<(R, W)>> + Send,
+    R: AsyncRead + Unpin + Send,
+    W: AsyncWrite + Unpin + Send,
+{
     let mut pause_ms = PAUSE_MS;
     while !facts.is_closed() {
-        if let Ok(stream) = UnixStream::connect(&socket).await {
+        if let Ok((reader, writer)) = connect().await {
             pause_ms = PAUSE_MS;
-            let (reader, writer) = stream.into_split();
             if let Err(error) = carry(reader, writer, &facts).await {
                 tracing::info!(cause = crate::with_causes(&error), "the link to the server broke");
             }
@@ -88,6 +101,7 @@ async fn carry(
         return Ok(());
     }
     tokio::select! {
+        biased;
         read = read_all(FrameReader::new(reader), facts) => read,
         written = write_all(FrameWriter::new(writer), waiting_messages, waiting_pieces) => written,
     }
