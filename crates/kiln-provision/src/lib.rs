@@ -2,4 +2,4 @@
 
 mod local;
 
-pub use local::{Exit, LocalProvisioner, ProvisionError};
+pub use local::{Exit, LocalProvisioner, ProvisionError, Provisioner, Starting};

@@ -5,11 +5,13 @@
 //! lock is taken here, before the agent is started, and handed to it as its standard output:
 //! there is no moment in which an agent lives without it.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,6 +74,46 @@ pub enum ProvisionError {
     },
 }
 
+/// Starts agents, which live on without the server, and tells when they end.
+pub trait Provisioner: fmt::Debug + Send + Sync {
+    /// The directory of a node on this machine.
+    fn directory_of(&self, node_id: &str) -> PathBuf;
+
+    /// Starts the agent of a node, which is told `config`.
+    ///
+    /// # Errors
+    /// When the directory can not be made or the program not started.
+    fn start<'s>(&'s self, node_id: &'s str, config: &'s [u8]) -> Starting<'s>;
+
+    /// Whether the agent of a node lives; then its end will be told as if started here.
+    fn adopt(&self, node_id: &str) -> bool;
+
+    /// Whether the agent of a node lives.
+    fn is_alive(&self, node_id: &str) -> bool;
+
+    /// Whether another agent of the node than the process `pid` lives.
+    fn has_another(&self, node_id: &str, pid: i32) -> bool;
+
+    /// Kills the agent of a node, if it still lives; its processes end with it.
+    fn kill(&self, node_id: &str);
+
+    /// Removes the directory of a node whose agent has ended: at once from its place, and then
+    /// beside all other work.
+    ///
+    /// # Errors
+    /// When it can not be moved.
+    fn remove_directory(&self, node_id: &str) -> Result<(), ProvisionError>;
+
+    /// Whether an agent that was started or adopted here has not been seen to end.
+    fn has_agents(&self) -> bool;
+
+    /// The names of the node directories that are there.
+    fn directories(&self) -> Vec<String>;
+}
+
+/// The start of an agent.
+pub type Starting<'s> = Pin<Box<dyn Future<Output = Result<(), ProvisionError>> + Send + 's>>;
+
 /// Starts agents on this machine and tells when they end.
 #[derive(Debug)]
 pub struct LocalProvisioner {
@@ -94,16 +136,8 @@ impl LocalProvisioner {
         Self { program, directory, trash, exits, watches: Mutex::new(JoinSet::new()) }
     }
 
-    /// The directory of a node on this machine.
-    pub fn directory_of(&self, node_id: &str) -> PathBuf {
-        self.directory.join(node_id)
-    }
-
     /// Starts the agent of a node; it reads `config` from its standard input.
-    ///
-    /// # Errors
-    /// When the directory can not be made or the program not started.
-    pub async fn start(&self, node_id: &str, config: &[u8]) -> Result<(), ProvisionError> {
+    async fn start_here(&self, node_id: &str, config: &[u8]) -> Result<(), ProvisionError> {
         let directory = self.directory_of(node_id);
         let failed = |path: &Path, action, cause| ProvisionError::Directory {
             node_id: node_id.to_owned(),
@@ -164,71 +198,6 @@ impl LocalProvisioner {
         Ok(())
     }
 
-    /// Whether the agent of a node lives; then its end will be told as if started here.
-    pub fn adopt(&self, node_id: &str) -> bool {
-        let Some(pid) = self.living_agent(node_id) else { return false };
-        let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) else {
-            return false;
-        };
-        let Ok(pidfd) = owned_pidfd(pidfd) else { return false };
-        self.watch(node_id, pid.as_raw_pid(), async move {
-            if let Err(error) = pidfd.readable().await {
-                warn!(%error, "an agent could not be watched");
-            }
-        });
-        true
-    }
-
-    /// Whether the agent of a node lives.
-    pub fn is_alive(&self, node_id: &str) -> bool {
-        self.living_agent(node_id).is_some()
-    }
-
-    /// Whether another agent of the node than the process `pid` lives.
-    pub fn has_another(&self, node_id: &str, pid: i32) -> bool {
-        self.living_agent(node_id).is_some_and(|living| living.as_raw_pid() != pid)
-    }
-
-    /// Kills the agent of a node, if it still lives; its processes end with it.
-    pub fn kill(&self, node_id: &str) {
-        if let Some(pid) = self.living_agent(node_id)
-            && let Err(error) = rustix::process::kill_process(pid, Signal::KILL)
-        {
-            debug!(%error, node_id, "the agent was gone already");
-        }
-    }
-
-    /// Removes the directory of a node whose agent has ended: at once from its place, and then
-    /// beside all other work.
-    ///
-    /// # Errors
-    /// When it can not be moved.
-    pub fn remove_directory(&self, node_id: &str) -> Result<(), ProvisionError> {
-        let directory = self.directory_of(node_id);
-        match self.trash.take(&directory) {
-            Ok(_) => Ok(()),
-            Err(cause) => Err(ProvisionError::Directory {
-                node_id: node_id.to_owned(),
-                path: directory,
-                action: "removed",
-                cause,
-            }),
-        }
-    }
-
-    /// Whether an agent that was started or adopted here has not been seen to end.
-    pub fn has_agents(&self) -> bool {
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        while watches.try_join_next().is_some() {}
-        !watches.is_empty()
-    }
-
-    /// The names of the node directories that are there.
-    pub fn directories(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
-    }
-
     /// The process that holds the lock of a node's directory.
     fn living_agent(&self, node_id: &str) -> Option<Pid> {
         let mut lock = File::open(self.directory_of(node_id).join(LOCK_FILE)).ok()?;
@@ -255,6 +224,70 @@ impl LocalProvisioner {
                 debug!("nobody waits for the end of agents any more");
             }
         });
+    }
+}
+
+impl Provisioner for LocalProvisioner {
+    fn directory_of(&self, node_id: &str) -> PathBuf {
+        self.directory.join(node_id)
+    }
+
+    fn start<'s>(&'s self, node_id: &'s str, config: &'s [u8]) -> Starting<'s> {
+        Box::pin(self.start_here(node_id, config))
+    }
+
+    fn adopt(&self, node_id: &str) -> bool {
+        let Some(pid) = self.living_agent(node_id) else { return false };
+        let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) else {
+            return false;
+        };
+        let Ok(pidfd) = owned_pidfd(pidfd) else { return false };
+        self.watch(node_id, pid.as_raw_pid(), async move {
+            if let Err(error) = pidfd.readable().await {
+                warn!(%error, "an agent could not be watched");
+            }
+        });
+        true
+    }
+
+    fn is_alive(&self, node_id: &str) -> bool {
+        self.living_agent(node_id).is_some()
+    }
+
+    fn has_another(&self, node_id: &str, pid: i32) -> bool {
+        self.living_agent(node_id).is_some_and(|living| living.as_raw_pid() != pid)
+    }
+
+    fn kill(&self, node_id: &str) {
+        if let Some(pid) = self.living_agent(node_id)
+            && let Err(error) = rustix::process::kill_process(pid, Signal::KILL)
+        {
+            debug!(%error, node_id, "the agent was gone already");
+        }
+    }
+
+    fn remove_directory(&self, node_id: &str) -> Result<(), ProvisionError> {
+        let directory = self.directory_of(node_id);
+        match self.trash.take(&directory) {
+            Ok(_) => Ok(()),
+            Err(cause) => Err(ProvisionError::Directory {
+                node_id: node_id.to_owned(),
+                path: directory,
+                action: "removed",
+                cause,
+            }),
+        }
+    }
+
+    fn has_agents(&self) -> bool {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        while watches.try_join_next().is_some() {}
+        !watches.is_empty()
+    }
+
+    fn directories(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(&self.directory) else { return Vec::new() };
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
     }
 }
 

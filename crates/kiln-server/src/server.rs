@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kiln_domain::batch::command::EnvironmentSetting;
 use kiln_files::KeptFiles;
-use kiln_provision::LocalProvisioner;
+use kiln_provision::Provisioner;
 use kiln_store::Store;
 use kiln_wire::node::NodeConfig;
 
@@ -34,7 +34,7 @@ pub struct Server {
     /// Links to agents.
     pub links: Links,
     /// Starts and ends agents.
-    pub provisioner: LocalProvisioner,
+    pub provisioner: Arc<dyn Provisioner>,
     /// Files of tasks whose nodes are gone.
     pub kept_files: KeptFiles,
     /// Agents that are to be heard.

@@ -38,3 +38,4 @@ pub use rows::task::{Bucket, TaskRange, WaitingTask};
 pub use rows::task_count::{Count, TaskCounts};
 pub use rows::usage::JobUsage;
 pub use store::{Committed, Durability, Observer, Store, Watcher};
+pub use writer::{ByHand, Moment};

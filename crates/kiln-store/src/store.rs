@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use crate::flusher::{self, Flusher};
-use crate::writer::{Ears, Job, Writer};
+use crate::writer::{ByHand, Ears, Job, Writer};
 use crate::{StoreError, Tx, View, migrations};
 
 /// Readers kept open for the next read.
@@ -98,26 +98,30 @@ impl Store {
         watcher: Watcher,
     ) -> Result<Self, StoreError> {
         let path = directory.join("kiln.db");
-        let open = |cause| StoreError::Open { path: path.clone(), cause };
-        // It holds keys: nobody but the owner reads it, nor what SQLite puts beside it.
-        OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|cause| StoreError::Create { path: path.clone(), cause })?;
-        let mut connection = Connection::open(&path).map_err(open)?;
-        prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
-        let (synchronous, flusher) = match durability {
-            Durability::Full => ("FULL", None),
-            Durability::Relaxed => ("NORMAL", Some(Flusher::start(path.clone()))),
+        let (synchronous, is_relaxed) = match durability {
+            Durability::Full => ("FULL", false),
+            Durability::Relaxed => ("NORMAL", true),
         };
-        connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
-        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
-        migrations::apply(&mut connection)?;
+        let connection = open_writing(&path, synchronous)?;
+        let flusher = is_relaxed.then(|| Flusher::start(path.clone()));
         let writer = Writer::start(connection, Ears { observer, watcher }, flusher);
         Ok(Self { path, durability, writer, idle_readers: Mutex::new(Vec::new()) })
+    }
+
+    /// Opens it for a simulation, which runs the writer itself and decides when a commit is
+    /// durable: this machine's disk is not waited for.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_by_hand(
+        directory: &Path,
+        observer: Observer,
+    ) -> Result<(Self, ByHand), StoreError> {
+        let path = directory.join("kiln.db");
+        let ears = Ears { observer, watcher: Box::new(drop) };
+        let (writer, by_hand) = Writer::by_hand(open_writing(&path, "OFF")?, ears);
+        let (durability, idle_readers) = (Durability::Full, Mutex::new(Vec::new()));
+        Ok((Self { path, durability, writer, idle_readers }, by_hand))
     }
 
     /// Operations that wait for the writer.
@@ -199,6 +203,25 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// Opens the database for its writer, made and brought to the newest schema.
+fn open_writing(path: &Path, synchronous: &str) -> Result<Connection, StoreError> {
+    let open = |cause| StoreError::Open { path: path.to_owned(), cause };
+    // It holds keys: nobody but the owner reads it, nor what SQLite puts beside it.
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|cause| StoreError::Create { path: path.to_owned(), cause })?;
+    let mut connection = Connection::open(path).map_err(open)?;
+    prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
+    connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
+    migrations::apply(&mut connection)?;
+    Ok(connection)
 }
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {

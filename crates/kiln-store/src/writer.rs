@@ -84,6 +84,49 @@ pub(crate) struct Ears {
     pub(crate) watcher: Watcher,
 }
 
+/// A moment of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Its operations ran, and it is on its way to the disk: what ends now loses it.
+    Flushing,
+    /// It is on the disk, and nobody knows.
+    Durable,
+}
+
+/// A writer without a thread, for a simulation: it works while [`ByHand::run`] is polled.
+/// Dropped in the middle of a commit, it leaves what a crash of the machine would.
+pub struct ByHand {
+    pen: Pen,
+    waiting: mpsc::Receiver<Job>,
+    ears: Ears,
+}
+
+impl ByHand {
+    /// Writes as the thread does until the store is dropped. At each moment of a commit it
+    /// waits for `disk`, which may refuse a commit that is on its way.
+    pub async fn run<F>(mut self, mut disk: impl FnMut(Moment) -> F)
+    where
+        F: Future<Output = Result<(), String>>,
+    {
+        while let Some(first) = self.waiting.recv().await {
+            let mut shared = Shared::run(&self.pen, gather(first, &mut self.waiting));
+            if let Err(refused) = disk(Moment::Flushing).await {
+                shared.result = shared.result.and(Err(refused));
+            }
+            shared.commit(&self.pen, &mut self.ears);
+            // What is durable can not be refused any more.
+            drop(disk(Moment::Durable).await);
+            shared.tell(&mut self.ears);
+        }
+    }
+}
+
+impl std::fmt::Debug for ByHand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ByHand").finish_non_exhaustive()
+    }
+}
+
 /// The writer's thread, which ends when this is dropped.
 pub(crate) struct Writer {
     jobs: Option<mpsc::Sender<Job>>,
@@ -93,15 +136,23 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(connection: Connection, ears: Ears, flusher: Option<Flusher>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let pen = Pen { connection, nodes: KnownNodes::default() };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || run(&connection, waiting, ears, flusher.as_ref()))
+            .spawn(move || run(&pen, waiting, ears, flusher.as_ref()))
             .expect("a process can start one more thread");
         Self { jobs: Some(jobs), thread: Some(thread) }
     }
 
     pub(crate) fn n_waiting(&self) -> usize {
         self.jobs.as_ref().map_or(0, |jobs| jobs.max_capacity().saturating_sub(jobs.capacity()))
+    }
+
+    /// A writer whose operations another one runs: who polls the second.
+    pub(crate) fn by_hand(connection: Connection, ears: Ears) -> (Self, ByHand) {
+        let (jobs, waiting) = mpsc::channel(WAITING_MAX);
+        let pen = Pen { connection, nodes: KnownNodes::default() };
+        (Self { jobs: Some(jobs), thread: None }, ByHand { pen, waiting, ears })
     }
 
     pub(crate) async fn submit(&self, job: Job) -> Result<(), StoreError> {
@@ -122,65 +173,95 @@ impl Drop for Writer {
 }
 
 fn run(
-    connection: &Connection,
+    pen: &Pen,
     mut waiting: mpsc::Receiver<Job>,
     mut ears: Ears,
     flusher: Option<&Flusher>,
 ) {
-    let mut jobs = Vec::with_capacity(SHARED_MAX);
-    let nodes = KnownNodes::default();
     while let Some(first) = waiting.blocking_recv() {
-        jobs.push(first);
-        while jobs.len() < SHARED_MAX
-            && let Ok(next) = waiting.try_recv()
-        {
-            jobs.push(next);
-        }
-        run_together((connection, &nodes), jobs.drain(..), &mut ears);
+        let mut shared = Shared::run(pen, gather(first, &mut waiting));
+        shared.commit(pen, &mut ears);
+        shared.tell(&mut ears);
         if let Some(flusher) = flusher {
             flusher.note();
         }
     }
 }
 
-fn run_together(
-    (connection, nodes): (&Connection, &KnownNodes),
-    jobs: impl Iterator<Item = Job>,
-    ears: &mut Ears,
-) {
-    let mut answers: Vec<Answer> = Vec::new();
-    let mut announced = Vec::new();
-    let began_at = tick();
-    let mut ran_for = Duration::ZERO;
-    let result = connection
-        .execute_batch("BEGIN IMMEDIATE")
-        .and_then(|()| {
-            for job in jobs {
-                answers.push(run_one((connection, nodes), job, &mut announced)?);
-            }
-            ran_for = began_at.elapsed();
-            connection.execute_batch("COMMIT")
-        })
-        .map_err(|cause| cause.to_string());
-    (ears.watcher)(Committed {
-        n_operations: u32::try_from(answers.len()).unwrap_or(u32::MAX),
-        ran_for,
-        flushed_for: began_at.elapsed().saturating_sub(ran_for),
-        is_kept: result.is_ok(),
-    });
-    if let Err(cause) = &result {
+/// The operations that share a commit: this one, and those that wait already.
+fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut jobs = vec![first];
+    while jobs.len() < SHARED_MAX
+        && let Ok(next) = waiting.try_recv()
+    {
+        jobs.push(next);
+    }
+    jobs
+}
+
+/// What is written with.
+struct Pen {
+    connection: Connection,
+    nodes: KnownNodes,
+}
+
+/// Operations that share a commit, and ran.
+struct Shared {
+    answers: Vec<Answer>,
+    announced: Vec<Change>,
+    result: Result<(), String>,
+    began_at: Instant,
+    ran_for: Duration,
+}
+
+impl Shared {
+    /// Runs the operations inside a transaction, which stays open.
+    fn run(pen: &Pen, jobs: Vec<Job>) -> Self {
+        let began_at = tick();
+        let (mut answers, mut announced) = (Vec::new(), Vec::new());
+        let result = pen
+            .connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .and_then(|()| {
+                for job in jobs {
+                    answers.push(run_one(pen, job, &mut announced)?);
+                }
+                Ok(())
+            })
+            .map_err(|cause| cause.to_string());
+        Self { answers, announced, result, began_at, ran_for: began_at.elapsed() }
+    }
+
+    /// Makes what they did durable, or undoes it.
+    fn commit(&mut self, pen: &Pen, ears: &mut Ears) {
+        if self.result.is_ok() {
+            let committed = pen.connection.execute_batch("COMMIT");
+            self.result = committed.map_err(|cause| cause.to_string());
+        }
+        (ears.watcher)(Committed {
+            n_operations: u32::try_from(self.answers.len()).unwrap_or(u32::MAX),
+            ran_for: self.ran_for,
+            flushed_for: self.began_at.elapsed().saturating_sub(self.ran_for),
+            is_kept: self.result.is_ok(),
+        });
+        let Err(cause) = &self.result else { return };
         error!(%cause, "a commit failed; none of its operations happened");
-        nodes.forget_all();
-        if !connection.is_autocommit()
-            && let Err(cause) = connection.execute_batch("ROLLBACK")
+        pen.nodes.forget_all();
+        if !pen.connection.is_autocommit()
+            && let Err(cause) = pen.connection.execute_batch("ROLLBACK")
         {
             error!(%cause, "a failed commit could not be rolled back");
         }
-    } else if !announced.is_empty() {
-        (ears.observer)(announced);
     }
-    for answer in answers {
-        answer(result.clone());
+
+    /// Says what happened: first to the observer, then to those who asked.
+    fn tell(self, ears: &mut Ears) {
+        if self.result.is_ok() && !self.announced.is_empty() {
+            (ears.observer)(self.announced);
+        }
+        for answer in self.answers {
+            answer(self.result.clone());
+        }
     }
 }
 
@@ -191,7 +272,7 @@ fn tick() -> Instant {
 }
 
 fn run_one(
-    (connection, nodes): (&Connection, &KnownNodes),
+    Pen { connection, nodes }: &Pen,
     job: Job,
     announced: &mut Vec<Change>,
 ) -> Result<Answer, rusqlite::Error> {

@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kiln_wire::node::ToAgent;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -160,17 +161,31 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Serves one link with an agent to its end, or until `stop`.
+pub async fn serve_one(
+    server: &Arc<Server>,
+    reader: impl AsyncRead + Unpin + Send,
+    writer: impl AsyncWrite + Unpin + Send,
+    stop: CancellationToken,
+) {
+    if let Err(error) = session::serve(server, reader, writer, stop).await {
+        debug!(error = %crate::chain(&error), "a link ended");
+    }
+}
+
 /// Serves the links of agents until `stop`.
 pub async fn serve(server: Arc<Server>, listener: UnixListener, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(SESSIONS_MAX));
     let mut sessions = JoinSet::new();
     loop {
         let place = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
             place = Arc::clone(&places).acquire_owned() => place.expect("the semaphore is never closed"),
         };
         let accepted = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
@@ -178,9 +193,8 @@ pub async fn serve(server: Arc<Server>, listener: UnixListener, stop: Cancellati
             Ok((stream, _peer)) => {
                 let (server, stop) = (Arc::clone(&server), stop.clone());
                 sessions.spawn(async move {
-                    if let Err(error) = session::serve(&server, stream, stop).await {
-                        debug!(error = %crate::chain(&error), "a link ended");
-                    }
+                    let (reader, writer) = stream.into_split();
+                    serve_one(&server, reader, writer, stop).await;
                     drop(place);
                 });
             }

@@ -12,8 +12,7 @@ use kiln_wire::node::frames::{Frame, FrameError, FrameReader, FrameWriter};
 use kiln_wire::node::{
     AttemptId, FromAgent, Hello, Mount, NodeCertificate, Package, Prepare, Report, ToAgent, agree,
 };
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -50,12 +49,12 @@ pub(super) enum LinkError {
 
 pub(super) async fn serve(
     server: &Arc<Server>,
-    stream: UnixStream,
+    reader: impl AsyncRead + Unpin + Send,
+    writer: impl AsyncWrite + Unpin + Send,
     stop: CancellationToken,
 ) -> Result<(), LinkError> {
-    let (reader, writer) = stream.into_split();
     let mut reader = FrameReader::new(reader);
-    let (hello, rest) = tokio::time::timeout(HELLO_TIMEOUT, read_hello(&mut reader))
+    let (hello, rest) = clock::within(HELLO_TIMEOUT, read_hello(&mut reader))
         .await
         .map_err(|_elapsed| LinkError::NoHello)??;
     let node_id = hello.node_id.clone();
@@ -73,6 +72,7 @@ pub(super) async fn serve(
     let kept = Kept::default();
     info!(node_id, "agent linked");
     let ended = tokio::select! {
+        biased;
         () = session.cut.cancelled() => Ok(()),
         ended = write_out(server, &pool.account, FrameWriter::new(writer), inbox, &kept) => ended,
         ended = converse(server, &hello, &pool, &mut reader, rest, &kept) => ended,
@@ -97,7 +97,7 @@ async fn converse(
     server: &Arc<Server>,
     hello: &Hello,
     pool: &MeteredPool,
-    reader: &mut FrameReader<OwnedReadHalf>,
+    reader: &mut FrameReader<impl AsyncRead + Unpin + Send>,
     rest: Vec<FromAgent>,
     kept: &Kept,
 ) -> Result<(), LinkError> {
@@ -108,7 +108,9 @@ async fn converse(
 
 type Hi = (Box<Hello>, Vec<FromAgent>);
 
-async fn read_hello(reader: &mut FrameReader<OwnedReadHalf>) -> Result<Hi, LinkError> {
+async fn read_hello(
+    reader: &mut FrameReader<impl AsyncRead + Unpin + Send>,
+) -> Result<Hi, LinkError> {
     let Some(Frame::Messages(messages)) = reader.next::<FromAgent>().await? else {
         return Err(LinkError::NotHello);
     };
@@ -141,14 +143,14 @@ fn prove_and_agree(server: &Server, hello: &Hello) -> Result<u32, LinkError> {
 async fn refuse(
     server: &Server,
     node_id: &str,
-    writer: OwnedWriteHalf,
+    writer: impl AsyncWrite + Unpin + Send,
     reason: String,
 ) -> Result<(), LinkError> {
     warn!(node_id, reason, "an agent is replaced");
     let mut writer = FrameWriter::new(writer);
     writer.messages(&[ToAgent::Refused { reason: reason.clone() }])?;
     // It may be too old to understand; it ends all the same.
-    let told = tokio::time::timeout(HELLO_TIMEOUT, writer.flush()).await;
+    let told = clock::within(HELLO_TIMEOUT, writer.flush()).await;
     server.provisioner.kill(node_id);
     told.map_err(|_elapsed| LinkError::Silent)??;
     Err(LinkError::Protocol(reason))
@@ -258,7 +260,7 @@ fn proves(hello: &Hello, secret: &str) -> bool {
 async fn write_out(
     server: &Server,
     account: &str,
-    mut writer: FrameWriter<OwnedWriteHalf>,
+    mut writer: FrameWriter<impl AsyncWrite + Unpin + Send>,
     mut inbox: mpsc::Receiver<ToAgent>,
     kept: &Kept,
 ) -> Result<(), LinkError> {
@@ -295,13 +297,13 @@ async fn write_out(
 async fn read_in(
     server: &Arc<Server>,
     node: (&str, &MeteredPool),
-    reader: &mut FrameReader<OwnedReadHalf>,
+    reader: &mut FrameReader<impl AsyncRead + Unpin + Send>,
     rest: Vec<FromAgent>,
     kept: &Kept,
 ) -> Result<(), LinkError> {
     take_messages(server, node, rest, kept).await?;
     loop {
-        let frame = tokio::time::timeout(server.config.heartbeat_deadline, reader.next())
+        let frame = clock::within(server.config.heartbeat_deadline, reader.next())
             .await
             .map_err(|_elapsed| LinkError::Silent)??;
         match frame {

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use kiln_extents::Extents;
 use kiln_files::{KeptFiles, Trash};
 use kiln_provision::{Exit, LocalProvisioner};
-use kiln_store::{Account, AccountKind, Store};
+use kiln_store::{Account, AccountKind, Store, StoreError};
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -92,7 +92,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         signals: state.signals,
         links,
         unheard: reconcile::Unheard::default(),
-        provisioner: LocalProvisioner::new(config.program.clone(), nodes, trash, exits),
+        provisioner: Arc::new(LocalProvisioner::new(config.program.clone(), nodes, trash, exits)),
         kept_files,
         link_socket: bound.link_socket,
         node_environment: node_environment(&config, &published),
@@ -116,11 +116,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     listeners.spawn(bound.blob.serve(blob_handler, stop.clone()));
     listeners.spawn(interception.run());
     listeners.spawn(link::serve(Arc::clone(&server), bound.link, stop.clone()));
-    let mut loops = start_loops(&server, exited, reported);
+    let mut loops = bring_to_life(&server, exited, reported).await?;
     let stopped = stop.clone();
     loops.spawn(async move { blob.reclaim_until(stopped).await });
-    reconcile::recover(&server).await?;
-    reconcile::recover_kept(&server).await?;
     monitoring.monitor.set_running(&server);
 
     let names =
@@ -156,6 +154,22 @@ fn handler_of_batch(batch: &BatchService, metrics: &Arc<Metrics>) -> Handler {
     handler_of(batch, &watch, call, BatchService::refuse)
 }
 
+/// Brings a server whose parts are joined to life: what looks after the state runs as long as
+/// the loops are kept, and what an earlier server left is seen to.
+///
+/// # Errors
+/// When the store fails.
+pub async fn bring_to_life(
+    server: &Arc<Server>,
+    exited: mpsc::Receiver<Exit>,
+    reported: mpsc::Receiver<Reported>,
+) -> Result<JoinSet<()>, StoreError> {
+    let loops = start_loops(server, exited, reported);
+    reconcile::recover(server).await?;
+    reconcile::recover_kept(server).await?;
+    Ok(loops)
+}
+
 /// Starts what looks after the state as long as the server runs.
 fn start_loops(
     server: &Arc<Server>,
@@ -187,13 +201,22 @@ async fn open_state(config: &Config, metrics: &Arc<Metrics>) -> Result<State, St
     let metrics = Arc::clone(metrics);
     let watch = Box::new(move |commit| metrics.committed(&commit));
     let store = Arc::new(Store::open_watched(&config.data, config.durability, observe, watch)?);
-    ensure_any(&store).await?;
-    let accounts = Accounts::new(Arc::clone(&store));
+    let accounts = recollect(&store, &signals).await?;
     let named = accounts.all()?;
     refuse_well_known_keys(config, &named)?;
-    board::rebuild(&store, &signals)?;
     let extents = extents::open(config).await?;
     Ok(State { store, extents, accounts, named, signals })
+}
+
+/// Takes up what an open store keeps: the accounts, of which there is at least one of each kind,
+/// and the board of all that has not completed.
+///
+/// # Errors
+/// When the store fails.
+pub async fn recollect(store: &Arc<Store>, signals: &Signals) -> Result<Accounts, StoreError> {
+    ensure_any(store).await?;
+    board::rebuild(store, signals)?;
+    Ok(Accounts::new(Arc::clone(store)))
 }
 
 /// The places for files of tasks whose nodes are gone, and for what is to be removed: on the
