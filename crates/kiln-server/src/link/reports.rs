@@ -237,7 +237,7 @@ pub fn keep_node(tx: &mut Tx<'_>, node: &Node, life: &NodeLife) -> Result<(), St
         return Ok(());
     }
     tx.update_node(&node.id, life)?;
-    if may_release(node.life.state) && !may_release(life.state) {
+    if may_release(&node.life) && !may_release(life) {
         // It is told nothing.
         Steps::new(tx, life.state_at, &mut Outbox::default()).on_node_lost(&node.id)?;
     }

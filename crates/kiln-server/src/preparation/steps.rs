@@ -161,7 +161,7 @@ impl<'s, 't> Steps<'s, 't> {
         let Some(job) = Prepares::of(job, &spec) else { return Ok(()) };
         for known in self.tx.lasting_preparations(job.job.key, limit)? {
             let node = self.tx.node(&known.node_id)?;
-            let is_there = node.is_some_and(|node| may_release(node.life.state));
+            let is_there = node.is_some_and(|node| may_release(&node.life));
             self.keep(job, known, Fact::JobEnded { may_release: is_there && !is_forced })?;
         }
         if is_forced {

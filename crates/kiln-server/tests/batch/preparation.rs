@@ -502,3 +502,21 @@ async fn the_status_is_there_in_every_version() {
     let selected = rig.get(STATUS).query("$select", "nodeId").send().await.expect(200).body;
     assert_eq!(selected["value"][0].as_object().map(serde_json::Map::len), Some(1));
 }
+
+#[tokio::test]
+async fn a_node_that_waits_for_its_tasks_goes_on_with_their_preparation() {
+    let mut rig = Rig::start().await;
+    let mut agents = rig.pool("p", 1, json!({})).await;
+    let mut agent = agents.remove(0);
+    job(&rig, json!({})).await;
+    rig.task("j", "t", json!({})).await;
+    let preparation = agent.run().await;
+    let node = format!("/pools/p/nodes/{}", agent.node_id());
+    let option = json!({ "nodeDeallocateOption": "taskcompletion" });
+    rig.post(&format!("{node}/deallocate"), &option).send().await.expect(202);
+    agent.end(&preparation.attempt, EXITED_0).await;
+    assert_eq!(agent.run_to(EXITED_0).await.attempt.task_id, "t");
+    agent.leave().await;
+    rig.until_state(&node, "deallocated").await;
+    assert_eq!(state_of(&rig, "t").await, "completed");
+}

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::batch::container::ContainerInfo;
 use crate::batch::job::JobSpec;
-use crate::batch::node::NodeState;
+use crate::batch::node::{NodeLife, NodeState, Pending};
 use crate::batch::task::{FailureInfo, Outcome};
 use crate::time::Timestamp;
 
@@ -364,8 +364,8 @@ pub fn step(
 }
 
 /// Whether a node that stands so will run what it is told, now or after its next boot by itself.
-pub fn may_release(node: NodeState) -> bool {
-    match node {
+pub fn may_release(node: &NodeLife) -> bool {
+    match node.state {
         NodeState::Creating
         | NodeState::Starting
         | NodeState::WaitingForStartTask
@@ -376,13 +376,12 @@ pub fn may_release(node: NodeState) -> bool {
         | NodeState::Rebooting
         | NodeState::UpgradingOs
         | NodeState::Unknown => true,
-        // What there was to release is gone, or goes.
-        NodeState::Reimaging
-        | NodeState::LeavingPool
-        | NodeState::Preempted
-        | NodeState::Unusable
-        | NodeState::Deallocating
-        | NodeState::Deallocated => false,
+        // It goes on with what runs there for as long as it waits for that.
+        NodeState::Reimaging | NodeState::LeavingPool | NodeState::Deallocating => {
+            node.pending.is_some_and(|it| it != Pending::Turn)
+        }
+        // What there was to release is gone.
+        NodeState::Preempted | NodeState::Unusable | NodeState::Deallocated => false,
     }
 }
 
