@@ -172,12 +172,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(
-    pen: &Pen,
-    mut waiting: mpsc::Receiver<Job>,
-    mut ears: Ears,
-    flusher: Option<&Flusher>,
-) {
+fn run(pen: &Pen, mut waiting: mpsc::Receiver<Job>, mut ears: Ears, flusher: Option<&Flusher>) {
     while let Some(first) = waiting.blocking_recv() {
         let mut shared = Shared::run(pen, gather(first, &mut waiting));
         shared.commit(pen, &mut ears);

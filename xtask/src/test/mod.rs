@@ -13,7 +13,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// The steps, in the order they run.
-const STEPS: [&str; 7] = ["fmt", "clippy", "tidy", "rust", "doc", "fuzz", "clients"];
+const STEPS: [&str; 8] = ["fmt", "clippy", "tidy", "rust", "sim", "doc", "fuzz", "clients"];
+/// Schedules of the simulator with the same seeds in each run.
+const KNOWN_SCHEDULES: &str = "500";
+/// Schedules of the simulator with new seeds in each run.
+const FRESH_SCHEDULES: &str = "250";
 
 /// What the command line asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -97,6 +101,11 @@ fn rust_steps(root: &Path, request: &Request) -> Vec<Line> {
                 }
             })),
             "rust" => lines.push(report::timed(step, || rust_tests(root, &request.filters))),
+            "sim" => lines.push(report::timed(step, || {
+                let counts = ["--schedules", KNOWN_SCHEDULES, "--fresh", FRESH_SCHEDULES];
+                let asked = ["run", "--quiet", "--package", "kiln-sim", "--", "--all-states"];
+                cargo(root, &[&asked[..], &counts].concat())
+            })),
             "doc" => {
                 let asked = ["test", "--workspace", "--doc", "--quiet"];
                 lines.push(report::timed(step, || cargo(root, &asked)));
@@ -170,8 +179,8 @@ mod tests {
 
     #[test]
     fn words_choose_steps() {
-        check("", "fmt clippy tidy rust doc fuzz clients");
-        check("--setup", "fmt clippy tidy rust doc fuzz clients");
+        check("", "fmt clippy tidy rust sim doc fuzz clients");
+        check("--setup", "fmt clippy tidy rust sim doc fuzz clients");
         check("fmt tidy", "fmt tidy");
         check("resize", "rust clients");
         check("rust resize", "rust");

@@ -3,7 +3,7 @@
 use super::tree::{Finding, Tree};
 
 /// Each crate and the crates of ours it may depend on.
-const EDGES: [(&str, &[&str]); 15] = [
+const EDGES: [(&str, &[&str]); 16] = [
     ("kiln-domain", &[]),
     ("kiln-clock", &["kiln-domain"]),
     ("kiln-extents", &[]),
@@ -31,6 +31,21 @@ const EDGES: [(&str, &[&str]); 15] = [
     ("kiln-client", &["kiln-domain", "kiln-wire"]),
     ("kiln-cli", &["kiln-server", "kiln-agent", "kiln-client", "kiln-domain", "kiln-wire"]),
     ("plane", &["kiln-server", "kiln-domain", "kiln-wire"]),
+    (
+        "kiln-sim",
+        &[
+            "kiln-agent",
+            "kiln-clock",
+            "kiln-domain",
+            "kiln-extents",
+            "kiln-files",
+            "kiln-http",
+            "kiln-provision",
+            "kiln-server",
+            "kiln-store",
+            "kiln-wire",
+        ],
+    ),
     ("xtask", &[]),
 ];
 
