@@ -8,14 +8,17 @@
 //!   commits its number;
 //! - removing: the number is gone from every commit before the file is unlinked
 //!   ([`Extents::remove`]);
-//! - a crash in between leaves files without a number, which [`Extents::sweep`] finds.
+//! - a crash in between leaves files without a number, which [`Extents::sweep`] finds; what a
+//!   failed commit leaves is among [`Extents::take_entrusted`].
 //!
 //! Each opening of the directory has a run number of its own, and new extents are numbered
 //! within it: `RUN/BUCKET/SEQUENCE`. So a sweep, which looks at earlier runs only, can never
 //! meet an upload under way.
 
 mod copy;
+mod entrusted;
 mod failure;
+mod hash;
 mod hold;
 mod inventory;
 mod objects;
@@ -92,6 +95,7 @@ struct Inner {
     lock: OnceLock<PathBuf>,
     /// What is to be removed once it may be.
     postponed: Mutex<Vec<FileId>>,
+    entrusted: entrusted::Entrusted,
 }
 
 /// Where the bytes are.
@@ -140,6 +144,7 @@ impl Extents {
             syncs: syncs::Syncs::default(),
             lock: OnceLock::new(),
             postponed: Mutex::default(),
+            entrusted: entrusted::Entrusted::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -19,7 +19,11 @@ pub struct Kept {
 
 /// An extent being written. Dropping it before it is kept removes its bytes.
 #[derive(Debug)]
-pub struct Upload(Way);
+pub struct Upload {
+    extents: Extents,
+    id: FileId,
+    way: Way,
+}
 
 #[derive(Debug)]
 enum Way {
@@ -29,12 +33,13 @@ enum Way {
 
 impl Upload {
     pub(crate) fn new(extents: &Extents, id: FileId) -> Self {
-        Self(match &extents.inner.home {
+        let way = match &extents.inner.home {
             Home::Folder(root) => {
                 Way::File(FileUpload::new(extents.clone(), path_of(root, id), id))
             }
             Home::Objects(objects) => Way::Object(Box::new(ObjectUpload::new(objects, id))),
-        })
+        };
+        Self { extents: extents.clone(), id, way }
     }
 
     /// Takes the next bytes.
@@ -42,7 +47,7 @@ impl Upload {
     /// # Errors
     /// When earlier ones could not be written.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), ExtentFailure> {
-        match &mut self.0 {
+        match &mut self.way {
             Way::File(upload) => upload.write(bytes).await,
             Way::Object(upload) => upload.write(bytes).await,
         }
@@ -50,7 +55,7 @@ impl Upload {
 
     /// Bytes taken so far.
     pub fn size_bytes(&self) -> u64 {
-        match &self.0 {
+        match &self.way {
             Way::File(upload) => upload.size_bytes(),
             Way::Object(upload) => upload.size_bytes(),
         }
@@ -62,15 +67,17 @@ impl Upload {
     /// # Errors
     /// When the bytes could not be written or made durable.
     pub async fn finish(&mut self) -> Result<Kept, ExtentFailure> {
-        match &mut self.0 {
+        match &mut self.way {
             Way::File(upload) => upload.finish().await,
             Way::Object(upload) => upload.finish().await,
         }
     }
 
-    /// Leaves the bytes where they are: a commit names them now.
+    /// Leaves the bytes where they are: a commit names them now. Whether it happens is seen
+    /// later, see [`Extents::take_entrusted`].
     pub fn keep(self) {
-        match self.0 {
+        self.extents.entrust([self.id]);
+        match self.way {
             Way::File(upload) => upload.keep(),
             Way::Object(upload) => upload.keep(),
         }

@@ -3,18 +3,23 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use md5::{Digest, Md5};
 use tokio::task::JoinHandle;
 
+use crate::hash::Hash;
 use crate::{ExtentFailure, Extents, FileId, Kept, unlink};
 
 /// Bytes collected before they go to the disk in one call.
 const BATCH_BYTES: usize = 512 * 1024;
+/// Bytes written after which a flush begins beside the writing. Left to itself the kernel keeps
+/// all of a large extent for the flush at its end, and the disk does nothing until then.
+const FLUSH_BYTES: u64 = 16 * 1024 * 1024;
 
-/// An extent being written: bytes are hashed and written beside the caller, who waits only
-/// when the disk is a whole batch behind.
+/// An extent being written: bytes are hashed and written beside the caller and beside each
+/// other, and the caller waits only when one of the two is a whole batch behind. A large extent
+/// is flushed while it comes.
 #[derive(Debug)]
 pub(crate) struct FileUpload {
     extents: Extents,
@@ -23,20 +28,17 @@ pub(crate) struct FileUpload {
     batch: Vec<Bytes>,
     batch_bytes: usize,
     size_bytes: u64,
-    state: State,
+    hash: Hash,
+    sink: Option<Sink>,
+    writing: Option<JoinHandle<Result<Sink, ExtentFailure>>>,
+    unflushed_bytes: u64,
+    flushing: Option<JoinHandle<io::Result<()>>>,
     unkept: Option<Unkept>,
 }
 
 #[derive(Debug)]
-enum State {
-    Idle(Option<Box<Sink>>),
-    Writing(JoinHandle<Result<Box<Sink>, ExtentFailure>>),
-}
-
-#[derive(Debug)]
 struct Sink {
-    file: File,
-    md5: Md5,
+    file: Arc<File>,
     unkept: Unkept,
 }
 
@@ -58,7 +60,6 @@ impl Drop for Unkept {
 
 impl FileUpload {
     pub(crate) fn new(extents: Extents, path: PathBuf, id: FileId) -> Self {
-        let state = State::Idle(None);
         Self {
             extents,
             path,
@@ -66,7 +67,11 @@ impl FileUpload {
             batch: Vec::new(),
             batch_bytes: 0,
             size_bytes: 0,
-            state,
+            hash: Hash::new(),
+            sink: None,
+            writing: None,
+            unflushed_bytes: 0,
+            flushing: None,
             unkept: None,
         }
     }
@@ -91,17 +96,18 @@ impl FileUpload {
     /// in a commit and then calls [`FileUpload::keep`].
     pub(crate) async fn finish(&mut self) -> Result<Kept, ExtentFailure> {
         self.start_batch().await?;
-        let sink = self.settle().await?;
-        let path = self.path.clone();
+        self.settle().await?;
+        self.flushed().await?;
+        let (path, sink) = (self.path.clone(), self.sink.take());
+        let md5 = self.hash.finish().await;
         let (id, size_bytes, extents) = (self.id, self.size_bytes, self.extents.clone());
         let closing = tokio::task::spawn_blocking(move || {
-            let Some(sink) = sink else {
+            let Some(Sink { file, unkept }) = sink else {
                 return Err(ExtentFailure::new("write", &path, io::Error::other("no file")));
             };
-            sink.file.sync_data().map_err(|cause| ExtentFailure::new("sync", &path, cause))?;
+            file.sync_data().map_err(|cause| ExtentFailure::new("sync", &path, cause))?;
             extents.sync_directories(id)?;
-            let Sink { md5, unkept, file: _ } = *sink;
-            Ok((Kept { id, size_bytes, md5: md5.finalize().into() }, unkept))
+            Ok((Kept { id, size_bytes, md5 }, unkept))
         });
         let closed = closing.await;
         let (kept, unkept) =
@@ -118,37 +124,58 @@ impl FileUpload {
     }
 
     async fn start_batch(&mut self) -> Result<(), ExtentFailure> {
-        let sink = self.settle().await?;
-        let batch = std::mem::take(&mut self.batch);
+        self.settle().await?;
+        self.flush_ahead().await?;
+        let batch: Arc<[Bytes]> = std::mem::take(&mut self.batch).into();
+        self.unflushed_bytes += u64::try_from(self.batch_bytes).unwrap_or(u64::MAX);
         self.batch_bytes = 0;
-        let path = self.path.clone();
+        self.hash.push(Arc::clone(&batch)).await;
+        let (path, sink) = (self.path.clone(), self.sink.take());
         let writing = tokio::task::spawn_blocking(move || {
-            let mut sink = match sink {
+            let sink = match sink {
                 Some(sink) => sink,
-                None => Box::new(create(&path)?),
+                None => create(&path)?,
             };
-            for bytes in batch {
-                sink.md5.update(&bytes);
-                sink.file
-                    .write_all(&bytes)
+            for bytes in batch.iter() {
+                (&*sink.file)
+                    .write_all(bytes)
                     .map_err(|cause| ExtentFailure::new("write", &path, cause))?;
             }
             Ok(sink)
         });
-        self.state = State::Writing(writing);
+        self.writing = Some(writing);
         Ok(())
     }
 
-    /// Waits for the batch under way.
-    async fn settle(&mut self) -> Result<Option<Box<Sink>>, ExtentFailure> {
-        match &mut self.state {
-            State::Idle(sink) => Ok(sink.take()),
-            State::Writing(writing) => {
-                let written = writing.await;
-                self.state = State::Idle(None);
-                written.map_err(|cause| ExtentFailure::stopped(&self.path, cause))?.map(Some)
-            }
+    /// Begins to flush what is written, when that is enough and the last flush has ended.
+    async fn flush_ahead(&mut self) -> Result<(), ExtentFailure> {
+        let is_under_way = self.flushing.as_ref().is_some_and(|it| !it.is_finished());
+        if is_under_way || self.unflushed_bytes < FLUSH_BYTES {
+            return Ok(());
         }
+        self.flushed().await?;
+        let Some(file) = self.sink.as_ref().map(|sink| Arc::clone(&sink.file)) else {
+            return Ok(());
+        };
+        self.unflushed_bytes = 0;
+        self.flushing = Some(tokio::task::spawn_blocking(move || file.sync_data()));
+        Ok(())
+    }
+
+    /// Waits for the flush under way. The kernel tells of a write that failed only once, so
+    /// whoever flushes must hear of it here.
+    async fn flushed(&mut self) -> Result<(), ExtentFailure> {
+        let Some(flushing) = self.flushing.take() else { return Ok(()) };
+        let flushed = flushing.await.map_err(|cause| ExtentFailure::stopped(&self.path, cause))?;
+        flushed.map_err(|cause| ExtentFailure::new("sync", &self.path, cause))
+    }
+
+    /// Waits for the batch under way.
+    async fn settle(&mut self) -> Result<(), ExtentFailure> {
+        let Some(writing) = self.writing.take() else { return Ok(()) };
+        let written = writing.await;
+        self.sink = Some(written.map_err(|cause| ExtentFailure::stopped(&self.path, cause))??);
+        Ok(())
     }
 }
 
@@ -164,7 +191,8 @@ fn create(path: &Path) -> Result<Sink, ExtentFailure> {
         result => result,
     };
     let file = opened.map_err(|cause| ExtentFailure::new("create", path, cause))?;
-    Ok(Sink { file, md5: Md5::new(), unkept: Unkept { path: path.to_owned(), is_kept: false } })
+    let file = Arc::new(file);
+    Ok(Sink { file, unkept: Unkept { path: path.to_owned(), is_kept: false } })
 }
 
 pub(crate) fn sync_directory(path: &Path) -> Result<(), ExtentFailure> {

@@ -227,11 +227,12 @@ fn new_package(
 /// `app-my-application-id-` and 32 digits, as in the service.
 fn container_name(application: &Application) -> String {
     let folded = id::folded(&application.id);
-    let digits = Md5::digest(format!("{}/{folded}", application.account));
+    let digest = Md5::digest(format!("{}/{folded}", application.account));
+    let digits = u128::from_be_bytes(digest.into());
     let hyphened = folded.replace('_', "-");
     let words = hyphened.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     let shown: String = words.chars().take(ID_IN_CONTAINER_MAX).collect();
-    format!("app-{}-{digits:x}", shown.trim_matches('-')).replace("--", "-")
+    format!("app-{}-{digits:032x}", shown.trim_matches('-')).replace("--", "-")
 }
 
 fn ensure_container(tx: &mut Tx<'_>, blob: &PackageBlob, now: Timestamp) -> Result<(), StoreError> {

@@ -65,8 +65,11 @@ pub struct BlobService {
     remote: Fetcher,
     copies: Arc<Semaphore>,
     copying: Arc<Mutex<JoinSet<()>>>,
+    removing: Arc<Mutex<JoinSet<()>>>,
 }
 
+/// Removals of files that are under way at once, beside the answers to what freed the files.
+const REMOVALS_MAX: usize = 64;
 /// Copies from elsewhere that are under way at once.
 const COPIES_MAX: usize = 16;
 
@@ -83,6 +86,7 @@ impl BlobService {
             remote: Fetcher::new(&[]),
             copies: Arc::new(Semaphore::new(COPIES_MAX)),
             copying: Arc::default(),
+            removing: Arc::default(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! Operations that give a blob its content.
 
+use std::sync::PoisonError;
+
 use kiln_domain::blob::block::{self, Staged};
 use kiln_domain::blob::content::{
     Blob, BlobDetails, Block, ContentProperties, CopyRecord, PieceListId,
@@ -25,7 +27,7 @@ use super::call::{Call, Spot};
 use super::failure::Failure;
 use super::guard::Guard;
 use super::receive::{self, INLINE_BYTES_MAX, Received};
-use super::{BlobService, Stamps, append, history, page};
+use super::{BlobService, REMOVALS_MAX, Stamps, append, history, page};
 use crate::http::{Body, Response};
 use kiln_extents::FileId;
 
@@ -358,15 +360,30 @@ impl BlobService {
         Ok(written)
     }
 
-    /// Removes files that a commit freed. The commit is on the disk before: if it were lost,
-    /// names would stand without their bytes.
+    /// Removes files that a commit freed, beside the answer: a large one takes a while.
     pub(crate) async fn remove_files(&self, files: Vec<u64>) {
         if files.is_empty() {
             return;
         }
+        let this = self.clone();
+        let removal = async move { this.remove_now(files).await };
+        {
+            let mut removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
+            while removing.try_join_next().is_some() {}
+            if removing.len() < REMOVALS_MAX {
+                drop(removing.spawn(removal));
+                return;
+            }
+        }
+        removal.await;
+    }
+
+    /// The commit is on the disk before: if it were lost, names would stand without their bytes.
+    async fn remove_now(&self, files: Vec<u64>) {
         if let Err(cause) = self.store.flush().await {
             let cause = &cause as &dyn std::error::Error;
-            tracing::error!(cause, "files that nothing names are left for the next sweep");
+            tracing::error!(cause, "files that nothing names are left for later");
+            self.extents.entrust(files.into_iter().map(FileId));
             return;
         }
         self.extents.remove(files.into_iter().map(FileId).collect()).await;

@@ -39,7 +39,7 @@ enum Place {
 
 impl Received {
     /// Keeps the content in the operation that names it. From here on a file is left alone; if
-    /// the operation fails after all, the next sweep finds it.
+    /// the operation fails after all, [`super::BlobService::settle`] finds it.
     pub(super) fn keep(self, tx: &mut Tx<'_>) -> Result<ExtentId, Failure> {
         match self.place {
             Place::Memory(bytes) => Ok(tx.insert_extent(&ExtentPlace::Inline(bytes))?),

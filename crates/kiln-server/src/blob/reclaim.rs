@@ -6,7 +6,7 @@ use kiln_domain::blob::limits::STAGED_BLOCKS_KEPT_DAYS;
 use kiln_domain::span::Span;
 use kiln_domain::time::Timestamp;
 use kiln_extents::{FileId, Swept};
-use kiln_store::{ContainerKey, ExtentUses, Tx};
+use kiln_store::{ContainerKey, ExtentPlace, ExtentUses, Tx};
 use tokio_util::sync::CancellationToken;
 
 use super::BlobService;
@@ -40,6 +40,9 @@ impl BlobService {
         loop {
             // What a backup held up.
             self.extents.remove(Vec::new()).await;
+            if let Err(failure) = self.settle().await {
+                tracing::error!(?failure, "files of failed commits are left for later");
+            }
             if let Err(failure) = self.reclaim(clock::now(), &stop).await {
                 tracing::error!(?failure, "reclaiming stopped early; it goes on later");
             }
@@ -58,6 +61,34 @@ impl BlobService {
             let unnamed = self.store.read(|view| view.unnamed_files(&files))?;
             Ok(unnamed.into_iter().map(FileId).collect())
         })
+    }
+
+    /// Removes the files of commits that failed.
+    pub(super) async fn settle(&self) -> Result<(), Failure> {
+        let entrusted = self.extents.take_entrusted();
+        if entrusted.is_empty() {
+            return Ok(());
+        }
+        let files: Vec<u64> = entrusted.iter().map(|id| id.0).collect();
+        match self.unnamed_since(files).await {
+            Ok(unnamed) => {
+                self.extents.remove(unnamed.into_iter().map(FileId).collect()).await;
+                Ok(())
+            }
+            Err(failure) => {
+                self.extents.entrust(entrusted);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Those of `files` that no commit until now named for good.
+    async fn unnamed_since(&self, files: Vec<u64>) -> Result<Vec<u64>, Failure> {
+        self.store.write(after_all).await?;
+        let unnamed = self.store.read(|view| view.unnamed_files(&files))?;
+        // What was named and is no longer must not be named again by a lost commit.
+        self.store.flush().await?;
+        Ok(unnamed)
     }
 
     /// Takes away the blobs of deleted containers, stale staged blocks and what was deleted and
@@ -99,6 +130,18 @@ impl BlobService {
             }
         }
     }
+}
+
+/// A commit that comes after all that wait now. It writes, so that nothing is left either of what
+/// a failed one had written to the log of the database.
+fn after_all(tx: &mut Tx<'_>) -> Result<(), Failure> {
+    let extent = tx.insert_extent(&ExtentPlace::Inline(Vec::new()))?;
+    let (mut used, mut unused) = (ExtentUses::default(), ExtentUses::default());
+    used.add(extent);
+    unused.remove(extent);
+    tx.apply_extent_uses(used)?;
+    tx.apply_extent_uses(unused)?;
+    Ok(())
 }
 
 /// Takes some blobs of a deleted container; whether it was empty, and files set free.

@@ -17,9 +17,9 @@ fn content_of_every_size_comes_back() {
             assert_eq!(got.body, content);
             assert_ne!(got.header("content-md5"), "");
         }
-        assert_eq!(world.n_files(), 1, "only the last large one is kept");
+        assert_eq!(world.n_files().await, 1, "only the last large one is kept");
         assert_eq!(world.send("DELETE /sizes/b", "").await.outcome(), "202");
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 
@@ -164,11 +164,11 @@ fn blocks_become_a_blob() {
         let blocks = world.send("GET /blocks/b?comp=blocklist&blocklisttype=all", "").await;
         assert_eq!(blocks.text().matches("<Name>").count(), 3, "{}", blocks.text());
         assert!(blocks.text().contains("<UncommittedBlocks></UncommittedBlocks>"));
-        assert_eq!(world.n_files(), 1);
+        assert_eq!(world.n_files().await, 1);
         let head = "PUT /blocks/b?comp=blocklist";
         assert_eq!(world.send(head, list("")).await.outcome(), "201");
         assert_eq!(world.send("GET /blocks/b", "").await.text(), "");
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 
@@ -220,14 +220,14 @@ fn copies_share_content_and_outlive_it() {
         let source = "http://127.0.0.1:10000/devstoreaccount1/copies/a%20(1)";
         let copied = world.send(&format!("PUT /copies/b\nx-ms-copy-source: {source}"), "").await;
         assert_eq!((copied.status, copied.header("x-ms-copy-status")), (202, "success"));
-        assert_eq!(world.n_files(), 1);
+        assert_eq!(world.n_files().await, 1);
         world.send("DELETE /copies/a%20(1)", "").await;
         let got = world.send("GET /copies/b", "").await;
         assert_eq!((got.header("x-ms-copy-status"), &got.body), ("success", &content));
         let gone = world.send(&format!("PUT /copies/c\nx-ms-copy-source: {source}"), "").await;
         assert_eq!(gone.outcome(), "404 CannotVerifyCopySource");
         world.send("DELETE /copies/b", "").await;
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 
@@ -244,8 +244,8 @@ fn a_reader_keeps_what_it_began_to_read() {
         request.query.clear();
         let answer = world.service.call(request).await;
         world.put("/pins/b", "other").await;
-        assert_eq!(world.n_files(), 1, "kept for the reader");
+        assert_eq!(world.n_files().await, 1, "kept for the reader");
         assert_eq!(super::read(answer).await.body, content);
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }

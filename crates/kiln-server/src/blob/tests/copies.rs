@@ -165,7 +165,7 @@ fn content_is_put_from_addresses() {
                 content.clone(),
             )
             .await;
-        let n_files = world.n_files();
+        let n_files = world.n_files().await;
         for (address, content_type) in
             [(format!("{source}/file"), "text/from-elsewhere"), (format!("{HERE}/con/a"), "text/x")]
         {
@@ -179,7 +179,7 @@ fn content_is_put_from_addresses() {
                 assert_eq!((got.header("content-type"), &got.body), (content_type, &content));
             }
         }
-        assert_eq!(world.n_files(), n_files, "the last one shares its content");
+        assert_eq!(world.n_files().await, n_files, "the last one shares its content");
         assert_eq!(world.send("HEAD /con/b", "").await.header("x-ms-tag-count"), "1");
         let put = format!("PUT /con/b\nx-ms-blob-type: BlockBlob\nx-ms-copy-source: {HERE}/con/a");
         let wrong = world
@@ -231,6 +231,6 @@ fn blocks_appends_and_pages_come_from_addresses() {
         world.send("DELETE /con/a", "").await;
         assert_eq!(world.send("GET /con/b", "").await.body, content, "shared content stays");
         world.send("DELETE /con/b", "").await;
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }

@@ -26,9 +26,9 @@ fn snapshots_stay_as_they_were() {
         let taken = world.send("PUT /con/b?comp=snapshot\nx-ms-meta-of: 1", "").await;
         assert_eq!(taken.outcome(), "201");
         let at = taken.header("x-ms-snapshot").to_owned();
-        assert_eq!(world.n_files(), 1, "content is shared");
+        assert_eq!(world.n_files().await, 1, "content is shared");
         world.put("/con/b", second.clone()).await;
-        assert_eq!(world.n_files(), 2);
+        assert_eq!(world.n_files().await, 2);
         let past = format!("/con/b?snapshot={at}");
         let got = world.send(&format!("GET {past}"), "").await;
         assert_eq!((got.header("x-ms-meta-of"), &got.body), ("1", &first));
@@ -41,7 +41,7 @@ fn snapshots_stay_as_they_were() {
         let back = world.send(&format!("PUT /con/b\nx-ms-copy-source: {source}"), "").await;
         assert_eq!(back.outcome(), "202");
         assert_eq!(world.send("GET /con/b", "").await.body, first);
-        assert_eq!(world.n_files(), 1);
+        assert_eq!(world.n_files().await, 1);
 
         assert_eq!(world.send("DELETE /con/b", "").await.outcome(), "409 SnapshotsPresent");
         world.send("PUT /con/b?comp=snapshot", "").await;
@@ -52,7 +52,7 @@ fn snapshots_stay_as_they_were() {
         world.send("PUT /con/b?comp=snapshot", "").await;
         let all = world.send("DELETE /con/b\nx-ms-delete-snapshots: include", "").await;
         assert_eq!((all.status, all.header("x-ms-delete-type-permanent")), (202, "true"));
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 
@@ -109,10 +109,10 @@ fn what_was_deleted_comes_back_until_its_time_is_over() {
         // What is overwritten is a deleted snapshot; after its time all is gone.
         world.send(delete, "").await;
         world.put("/con/b", "small").await;
-        assert_eq!(world.n_files(), 1);
+        assert_eq!(world.n_files().await, 1);
         let later = clock::now().plus(Span::days(8));
         world.service.reclaim(later, &CancellationToken::new()).await.expect("reclaimed");
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
         assert_eq!(world.send("GET /con/b", "").await.text(), "small");
         let gone = world.send(&format!("GET /con/b?snapshot={at}"), "").await;
         assert_eq!(gone.outcome(), "404 BlobNotFound");

@@ -62,7 +62,7 @@ fn an_append_blob_grows_until_it_is_sealed() {
         let wrong = world.send("PUT /con/log?comp=block&blockid=AAAA", "x").await;
         assert_eq!(wrong.outcome(), "409 InvalidBlobType");
         world.send("DELETE /con/log\nx-ms-delete-snapshots: include", "").await;
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 
@@ -182,7 +182,7 @@ fn pages_are_written_cleared_and_compared() {
         );
         assert_eq!(ranges(&world, "").await, "");
         world.send("DELETE /con/disk\nx-ms-delete-snapshots: include", "").await;
-        assert_eq!(world.n_files(), 0);
+        assert_eq!(world.n_files().await, 0);
     });
 }
 

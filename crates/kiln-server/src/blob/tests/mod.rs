@@ -191,8 +191,10 @@ impl World {
         made.header("etag").to_owned()
     }
 
-    /// Files on the disk.
-    fn n_files(&self) -> usize {
+    /// Files on the disk, when those that are being removed are gone.
+    async fn n_files(&self) -> usize {
+        let mut removing = std::mem::take(&mut *self.service.removing.lock().expect("no panic"));
+        while removing.join_next().await.is_some() {}
         fn count(directory: &std::path::Path) -> usize {
             let entries = std::fs::read_dir(directory).expect("a directory");
             let each = entries.map(|entry| {
