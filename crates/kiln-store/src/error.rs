@@ -113,3 +113,38 @@ impl StoreError {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi::{self, SQLITE_IOERR_WRITE};
+    use rusqlite::{Connection, Error};
+
+    use super::StoreError;
+
+    /// What is told of a failure of SQLite, alone and as the end of a shared commit.
+    fn check(failure: Error, expected: (bool, bool)) {
+        let shared = StoreError::Commit(failure.to_string());
+        for error in [shared, StoreError::Failed(failure)] {
+            assert_eq!((error.is_disk_full(), error.is_disk_failing()), expected, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_disk_did_is_told_from_bugs() {
+        let database = || Connection::open_in_memory().expect("a database");
+        let failure = |database: &Connection, sql: &str| {
+            database.execute_batch(sql).expect_err("this can not be done")
+        };
+        let full = database();
+        full.execute_batch("PRAGMA max_page_count = 4; CREATE TABLE t (x)").expect("made");
+        check(failure(&full, "INSERT INTO t VALUES (zeroblob(100000))"), (true, false));
+        let read_only = database();
+        read_only.execute_batch("PRAGMA query_only = 1").expect("set");
+        check(failure(&read_only, "CREATE TABLE t (x)"), (false, true));
+        let nowhere = Connection::open("/nonexistent/folder/database").expect_err("no folder");
+        check(nowhere, (false, true));
+        let words = Some("disk I/O error".to_owned());
+        check(Error::SqliteFailure(ffi::Error::new(SQLITE_IOERR_WRITE), words), (false, true));
+        check(failure(&database(), "CREATE TABLE t (x); CREATE TABLE t (x)"), (false, false));
+    }
+}
