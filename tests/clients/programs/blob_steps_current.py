@@ -387,10 +387,19 @@ class Family:
         blob = self.blob(b"kept")
         policy = sdk.ImmutabilityPolicy(expiry_time=in_two_hours(), policy_mode="Unlocked")
         blob.set_immutability_policy(policy)
+        assert blob.get_blob_properties().immutability_policy.policy_mode.lower() == "unlocked"
+        refused("BlobImmutableDueToPolicy", blob.upload_blob, b"other", overwrite=True)
+        refused("BlobImmutableDueToPolicy", blob.delete_blob)
         blob.delete_immutability_policy()
         blob.set_legal_hold(True)
+        container = self.service.get_container_client(blob.container_name)
+        assert [it.has_legal_hold for it in container.list_blobs(include=["legalhold"])] == [True]
+        refused("BlobImmutableDueToLegalHold", blob.set_blob_metadata, {"a": "1"})
         blob.set_legal_hold(False)
         blob.delete_blob()
+        blob.upload_blob(b"kept", legal_hold=True)
+        refused("BlobImmutableDueToLegalHold", blob.delete_blob)
+        blob.set_legal_hold(False)
 
     def step_query(self):
         if not hasattr(sdk.BlobClient, "query_blob"):
@@ -413,6 +422,10 @@ class Family:
         if hasattr(sdk.BlobClient, "list_page_ranges"):
             ranges = [(it.start, it.end) for it in made.list_page_ranges()]
             assert ranges == [(2 * PAGE, 3 * PAGE - 1)], ranges
+            made.upload_page(b"x" * PAGE, offset=5 * PAGE, length=PAGE)
+            pages = made.list_page_ranges(results_per_page=1).by_page()
+            ranges = [[it.start // PAGE for it in page] for page in pages]
+            assert ranges == [[2], [5]], ranges
         made.resize_blob(4 * PAGE)
         made.set_sequence_number("update", "7")
         assert int(made.set_sequence_number("increment")["blob_sequence_number"]) == 8

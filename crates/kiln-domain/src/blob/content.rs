@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::condition::Face;
 use super::edition::Edition;
 use super::encryption::Encryption;
+use super::immutability::Protection;
 use super::kind::BlobKind;
 use super::lease::Lease;
 use super::metadata::Metadata;
@@ -148,12 +149,12 @@ pub struct BlobDetails {
     /// Of a page blob that is made by incremental copies alone: its snapshot by the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub incremental: Option<Timestamp>,
-    /// When it goes by itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Timestamp>,
     /// The key or scope that the client brought for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
+    /// What keeps it as it is.
+    #[serde(skip_serializing_if = "Protection::is_none")]
+    pub protection: Protection,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

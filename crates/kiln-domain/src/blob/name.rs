@@ -6,12 +6,15 @@ use super::rejection::BlobRejection;
 /// The container that holds blobs addressed without a container.
 pub const ROOT_CONTAINER: &str = "$root";
 
-/// Containers whose names break the general rule.
-const SPECIAL_CONTAINERS: [&str; 4] = [ROOT_CONTAINER, "$web", "$logs", "$blobchangefeed"];
+/// Containers that the service itself writes to, where it does; lists show them to who asks.
+pub const SYSTEM_CONTAINERS: [&str; 2] = ["$logs", "$blobchangefeed"];
+
+/// The others whose names break the general rule.
+const SPECIAL_CONTAINERS: [&str; 2] = [ROOT_CONTAINER, "$web"];
 
 /// Decides whether `name` may name a container.
 pub fn check_container(name: &str) -> Result<(), BlobRejection> {
-    if SPECIAL_CONTAINERS.contains(&name) {
+    if SPECIAL_CONTAINERS.contains(&name) || SYSTEM_CONTAINERS.contains(&name) {
         return Ok(());
     }
     if !CONTAINER_NAME_LENGTH.contains(&name.chars().count()) {
@@ -38,7 +41,7 @@ mod tests {
 
     #[test]
     fn container_names() {
-        for good in ["abc", "a-b-c", "123", "$root", "$web", &"a".repeat(63)] {
+        for good in ["abc", "a-b-c", "123", "$root", "$logs", &"a".repeat(63)] {
             assert_eq!(check_container(good), Ok(()), "{good}");
         }
         for bad in ["Abc", "-ab", "ab-", "a--b", "a_b", "$other", "äöü"] {

@@ -6,6 +6,7 @@
 use super::kind::BlobKind;
 use super::lease::Leased;
 use super::tier::Tier;
+use crate::time::Timestamp;
 
 /// Why a Blob request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +199,27 @@ pub enum BlobRejection {
     /// The blob's tier does not let its content be read or changed.
     #[error("blob `{name}` is in the tier Archive")]
     Archived {
+        /// Its name.
+        name: String,
+    },
+    /// A policy keeps the blob, or itself, as it is.
+    #[error("a policy keeps the blob as it is until {}", .until.to_rfc1123())]
+    UnderPolicy {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// A legal hold keeps the blob as it is.
+    #[error("a legal hold keeps the blob as it is")]
+    UnderLegalHold,
+    /// A policy that ended before it began.
+    #[error("a policy until {} would have ended already", .until.to_rfc1123())]
+    PolicyEndsInThePast {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// The container has blobs that are kept as they are.
+    #[error("container `{name}` has blobs that a policy or a legal hold keeps")]
+    ContainerHasProtectedBlobs {
         /// Its name.
         name: String,
     },

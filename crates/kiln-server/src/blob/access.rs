@@ -8,7 +8,7 @@ use kiln_store::Account;
 use kiln_wire::auth::bearer::Principal;
 use kiln_wire::auth::role::Role;
 use kiln_wire::auth::sas::Scope;
-use kiln_wire::auth::sas::{self, Asked, Token};
+use kiln_wire::auth::sas::{self, Asked, SasRefusal, Token};
 use kiln_wire::auth::{SharedKey, SignedRequest, shared_key_blob};
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::operation::{Operation, Place, Rights};
@@ -16,6 +16,10 @@ use kiln_wire::blob::target::Target;
 
 use super::call::{At, Call};
 use super::failure::Failure;
+use super::guard::IF_TAGS;
+
+/// First version of tokens that let who may delete something end its lease.
+const BREAKS_BY_DELETERS_SINCE: &str = "2017-07-29";
 
 /// What somebody proved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +65,21 @@ impl Access {
 
 /// Decides who asks and whether they may do what they ask for.
 pub(super) async fn authorize(call: &Call) -> Result<Access, Failure> {
+    let access = admit(call).await?;
+    match &access {
+        // What a condition on tags comes to tells what they are.
+        Access::Signature { permissions }
+            if call.headers().get(IF_TAGS).is_some() && !permissions.contains('t') =>
+        {
+            Err(SasRefusal::Permission.into())
+        }
+        Access::Owner | Access::Signature { .. } | Access::Bearer { .. } | Access::Anonymous => {
+            Ok(access)
+        }
+    }
+}
+
+async fn admit(call: &Call) -> Result<Access, Failure> {
     if call.target.is_secondary && !matches!(call.method.as_str(), "GET" | "HEAD") {
         let message = "Write operations to the secondary location are not allowed.";
         return Err(BlobError::new(403, "InsufficientAccountPermissions", message).into());
@@ -163,6 +182,15 @@ fn rights(call: &Call) -> Rights {
         let letters = Some(letter_of_deletion(call));
         return Rights { account_letters: letters, service_letters: letters, ..rights };
     }
+    // Who may delete it may also end the lease that keeps it from being deleted.
+    if matches!(call.operation, Operation::LeaseBlob | Operation::LeaseContainer) && is_break(call)
+    {
+        return Rights {
+            account_letters: rights.account_letters.map(|_| "wd"),
+            service_letters: rights.service_letters.map(|_| "wd"),
+            ..rights
+        };
+    }
     if !matches!(call.operation, Operation::GetAccountInformation | Operation::Batch) {
         return rights;
     }
@@ -177,6 +205,12 @@ fn rights(call: &Call) -> Rights {
         Place::Blob => Scope::Object,
     };
     Rights { scope, ..rights }
+}
+
+fn is_break(call: &Call) -> bool {
+    let action = call.headers().get("x-ms-lease-action");
+    action.is_some_and(|action| action.eq_ignore_ascii_case("break"))
+        && call.token.as_ref().is_some_and(|token| token.version() >= BREAKS_BY_DELETERS_SINCE)
 }
 
 /// Deleting a version, or something deleted for good, takes a letter of its own.

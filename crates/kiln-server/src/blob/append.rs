@@ -73,7 +73,7 @@ impl Appending {
         length: u64,
     ) -> Result<(ContainerKey, Blob, PieceListId), Failure> {
         let (key, blob) = read::find(view, &self.spot)?;
-        self.guard.admit_change(&blob)?;
+        self.guard.admit_rewrite(&blob)?;
         self.guard.expect_key(&blob)?;
         append::admit(&blob, length, self.conditions)?;
         match blob.pieces {
@@ -137,7 +137,7 @@ pub(super) async fn seal(call: &Call) -> Answer {
     let stamps = call.service.stamps.clone();
     let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, mut blob) = read::find(tx, &appending.spot)?;
-        appending.guard.admit_change(&blob)?;
+        appending.guard.admit_rewrite(&blob)?;
         blob.kind.expect(BlobKind::Append)?;
         if appending.conditions.position.is_some_and(|position| position != blob.size_bytes) {
             let size_bytes = blob.size_bytes;

@@ -63,13 +63,13 @@ pub(super) async fn change(
     let stamps = call.service.stamps.clone();
     let op = move |tx: &mut Tx<'_>| -> Result<Written, Failure> {
         let (key, mut blob) = read::find(tx, &spot)?;
-        guard.admit_change(&blob)?;
+        guard.admit_rewrite(&blob)?;
         blob.expect_online()?;
         let now = stamps.next();
         if keeps == Keeps::Version {
             guard.expect_key(&blob)?;
             let settings = tx.storage_settings(&spot.account)?;
-            if let Some(kept) = keep(&blob, &settings, Cause::Changed, now) {
+            if let Some(kept) = keep(&blob, &settings, Cause::Changed, now)? {
                 history::share(tx, key, blob.clone(), kept)?;
             }
             blob.details.version_at = settings.keeps_versions.then_some(now);

@@ -100,6 +100,9 @@ pub(super) async fn delete(call: &Call) -> Answer {
         guard.conditions.decide_change(container.face())?;
         let lease_id = guard.lease_id.as_deref();
         admit_change(Leased::Container, container.lease.as_ref(), lease_id, guard.now)?;
+        if tx.has_protection(key, |protection| protection.admit_change(guard.now).is_err())? {
+            return Err(BlobRejection::ContainerHasProtectedBlobs { name: container.name }.into());
+        }
         let settings = tx.storage_settings(&spot.account)?;
         match settings.container_deletion(deleted_at) {
             Some(deletion) => tx.mark_container_kept(key, deletion)?,

@@ -45,7 +45,9 @@ pub(super) async fn delete(call: &Call) -> Answer {
         match (spot.at, is_permanent) {
             (At::Now, true) => Err(not_for_the_present()),
             (At::Now, false) => delete_present(tx, &spot, &guard, snapshots, (&settings, now)),
-            (At::Snapshot(_) | At::Version(_), true) => delete_for_good(tx, &spot, &settings),
+            (At::Snapshot(_) | At::Version(_), true) => {
+                delete_for_good(tx, &spot, (&settings, now))
+            }
             (At::Snapshot(_) | At::Version(_), false) => {
                 delete_past(tx, &spot, &guard, (&settings, now))
             }
@@ -101,7 +103,7 @@ fn delete_present(
     let mut uses = ExtentUses::default();
     let deletion = settings.blob_deletion(now);
     for past in taken {
-        forget_past(tx, key, past, deletion, &mut uses)?;
+        forget_past(tx, key, past, (deletion, now), &mut uses)?;
     }
     let mut is_permanent = deletion.is_none();
     if snapshots != Snapshots::Only {
@@ -129,7 +131,7 @@ fn delete_past(
     }
     let mut uses = ExtentUses::default();
     let deletion = settings.blob_deletion(now);
-    forget_past(tx, key, blob, deletion, &mut uses)?;
+    forget_past(tx, key, blob, (deletion, now), &mut uses)?;
     Ok(Deleted { freed: tx.apply_extent_uses(uses)?, is_permanent: deletion.is_none() })
 }
 
@@ -137,7 +139,7 @@ fn delete_past(
 fn delete_for_good(
     tx: &mut Tx<'_>,
     spot: &Spot,
-    settings: &StorageSettings,
+    (settings, now): (&StorageSettings, Timestamp),
 ) -> Result<Deleted, Failure> {
     if !settings.allows_permanent_delete {
         let message = "Permanent delete is not enabled for this account.";
@@ -153,18 +155,20 @@ fn delete_for_good(
         return Err(spot.no_blob());
     };
     let mut uses = ExtentUses::default();
-    forget_past(tx, key, blob, None, &mut uses)?;
+    forget_past(tx, key, blob, (None, now), &mut uses)?;
     Ok(Deleted { freed: tx.apply_extent_uses(uses)?, is_permanent: true })
 }
 
-/// Marks an edition of the past as deleted, or forgets it where nothing deleted is kept.
+/// Marks an edition of the past as deleted, or forgets it where nothing deleted is kept; not
+/// one that is protected.
 fn forget_past(
     tx: &mut Tx<'_>,
     key: ContainerKey,
     blob: Blob,
-    deletion: Option<Deletion>,
+    (deletion, now): (Option<Deletion>, Timestamp),
     uses: &mut ExtentUses,
 ) -> Result<(), Failure> {
+    blob.details.protection.admit_change(now)?;
     if deletion.is_some() {
         return Ok(tx.update_blob(key, &Blob { deleted: deletion, ..blob })?);
     }

@@ -12,6 +12,7 @@ use kiln_wire::blob::kind;
 
 use super::answer::{with_face, with_metadata};
 use super::call::Call;
+use super::immutability::with_protection;
 use crate::http::Response;
 
 /// The headers that tell of a blob, apart from checksums.
@@ -91,7 +92,7 @@ fn with_details(call: &Call, blob: &Blob, mut response: Response) -> Response {
             response = response.with_header("x-ms-is-current-version", "true");
         }
     }
-    response
+    with_protection(response, blob)
 }
 
 fn with_tier(blob: &Blob, response: Response) -> Response {

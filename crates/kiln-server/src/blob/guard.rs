@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::failure::Failure;
 
-const IF_TAGS: &str = "x-ms-if-tags";
+pub(super) const IF_TAGS: &str = "x-ms-if-tags";
 
 /// What a request makes its success depend on. Conditions are looked at before leases.
 #[derive(Clone, Debug)]
@@ -66,6 +66,12 @@ impl Guard {
         self.admit_tags(&blob.tags)?;
         self.admit_lease(blob.lease.as_ref())?;
         expect_no_copy(blob)
+    }
+
+    /// Decides whether `blob` may be changed in place: also that nothing keeps it as it is.
+    pub(super) fn admit_rewrite(&self, blob: &Blob) -> Result<(), BlobRejection> {
+        self.admit_change(blob)?;
+        blob.details.protection.admit_change(self.now)
     }
 
     /// Decides whether the blob `name` may be created, or overwritten when it is `present`.

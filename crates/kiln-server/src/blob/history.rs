@@ -7,6 +7,8 @@ use kiln_domain::blob::settings::StorageSettings;
 use kiln_domain::time::Timestamp;
 use kiln_store::{ContainerKey, ExtentUses, StoreError, Tx};
 
+use super::failure::Failure;
+
 /// Ends the present state of a blob whose row is to be replaced or deleted: it moves to the
 /// past with its content, or its content is released.
 pub(super) fn retire(
@@ -16,8 +18,8 @@ pub(super) fn retire(
     settings: &StorageSettings,
     (cause, now): (Cause, Timestamp),
     uses: &mut ExtentUses,
-) -> Result<Option<Kept>, StoreError> {
-    let kept = history::keep(&blob, settings, cause, now);
+) -> Result<Option<Kept>, Failure> {
+    let kept = history::keep(&blob, settings, cause, now)?;
     match kept {
         Some(kept) => {
             let blocks = tx.blob_blocks(key, &blob.name, None)?;

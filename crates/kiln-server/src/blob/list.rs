@@ -5,6 +5,7 @@ use kiln_domain::blob::edition::Edition;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::limits::PAGE_ITEMS_MAX;
 use kiln_domain::blob::listing::{Cursor, PRESENT, Query, page};
+use kiln_domain::blob::name::SYSTEM_CONTAINERS;
 use kiln_domain::time::Timestamp;
 use kiln_store::{ContainerKey, KeyedContainer, StoreError, View};
 use kiln_wire::blob::error::BlobError;
@@ -20,10 +21,9 @@ pub(super) fn containers(call: &Call) -> Answer {
     let (asked, from) = asked(call)?;
     let query = query(&asked, &from, "");
     let account = &call.target.account;
-    let includes_deleted = asked.includes.deleted;
     let found = call.service.store.read(|view| {
         let fetch =
-            |from: &Cursor, limit| fetch_containers(view, account, from, limit, includes_deleted);
+            |from: &Cursor, limit| fetch_containers(view, account, from, limit, asked.includes);
         page(query, |it: &ContainerItem| (it.container.name.as_str(), container_moment(it)), fetch)
     });
     Ok(answer::xml(list::containers(&asked, &found?)))
@@ -39,10 +39,15 @@ fn fetch_containers(
     account: &str,
     from: &Cursor,
     limit: usize,
-    includes_deleted: bool,
+    includes: Includes,
 ) -> Result<Vec<ContainerItem>, StoreError> {
-    let mut found = view.containers(account, &from.name, limit)?;
-    if includes_deleted {
+    // Those that are left out must not make a page look like the last.
+    let n_hidden_max = if includes.system { 0 } else { SYSTEM_CONTAINERS.len() };
+    let mut found = view.containers(account, &from.name, limit.saturating_add(n_hidden_max))?;
+    if !includes.system {
+        found.retain(|it| !SYSTEM_CONTAINERS.contains(&it.container.name.as_str()));
+    }
+    if includes.deleted {
         let from = (from.name.as_slice(), ContainerKey(from.moment));
         found.append(&mut view.kept_containers(account, from, limit)?);
     }
@@ -65,13 +70,17 @@ pub(super) fn blobs(call: &Call) -> Answer {
     let found = call.service.store.read(|view| -> Result<_, Failure> {
         let key = spot.container(view)?.key;
         let fetch = |from: &Cursor, limit| fetch(view, key, from, limit, asked.includes);
-        Ok(page(query, |it: &Blob| (it.name.as_str(), moment(it)), fetch)?)
+        let place = |it: &'_ Blob| moment(it, asked.includes);
+        Ok(page(query, |it: &Blob| (it.name.as_str(), place(it)), fetch)?)
     });
     Ok(answer::xml(list::blobs(&asked, &spot.container, &found?, &call.gates)))
 }
 
-fn moment(blob: &Blob) -> i64 {
-    blob.edition.moment().map_or(PRESENT, |at| at.0)
+fn moment(blob: &Blob, includes: Includes) -> i64 {
+    match blob.edition.moment() {
+        Some(at) if !list::is_for_its_name(blob, includes) => at.0,
+        Some(_) | None => PRESENT,
+    }
 }
 
 fn fetch(
@@ -90,7 +99,11 @@ fn fetch(
     if includes.snapshots || includes.versions || includes.deleted {
         fetch_past(view, key, from, limit, includes, &mut found)?;
     }
-    found.sort_by(|a, b| a.name.cmp(&b.name).then(moment(a).cmp(&moment(b))));
+    if includes.deleted_with_versions && !includes.versions {
+        found.append(&mut view.left_behind(key, &from.name, limit)?);
+    }
+    let place = |it: &Blob| moment(it, includes);
+    found.sort_by(|a, b| a.name.cmp(&b.name).then(place(a).cmp(&place(b))));
     found.truncate(limit);
     Ok(found)
 }
@@ -111,7 +124,8 @@ fn fetch_past(
         let fetched = view.past_blobs(key, place, limit)?;
         let is_last = fetched.len() < limit;
         if let Some(last) = fetched.last() {
-            from = Cursor { name: last.name.clone().into_bytes(), moment: moment(last) + 1 };
+            let moment = last.edition.moment().map_or(PRESENT, |at| at.0 + 1);
+            from = Cursor { name: last.name.clone().into_bytes(), moment };
         }
         found.extend(fetched.into_iter().filter(|blob| is_wanted(blob, includes)));
         if is_last || found.len() >= n_wanted {

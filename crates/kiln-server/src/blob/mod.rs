@@ -24,6 +24,7 @@ pub mod fsck;
 mod get;
 mod guard;
 mod history;
+mod immutability;
 mod lease;
 mod list;
 mod page;

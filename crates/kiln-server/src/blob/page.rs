@@ -17,6 +17,7 @@ use super::append::expect_empty;
 use super::call::{At, Call, Spot};
 use super::failure::Failure;
 use super::guard::Guard;
+use super::list::max_results;
 use super::put::{Content, Replacement, Written, with_structure, with_written};
 use super::receive::{self, INLINE_BYTES_MAX, Received};
 use super::{read, run};
@@ -85,7 +86,7 @@ impl PageWrite {
         view: &View<'_>,
     ) -> Result<(ContainerKey, Blob, PieceListId), Failure> {
         let (key, blob) = read::find(view, &self.spot)?;
-        self.guard.admit_change(&blob)?;
+        self.guard.admit_rewrite(&blob)?;
         self.guard.expect_key(&blob)?;
         blob.kind.expect(BlobKind::Page)?;
         check_span(self.span, blob.size_bytes)?;
@@ -233,17 +234,19 @@ pub(super) fn ranges(call: &Call) -> Answer {
     let headers = call.headers();
     let range = headers.get("x-ms-range").or_else(|| headers.get("Range")).and_then(Range::parse);
     let previous = previous(call)?;
+    let paging = Paging::of(call)?;
     let (blob, difference) = call.service.store.read(|view| {
         let (key, blob) = read::find(view, &spot)?;
         guard.admit_read(&blob)?;
         blob.kind.expect(BlobKind::Page)?;
-        let within = match range.map(|range| range.of(blob.size_bytes)) {
+        let mut within = match range.map(|range| range.of(blob.size_bytes)) {
             None => Span { start: 0, end: blob.size_bytes },
             Some(Part::Bytes { start, length }) => Span { start, end: start + length },
             Some(Part::Unsatisfiable) => {
                 return Err(BlobError::invalid_range(blob.size_bytes).into());
             }
         };
+        within.start = within.start.max(paging.from).min(within.end);
         let now = pieces(view, &blob, within)?;
         let Some(at) = previous else {
             let written = page::covered(&now, within);
@@ -259,11 +262,15 @@ pub(super) fn ranges(call: &Call) -> Answer {
         difference.written.iter().map(|it| (*it, "PageRange")).collect();
     all.extend(difference.cleared.iter().map(|it| (*it, "ClearRange")));
     all.sort_by_key(|(span, _)| span.start);
-    for (span, name) in all {
+    let next = all.get(paging.n_ranges_max).map(|(span, _)| span.start.to_string());
+    for (span, name) in all.into_iter().take(paging.n_ranges_max) {
         xml.open(name, &[]);
         xml.leaf("Start", &span.start.to_string());
         xml.leaf("End", &span.end.saturating_sub(1).to_string());
         xml.close(name);
+    }
+    if call.gates.has_pages_of_ranges() {
+        xml.leaf("NextMarker", &next.unwrap_or_default());
     }
     xml.close("PageList");
     let response = answer::xml(xml.finish())
@@ -271,15 +278,42 @@ pub(super) fn ranges(call: &Call) -> Answer {
     Ok(with_face(response, blob.modified_at, &call.gates))
 }
 
-fn previous(call: &Call) -> Result<Option<At>, Failure> {
-    if call.parameter("prevsnapshot").is_none() {
-        return match call.headers().get("x-ms-previous-snapshot-url") {
-            Some(_) => Err(BlobError::not_served("Get Page Ranges by a snapshot's URL").into()),
-            None => Ok(None),
+/// What part of a list of ranges is wanted: a marker is the first byte of what comes next.
+#[derive(Clone, Copy, Debug)]
+struct Paging {
+    from: u64,
+    n_ranges_max: usize,
+}
+
+impl Paging {
+    fn of(call: &Call) -> Result<Self, Failure> {
+        let all = Self { from: 0, n_ranges_max: usize::MAX };
+        if !call.gates.has_pages_of_ranges() {
+            return Ok(all);
+        }
+        let from = match call.parameter("marker") {
+            None => 0,
+            Some(text) => text.parse().map_err(|_not_a_number| {
+                BlobError::invalid_parameter("marker", text, "not a marker of this list")
+            })?,
         };
+        Ok(Self { from, n_ranges_max: max_results(call)?.unwrap_or(all.n_ranges_max) })
     }
-    let text = call.parameter("prevsnapshot").unwrap_or_default().to_owned();
-    Ok(Some(At::of_query(&[("snapshot".to_owned(), text)])?))
+}
+
+/// The earlier snapshot, by its time or by its URL.
+fn previous(call: &Call) -> Result<Option<At>, Failure> {
+    if let Some(text) = call.parameter("prevsnapshot") {
+        return Ok(Some(At::of_query(&[("snapshot".to_owned(), text.to_owned())])?));
+    }
+    let name = "x-ms-previous-snapshot-url";
+    let Some(url) = call.headers().get(name) else { return Ok(None) };
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    match At::of_query(&pairs)? {
+        at @ At::Snapshot(_) => Ok(Some(at)),
+        At::Now | At::Version(_) => Err(BlobError::invalid_header(name, url).into()),
+    }
 }
 
 fn earlier(

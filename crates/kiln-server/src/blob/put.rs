@@ -7,6 +7,7 @@ use kiln_domain::blob::content::{
     Blob, BlobDetails, Block, ContentProperties, CopyRecord, PieceListId,
 };
 use kiln_domain::blob::history::Cause;
+use kiln_domain::blob::immutability::Protection;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::metadata::Metadata;
 use kiln_domain::blob::name::check_blob;
@@ -47,6 +48,7 @@ pub(super) struct Replacement {
     pub(super) metadata: Metadata,
     pub(super) tags: Tags,
     pub(super) tier: Option<Tier>,
+    pub(super) protection: Protection,
     pub(super) copy: Option<CopyRecord>,
     pub(super) stamps: Stamps,
 }
@@ -117,6 +119,7 @@ impl Replacement {
             metadata: call.headers().metadata()?,
             tags: call.headers().tags()?,
             tier: call.headers().tier()?,
+            protection: call.headers().protection(call.received_at)?,
             copy: None,
             stamps: call.service.stamps.clone(),
         })
@@ -182,8 +185,8 @@ impl Replacement {
                 is_sealed: content.is_sealed,
                 version_at: settings.keeps_versions.then_some(now),
                 incremental: content.incremental,
-                expires_at: None,
                 encryption: self.guard.encryption,
+                protection: self.protection,
             },
             pieces: content.pieces,
             ..Blob::new(self.spot.blob, content.kind, now)

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::cors::Page;
 use super::{
     BlobService, access, account, append, bundle, change, container, copy, cors, delete, find, get,
-    lease, list, page, put, snapshot, tags,
+    immutability, lease, list, page, put, snapshot, tags,
 };
 use crate::http::{Body, Request, Response};
 
@@ -111,6 +111,10 @@ async fn serve(mut call: Call, body: &mut Body) -> Answer {
         Operation::AppendBlockFromUrl => copy::append(call).await,
         Operation::PutPageFromUrl => copy::pages(call).await,
         Operation::AbortCopyBlob => copy::abort(call).await,
+        Operation::SetImmutabilityPolicy => immutability::set_policy(call).await,
+        Operation::DeleteImmutabilityPolicy => immutability::delete_policy(call).await,
+        Operation::SetLegalHold => immutability::set_legal_hold(call).await,
+        Operation::SetExpiry => Err(BlobError::for_hierarchies("Set Blob Expiry").into()),
         Operation::Unserved(name) => Err(BlobError::not_served(name).into()),
     }
 }

@@ -2,6 +2,7 @@
 
 use kiln_domain::blob::edition::Edition;
 use kiln_domain::blob::history::Kept;
+use kiln_domain::blob::immutability::Protection;
 use kiln_domain::time::Timestamp;
 use kiln_store::Tx;
 
@@ -32,6 +33,7 @@ pub(super) async fn take(call: &Call) -> Answer {
             blob.modified_at = taken_at;
         }
         let modified_at = blob.modified_at;
+        blob.details.protection = Protection::default();
         let kept = Kept { edition: Edition::Snapshot(taken_at), deleted: None };
         history::share(tx, key, blob, kept)?;
         Ok((taken_at, modified_at))

@@ -1,7 +1,8 @@
 //! Blobs: what their names mean now, and what they meant before.
 
-use kiln_domain::blob::content::{Blob, Block, Deletion, ExtentId, PieceListId};
+use kiln_domain::blob::content::{Blob, BlobDetails, Block, Deletion, ExtentId, PieceListId};
 use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::immutability::Protection;
 use kiln_domain::blob::kind::BlobKind;
 use kiln_domain::blob::lease::Lease;
 use kiln_domain::blob::tags::Tags;
@@ -175,6 +176,50 @@ impl View<'_> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = self.statement(&sql)?;
         let rows = statement.query_map(params![container.0, from.0, from.1.0, limit], from_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a container has an edition of a blob with a protection such as `is_meant` says.
+    pub fn has_protection(
+        &self,
+        container: ContainerKey,
+        is_meant: impl Fn(&Protection) -> bool,
+    ) -> Result<bool, StoreError> {
+        let sql = "SELECT details FROM blob
+                   WHERE container_key = ?1 AND instr(details, '\"protection\":') > 0";
+        let mut statement = self.statement(sql)?;
+        let mut rows = statement.query(params![container.0])?;
+        while let Some(row) = rows.next()? {
+            let Json(details): Json<BlobDetails> = row.get(0)?;
+            if is_meant(&details.protection) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The last versions of up to `limit` names, `from` or later and in order, of which nothing
+    /// else is left than versions.
+    pub fn left_behind(
+        &self,
+        container: ContainerKey,
+        from: &[u8],
+        limit: usize,
+    ) -> Result<Vec<Blob>, StoreError> {
+        // Beside `MAX` the other columns are those of its row.
+        let columns = COLUMNS.replace("moment,", "MAX(moment),");
+        let sql = format!(
+            "SELECT {columns} FROM blob AS past
+             WHERE container_key = ?1 AND is_past = 1 AND name >= ?2 AND edition = ?3
+                 AND deleted_at IS NULL
+                 AND NOT EXISTS (SELECT 1 FROM blob AS now WHERE now.container_key = ?1
+                     AND now.is_past = 0 AND now.name = past.name AND now.moment = 0)
+             GROUP BY name ORDER BY name LIMIT ?4"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let version = edition_number(Edition::Version(Timestamp(0)));
+        let mut statement = self.statement(&sql)?;
+        let rows = statement.query_map(params![container.0, from, version, limit], from_row)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

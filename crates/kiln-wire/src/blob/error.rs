@@ -136,6 +136,15 @@ impl BlobError {
         Self::new(501, "NotImplemented", format!("Kiln does not serve the operation {operation}."))
     }
 
+    /// An operation that only accounts with real directories have, which there are none of.
+    pub fn for_hierarchies(operation: &str) -> Self {
+        let message = format!(
+            "The operation is not supported in this scenario: {operation} is for accounts with a \
+             hierarchical namespace."
+        );
+        Self::new(409, "BlobOperationNotSupported", message)
+    }
+
     /// Something broke; the log knows more.
     pub fn internal() -> Self {
         let message = "The server encountered an internal error. Please retry the request.";
@@ -249,6 +258,22 @@ impl From<BlobRejection> for BlobError {
             R::Archived { .. } => {
                 (409, "BlobArchived", "This operation is not permitted on an archived blob.")
             }
+            R::UnderPolicy { .. } | R::ContainerHasProtectedBlobs { .. } => (
+                409,
+                "BlobImmutableDueToPolicy",
+                "This operation is not permitted as the blob is immutable due to a policy.",
+            ),
+            R::UnderLegalHold => (
+                409,
+                "BlobImmutableDueToLegalHold",
+                "This operation is not permitted as the blob is immutable due to one or more legal \
+                 holds.",
+            ),
+            R::PolicyEndsInThePast { .. } => (
+                400,
+                "InvalidHeaderValue",
+                "The value for one of the HTTP headers is not in the correct format.",
+            ),
             R::SnapshotsPresent { .. } => (
                 409,
                 "SnapshotsPresent",

@@ -104,6 +104,11 @@ impl Gates {
         self.version.is_since("2019-07-07")
     }
 
+    /// Whether lists of page ranges come in pages.
+    pub fn has_pages_of_ranges(&self) -> bool {
+        self.version.is_since("2020-10-02")
+    }
+
     /// Whether a request without any right is asked to log in.
     pub fn has_login_challenge(&self) -> bool {
         self.version.is_since("2019-12-12")

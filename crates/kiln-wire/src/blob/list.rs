@@ -5,6 +5,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use kiln_domain::blob::container::{Container, PublicAccess};
 use kiln_domain::blob::content::{Blob, CopyRecord, CopyStatus, Deletion};
 use kiln_domain::blob::edition::Edition;
+use kiln_domain::blob::immutability::Protection;
 use kiln_domain::blob::lease::{Lease, LeaseState, state_of};
 use kiln_domain::blob::listing::{Entry, Page};
 use kiln_domain::blob::metadata::Metadata;
@@ -57,6 +58,14 @@ pub struct Includes {
     pub copy: bool,
     /// Tags.
     pub tags: bool,
+    /// Policies that keep blobs as they are.
+    pub policies: bool,
+    /// Legal holds.
+    pub holds: bool,
+    /// Names of which only versions are left.
+    pub deleted_with_versions: bool,
+    /// Containers of the service itself.
+    pub system: bool,
 }
 
 impl Includes {
@@ -72,13 +81,12 @@ impl Includes {
                 "uncommittedblobs" => includes.uncommitted = true,
                 "copy" => includes.copy = true,
                 "tags" => includes.tags = true,
-                // What these would add, no blob here has.
-                ""
-                | "immutabilitypolicy"
-                | "legalhold"
-                | "permissions"
-                | "system"
-                | "deletedwithversions" => {}
+                "immutabilitypolicy" => includes.policies = true,
+                "legalhold" => includes.holds = true,
+                "deletedwithversions" => includes.deleted_with_versions = true,
+                "system" => includes.system = true,
+                // What this would add, no blob here has.
+                "" | "permissions" => {}
                 _ => {
                     let reason = "not something that a list can include";
                     return Err(BlobError::invalid_parameter("include", word, reason));
@@ -178,6 +186,12 @@ pub fn blobs(asked: &Asked, container: &str, page: &Page<Blob>, gates: &Gates) -
     xml.finish()
 }
 
+/// Whether a blob of a list, its last version, stands for a name of which only versions are
+/// left: in lists that show versions each stands for itself.
+pub fn is_for_its_name(blob: &Blob, includes: Includes) -> bool {
+    matches!(blob.edition, Edition::Version(_)) && !includes.versions
+}
+
 fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
     xml.open("Blob", &[]);
     name(xml, &blob.name, gates);
@@ -192,6 +206,9 @@ fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
         if blob.edition.is_current() {
             xml.leaf("IsCurrentVersion", "true");
         }
+        if is_for_its_name(blob, asked.includes) {
+            xml.leaf("HasVersionsOnly", "true");
+        }
     }
     xml.open("Properties", &[]);
     properties(xml, blob, gates);
@@ -205,6 +222,7 @@ fn blob(xml: &mut Writer, asked: &Asked, blob: &Blob, gates: &Gates) {
         xml.leaf("TagCount", &blob.tags.len().to_string());
     }
     deletion(xml, blob.deleted, asked.now);
+    protection(xml, blob.details.protection, asked.includes);
     xml.close("Properties");
     if asked.includes.metadata {
         metadata(xml, &blob.metadata);
@@ -278,6 +296,17 @@ fn deletion(xml: &mut Writer, deletion: Option<Deletion>, now: Timestamp) {
     let days_left = purge_at.since(now).as_secs() / SECONDS_PER_DAY;
     xml.leaf("DeletedTime", &deleted_at.to_rfc1123());
     xml.leaf("RemainingRetentionDays", &days_left.to_string());
+}
+
+/// What keeps a blob as it is.
+fn protection(xml: &mut Writer, protection: Protection, includes: Includes) {
+    if let Some(policy) = protection.policy.filter(|_| includes.policies) {
+        xml.leaf("ImmutabilityPolicyUntilDate", &policy.until.to_rfc1123());
+        xml.leaf("ImmutabilityPolicyMode", policy.mode.as_str());
+    }
+    if protection.has_legal_hold && includes.holds {
+        xml.leaf("LegalHold", "true");
+    }
 }
 
 /// How it stands with a lease.

@@ -6,6 +6,7 @@ pub mod encryption;
 pub mod error;
 pub mod gates;
 pub mod headers;
+pub mod immutability;
 pub mod kind;
 pub mod list;
 pub mod listed;

@@ -53,6 +53,10 @@ pub enum Operation {
     SealAppendBlob,
     PutPage,
     GetPageRanges,
+    SetImmutabilityPolicy,
+    DeleteImmutabilityPolicy,
+    SetLegalHold,
+    SetExpiry,
     /// An operation of the service that is not served, by Azure's name for it.
     Unserved(&'static str),
 }
@@ -159,12 +163,16 @@ impl Operation {
             | Self::SetBlobTier
             | Self::LeaseBlob
             | Self::UndeleteBlob
+            | Self::SetExpiry
             | Self::AbortCopyBlob => (Scope::Object, Some("w"), Some("w")),
             Self::AppendBlock | Self::AppendBlockFromUrl => (Scope::Object, Some("aw"), Some("aw")),
             Self::SealAppendBlob | Self::PutPage | Self::PutPageFromUrl => {
                 (Scope::Object, Some("w"), Some("w"))
             }
             Self::GetPageRanges => (Scope::Object, Some("r"), Some("r")),
+            Self::SetImmutabilityPolicy | Self::DeleteImmutabilityPolicy | Self::SetLegalHold => {
+                (Scope::Object, Some("i"), Some("i"))
+            }
             Self::GetBlobTags | Self::SetBlobTags => (Scope::Object, Some("t"), Some("t")),
             Self::FindBlobsByTags => (Scope::Service, Some("f"), None),
             Self::FindBlobsByTagsInContainer => (Scope::Container, Some("f"), Some("f")),
@@ -197,6 +205,9 @@ impl Operation {
                     | Self::SetBlobTier
                     | Self::GetBlobTags
                     | Self::SetBlobTags
+                    | Self::SetImmutabilityPolicy
+                    | Self::DeleteImmutabilityPolicy
+                    | Self::SetLegalHold
                     | Self::GetAccountInformation
                     | Self::Unserved(_)
             )
@@ -296,9 +307,10 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("PUT", "page") => O::PutPage,
         ("GET", "pagelist") => O::GetPageRanges,
         ("POST", "query") => O::Unserved("Query Blob Contents"),
-        ("PUT", "expiry") => O::Unserved("Set Blob Expiry"),
-        ("PUT", "legalhold") => O::Unserved("Set Blob Legal Hold"),
-        ("PUT" | "DELETE", "immutabilityPolicies") => O::Unserved("Set Blob Immutability Policy"),
+        ("PUT", "expiry") => O::SetExpiry,
+        ("PUT", "legalhold") => O::SetLegalHold,
+        ("PUT", "immutabilityPolicies") => O::SetImmutabilityPolicy,
+        ("DELETE", "immutabilityPolicies") => O::DeleteImmutabilityPolicy,
         ("PUT", "incrementalcopy") => O::IncrementalCopyBlob,
         ("GET" | "HEAD" | "PUT" | "POST" | "DELETE", _) => return Err(NoOperation::Parameter),
         (_, _) => return Err(NoOperation::Verb),

@@ -86,6 +86,45 @@ fn tokens_allow_what_they_say() {
 }
 
 #[test]
+fn conditions_on_tags_and_broken_leases_take_letters_of_their_own() {
+    run(async {
+        let world = world().await;
+        world
+            .send(
+                "PUT /con1/b?comp=tags",
+                "<Tags><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tags>",
+            )
+            .await;
+        let mismatch = "403 AuthorizationPermissionMismatch";
+        let check = async |head: String, outcome: &str| {
+            assert_eq!(world.send_unsigned(&head, "").await.outcome(), outcome, "{head}");
+        };
+        let get = |letters: &str| format!("GET /con1/b?{}", container_token("con1", letters));
+        let condition = "x-ms-if-tags: k = 'v'";
+        check(get("r"), "200").await;
+        check(format!("{}\n{condition}", get("r")), mismatch).await;
+        check(format!("{}\n{condition}", get("rt")), "200").await;
+        check(format!("{}\nx-ms-if-tags: k = 'w'", get("rt")), "412 ConditionNotMet").await;
+        let lease = |letters: &str, action: &str| {
+            let token = container_token("con1", letters);
+            format!(
+                "PUT /con1/b?comp=lease&{token}\nx-ms-lease-action: {action}\nx-ms-lease-duration: -1"
+            )
+        };
+        check(lease("d", "acquire"), mismatch).await;
+        check(lease("w", "acquire"), "201").await;
+        check(lease("r", "break"), mismatch).await;
+        check(lease("d", "break"), "202").await;
+        check(lease("w", "break"), "202").await;
+        let policy =
+            format!("DELETE /con1/b?comp=immutabilityPolicies&{}", container_token("con1", "w"));
+        check(policy.clone(), mismatch).await;
+        check(policy.replace(&container_token("con1", "w"), &container_token("con1", "i")), "200")
+            .await;
+    });
+}
+
+#[test]
 fn a_token_with_a_key_besides_is_refused() {
     run(async {
         let world = world().await;

@@ -116,6 +116,40 @@ async fn ranges(world: &World, query: &str) -> String {
     shown.join(" ")
 }
 
+/// The same, asked for in pages of so many.
+async fn ranges_by_pages(world: &World, query: &str, size: usize) -> String {
+    let (mut shown, mut marker) = (Vec::new(), String::new());
+    loop {
+        let query = format!("{query}&maxresults={size}&marker={marker}");
+        let page = ranges(world, &query).await;
+        assert!(page.split_whitespace().count() <= size, "{page}");
+        shown.push(page);
+        let got = world.send(&format!("GET /con/disk?comp=pagelist{query}"), "").await;
+        match got.text().split_once("<NextMarker>") {
+            Some((_, rest)) => {
+                rest.split_once("</NextMarker>").expect("closed").0.clone_into(&mut marker);
+            }
+            None => return shown.join(" "),
+        }
+    }
+}
+
+/// The same difference by the URL of the snapshot, and all ranges in pages.
+async fn other_ways_to_ask(world: &World, at: &str, difference: &str) {
+    let url = format!("http://127.0.0.1:10000/devstoreaccount1/con/disk?snapshot={at}");
+    let by_url = format!("\nx-ms-previous-snapshot-url: {url}");
+    assert_eq!(ranges(world, &by_url).await, difference);
+    let odd = "GET /con/disk?comp=pagelist\nx-ms-previous-snapshot-url: http://h/con/disk";
+    assert_eq!(world.send(odd, "").await.outcome(), "400 InvalidHeaderValue");
+    assert_eq!(ranges_by_pages(world, &format!("&prevsnapshot={at}"), 1).await, difference);
+    for size in [1, 2, 5] {
+        let all = ranges(world, "").await;
+        assert_eq!(ranges_by_pages(world, "", size).await, all, "{size}");
+    }
+    let odd = world.send("GET /con/disk?comp=pagelist&marker=behind", "").await;
+    assert_eq!(odd.outcome(), "400 InvalidQueryParameterValue");
+}
+
 #[test]
 fn pages_are_written_cleared_and_compared() {
     run(async {
@@ -147,6 +181,7 @@ fn pages_are_written_cleared_and_compared() {
         clear(&world, 10, 11).await;
         let difference = ranges(&world, &format!("&prevsnapshot={at}")).await;
         assert_eq!(difference, "!10-11 25-26 400-401");
+        other_ways_to_ask(&world, &at, &difference).await;
         assert_eq!(ranges(&world, &format!("&snapshot={at}")).await, "10-12 14-300");
         let past = world.send(&format!("GET /con/disk?snapshot={at}"), "").await;
         assert_eq!(past.body, expected);

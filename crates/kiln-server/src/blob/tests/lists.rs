@@ -30,6 +30,9 @@ async fn blobs(world: &World, query: &str, size: usize) -> String {
                     word.push_str(sign);
                 }
             }
+            if inside("HasVersionsOnly").is_some() {
+                word.push('!');
+            }
             if inside("VersionId").is_some() && inside("IsCurrentVersion").is_none() {
                 word.push('v');
             }
@@ -111,6 +114,69 @@ fn versions_and_tags_are_listed_when_asked_for() {
         let got =
             world.send("GET /con?restype=container&comp=list&include=versions,tags", "").await;
         assert!(got.text().contains("<Tag><Key>k</Key><Value>v</Value></Tag>"), "{}", got.text());
+    });
+}
+
+#[test]
+fn names_of_which_only_versions_are_left_are_listed_when_asked_for() {
+    run(async {
+        let world = World::new().await;
+        world.container("con").await;
+        set(&world, StorageSettings { keeps_versions: true, ..Default::default() }).await;
+        for name in ["a", "a", "b", "d/x", "d/y"] {
+            world.put(&format!("/con/{name}"), "1").await;
+        }
+        world.send("PUT /con/b?comp=snapshot", "").await;
+        for name in ["a", "d/x", "d/y"] {
+            world.send(&format!("DELETE /con/{name}"), "").await;
+        }
+        for size in [1, 2, 5000] {
+            assert_eq!(blobs(&world, "", size).await, "b*");
+            let left = blobs(&world, "&include=deletedwithversions", size).await;
+            assert_eq!(left, "a!v b* d/x!v d/y!v");
+            let folded = blobs(&world, "&include=deletedwithversions&delimiter=/", size).await;
+            assert_eq!(folded, "a!v b* d/");
+            let both = blobs(&world, "&include=deletedwithversions,snapshots", size).await;
+            assert_eq!(both, "a!v b@ b* d/x!v d/y!v");
+            let all = blobs(&world, "&include=deletedwithversions,versions", size).await;
+            assert_eq!(all, "av av b* d/xv d/yv");
+        }
+        // The last of them is shown.
+        let versions =
+            world.send("GET /con?restype=container&comp=list&include=versions", "").await;
+        let last = versions.text().split("<VersionId>").nth(2).expect("a second version");
+        let last = last.split_once('<').expect("closed").0;
+        let head = "GET /con?restype=container&comp=list&include=deletedwithversions";
+        assert!(world.send(head, "").await.text().contains(last));
+        assert_eq!(world.send(&format!("DELETE /con/a?versionid={last}"), "").await.status, 202);
+        assert!(world.send(head, "").await.text().contains("<Name>a</Name>"));
+    });
+}
+
+#[test]
+fn containers_of_the_service_are_listed_when_asked_for() {
+    run(async {
+        let world = World::new().await;
+        for name in ["$logs", "$root", "$blobchangefeed", "con"] {
+            world.container(name).await;
+        }
+        let list = async |query: &str| {
+            let (mut shown, mut marker) = (Vec::new(), String::new());
+            loop {
+                let head = format!("GET /?comp=list&maxresults=1{query}&marker={marker}");
+                let got = world.send(&head, "").await;
+                let rest = got.text().split_once("<Container><Name>").map(|(_, rest)| rest);
+                shown.extend(rest.and_then(|it| it.split('<').next()).map(str::to_owned));
+                match got.text().split_once("<NextMarker>") {
+                    Some((_, rest)) => {
+                        rest.split_once('<').expect("closed").0.clone_into(&mut marker);
+                    }
+                    None => return shown.join(" "),
+                }
+            }
+        };
+        assert_eq!(list("").await, "$root con");
+        assert_eq!(list("&include=system").await, "$blobchangefeed $logs $root con");
     });
 }
 

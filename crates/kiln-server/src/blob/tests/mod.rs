@@ -9,6 +9,7 @@ mod copies;
 mod crash;
 mod editions;
 mod fsck;
+mod immutability;
 mod keys;
 mod kinds;
 mod leases;
