@@ -184,6 +184,23 @@ class Blob:
         }
         return token
 
+    def account_sas(self):
+        """A SAS for all that an account SAS can allow, as the query of a URL."""
+        fields = {
+            "sp": "rwdxyltfmeopcaiu",
+            "ss": "b",
+            "srt": "sco",
+            "st": "",
+            "se": "2099-01-01T00:00:00Z",
+            "sip": "",
+            "spr": "",
+            "sv": "2021-08-06",
+            "ses": "",
+        }
+        text = "\n".join([self.account, *fields.values(), ""])
+        token = {name: value for name, value in fields.items() if value}
+        return urllib.parse.urlencode({**token, "sig": signature(self.key, text)})
+
     def request_with_sas(self, method, path, token, body=None, headers=None):
         """Sends a request whose only permission is the SAS."""
         text = urllib.parse.urlencode(token, quote_via=urllib.parse.quote)

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import raw
 from conftest import CLIENTS, PROGRAMS, Client, run_program
 
 # Versions of the package, and the steps that fit them.
@@ -19,7 +20,7 @@ GENERATIONS = {
 JAVASCRIPT = ["azure-storage", "@azure/storage-blob"]
 
 # Steps that the service does not serve yet.
-UNSERVED = {"immutability", "query"}
+UNSERVED = {"query"}
 
 
 def settings_file(kiln, family, suffix, folder):
@@ -69,6 +70,16 @@ def test_every_blob_operation_of_the_javascript_sdk_is_served(kiln, package, suf
     client.require()
     settings = settings_file(kiln, package, suffix, tmp_path)
     check(run_program([*client.interpreter, PROGRAMS / "every_blob_operation.cjs", settings], kiln))
+
+
+def test_every_blob_operation_of_the_rust_sdk_is_served(kiln, suffix):
+    # This one knows tokens and signatures, and no keys.
+    storage = kiln.storage()
+    service = raw.Blob(storage.account, storage.key, storage.url)
+    program = CLIENTS / "rust/debug/kiln-clients"
+    assert program.is_file(), "run `cargo xtask test clients` to build {}".format(program)
+    command = [program, "{}?{}".format(storage.url, service.account_sas()), suffix]
+    assert run_program(command, kiln).splitlines()[-1] == "phase: done"
 
 
 def test_adlfs_has_a_file_system(kiln, suffix, tmp_path):

@@ -284,5 +284,8 @@ fn out_of_numbers() -> std::io::Error {
     std::io::Error::other("all run numbers are used up")
 }
 
+// The suite is outside of this crate too, and names it so.
+#[cfg(test)]
+extern crate self as kiln_extents;
 #[cfg(test)]
 mod tests;

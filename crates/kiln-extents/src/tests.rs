@@ -1,16 +1,19 @@
-//! One suite for all places that extents can be in.
+//! The suite of all places of extents, in those that this process has, and what it takes their
+//! inside to show.
+
+#[path = "../tests/suite/mod.rs"]
+mod suite;
 
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use md5::{Digest, Md5};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 
-use crate::{ExtentFailure, Extents, FileId, Hold, Inventory, Kept, ObjectPlace};
+use crate::{Hold, Inventory, ObjectPlace};
+use suite::{Place, get, is_gone, put, sweep};
 
 /// A directory that goes away with the test.
 struct Scratch(PathBuf);
@@ -29,28 +32,6 @@ impl Drop for Scratch {
     }
 }
 
-/// A place for extents; opening it again finds what was there.
-enum Place {
-    Folder(PathBuf),
-    Objects(ObjectPlace),
-}
-
-impl Place {
-    async fn open(&self) -> Extents {
-        match self {
-            Self::Folder(root) => Extents::open(root).expect("opened"),
-            Self::Objects(place) => Extents::open_objects(place).await.expect("opened"),
-        }
-    }
-
-    fn inventory(&self) -> Inventory {
-        match self {
-            Self::Folder(root) => Inventory::of_folder(root),
-            Self::Objects(place) => Inventory::of_objects(place),
-        }
-    }
-}
-
 /// Runs a test in each kind of place.
 fn everywhere(name: &str, test: impl AsyncFn(Place)) {
     let scratch = Scratch::new(name);
@@ -65,184 +46,56 @@ fn everywhere(name: &str, test: impl AsyncFn(Place)) {
         objects("memory", Arc::new(InMemory::new())),
         objects("local", Arc::new(local)),
     ];
-    // The work that waits for objects blocks a thread, and they answer on another.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build();
-    let runtime = runtime.expect("a runtime");
+    let runtime = suite::runtime();
     for place in places {
         runtime.block_on(test(place));
     }
 }
 
-/// Blocks a thread that may, as the server does.
-fn sweep(extents: &Extents, unnamed: impl Fn(&FileId) -> bool + Sync) -> (u64, u64) {
-    let swept = std::thread::scope(|scope| {
-        let sweeping = scope.spawn(|| {
-            extents.sweep(|ids| {
-                Ok::<_, ExtentFailure>(ids.iter().copied().filter(|id| unnamed(id)).collect())
-            })
-        });
-        sweeping.join().expect("no panic").expect("swept")
-    });
-    (swept.n_seen, swept.n_removed)
-}
-
-/// Waits until an extent is gone: what is dropped goes a little later.
-async fn is_gone(extents: &Extents, id: FileId) -> bool {
-    for _ in 0..1000 {
-        if get(extents, vec![(id, 0, 1)]).await.is_err() {
-            return true;
-        }
-        tokio::task::yield_now().await;
-        std::thread::yield_now();
-    }
-    false
-}
-
-async fn put(extents: &Extents, content: &[u8], step: usize) -> Kept {
-    let mut upload = extents.upload();
-    for bytes in content.chunks(step) {
-        upload.write(Bytes::copy_from_slice(bytes)).await.expect("written");
-    }
-    let kept = upload.finish().await.expect("durable");
-    upload.keep();
-    kept
-}
-
-async fn get(extents: &Extents, slices: Vec<(FileId, u64, u64)>) -> Result<Vec<u8>, ExtentFailure> {
-    let pin = Arc::new(extents.pin(slices.iter().map(|(id, ..)| *id).collect()));
-    let mut stream = extents.read(slices, pin);
-    let mut all = Vec::new();
-    while let Some(bytes) = stream.next().await {
-        all.extend_from_slice(&bytes?);
-    }
-    Ok(all)
-}
-
-fn content(size: usize) -> Vec<u8> {
-    (0..size).map(|n| u8::try_from(n * 7 % 251).expect("below 251")).collect()
-}
-
 #[test]
 fn what_is_written_is_read() {
-    everywhere("round", async |place| {
-        let extents = place.open().await;
-        for size in [0, 1, 4096, 512 * 1024, 3_000_001, 20_000_003] {
-            let content = content(size);
-            let kept = put(&extents, &content, 70_000).await;
-            assert_eq!(kept.md5, <[u8; 16]>::from(Md5::digest(&content)));
-            let length = u64::try_from(size).expect("small");
-            assert_eq!(kept.size_bytes, length);
-            assert_eq!(get(&extents, vec![(kept.id, 0, length)]).await.expect("read"), content);
-        }
-    });
+    everywhere("what_is_written_is_read", suite::what_is_written_is_read);
 }
 
 #[test]
 fn slices_join_across_extents() {
-    everywhere("slices", async |place| {
-        let extents = place.open().await;
-        let all = content(1_200_000);
-        let first = put(&extents, &all[..700_000], 65_536).await;
-        let second = put(&extents, &all[700_000..], 65_536).await;
-        let slices = vec![(first.id, 100_000, 600_000), (second.id, 0, 300_000)];
-        assert_eq!(get(&extents, slices).await.expect("read"), all[100_000..1_000_000]);
-    });
+    everywhere("slices_join_across_extents", suite::slices_join_across_extents);
 }
 
 #[test]
 fn reading_past_the_end_fails() {
-    everywhere("short", async |place| {
-        let extents = place.open().await;
-        let kept = put(&extents, &content(10), 10).await;
-        assert!(get(&extents, vec![(kept.id, 0, 11)]).await.is_err());
-    });
+    everywhere("reading_past_the_end_fails", suite::reading_past_the_end_fails);
 }
 
 #[test]
 fn an_upload_given_up_leaves_nothing() {
-    everywhere("dropped", async |place| {
-        let extents = place.open().await;
-        for size in [10, 20_000_000] {
-            let mut upload = extents.upload();
-            upload.write(Bytes::from(content(size))).await.expect("written");
-            let kept = upload.finish().await.expect("durable");
-            drop(upload);
-            assert!(is_gone(&extents, kept.id).await);
-        }
-    });
+    everywhere("an_upload_given_up_leaves_nothing", suite::an_upload_given_up_leaves_nothing);
 }
 
 #[test]
 fn removing_waits_for_readers() {
-    everywhere("pinned", async |place| {
-        let extents = place.open().await;
-        let kept = put(&extents, &content(10), 10).await;
-        let pin = extents.pin(vec![kept.id]);
-        extents.remove(vec![kept.id]).await;
-        assert!(get(&extents, vec![(kept.id, 0, 10)]).await.is_ok());
-        drop(pin);
-        assert!(is_gone(&extents, kept.id).await);
-    });
+    everywhere("removing_waits_for_readers", suite::removing_waits_for_readers);
 }
 
 #[test]
 fn a_sweep_removes_what_nobody_names_and_spares_this_run() {
-    everywhere("sweep", async |place| {
-        let before = place.open().await;
-        let named = put(&before, &content(5), 5).await;
-        let unnamed = put(&before, &content(6), 6).await;
-        drop(before);
-
-        let extents = place.open().await;
-        let fresh = put(&extents, &content(7), 7).await;
-        let swept = sweep(&extents, |id| {
-            assert_ne!(*id, fresh.id);
-            *id != named.id
-        });
-        assert_eq!(swept, (2, 1));
-        assert!(get(&extents, vec![(named.id, 0, 5), (fresh.id, 0, 7)]).await.is_ok());
-        assert!(get(&extents, vec![(unnamed.id, 0, 6)]).await.is_err());
-    });
+    everywhere(
+        "a_sweep_removes_what_nobody_names_and_spares_this_run",
+        suite::a_sweep_removes_what_nobody_names_and_spares_this_run,
+    );
 }
 
 #[test]
 fn run_numbers_are_not_used_twice() {
-    everywhere("runs", async |place| {
-        let first = place.open().await;
-        let kept = put(&first, &content(5), 5).await;
-        let second = place.open().await;
-        sweep(&second, |_| true);
-        let third = place.open().await;
-        assert_ne!(put(&third, &content(5), 5).await.id, kept.id);
-    });
+    everywhere("run_numbers_are_not_used_twice", suite::run_numbers_are_not_used_twice);
 }
 
 #[test]
 fn an_inventory_has_all_and_changes_nothing() {
-    everywhere("inventory", async |place| {
-        let extents = place.open().await;
-        let mut kept = Vec::new();
-        for size in [1, 9_000_000] {
-            kept.push(put(&extents, &content(size), 70_000).await);
-        }
-        drop(extents);
-        let inventory = place.inventory();
-        let mut found = std::thread::scope(|scope| {
-            let listing = scope.spawn(|| {
-                let mut found = Vec::new();
-                inventory.each(|id, size_bytes| found.push((id, size_bytes))).expect("listed");
-                found
-            });
-            listing.join().expect("no panic")
-        });
-        found.sort_unstable();
-        let expected: Vec<_> = kept.iter().map(|kept| (kept.id, kept.size_bytes)).collect();
-        assert_eq!(found, expected);
-        for kept in kept {
-            let digest = inventory.digest(kept.id, kept.size_bytes).await.expect("read");
-            assert_eq!(digest.md5, kept.md5);
-        }
-    });
+    everywhere(
+        "an_inventory_has_all_and_changes_nothing",
+        suite::an_inventory_has_all_and_changes_nothing,
+    );
 }
 
 #[test]

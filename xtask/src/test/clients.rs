@@ -82,6 +82,16 @@ pub(crate) fn run_tests(root: &Path, environments: &Environments, filters: &[Str
     }
 }
 
+/// Builds the program that drives the storage SDK for Rust.
+pub(crate) fn build_rust(root: &Path, environments: &Environments) -> Result<(), String> {
+    let mut build = program::cargo(root);
+    build
+        .args(["build", "--locked", "--manifest-path", "tests/clients/rust/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(environments.folder.join("rust"));
+    program::run(&mut build)
+}
+
 /// Where environments lie: below `target` if the users of a node can reach that.
 fn folder_for(target: &Path) -> PathBuf {
     let is_visible = !FOLDERS_OF_NODES.iter().any(|it| target.starts_with(it));

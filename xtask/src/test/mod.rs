@@ -145,13 +145,24 @@ fn client_steps(
         Ok(environments) => environments,
         Err(why) => return vec![report::timed("clients", || Outcome::Failed(why))],
     };
-    let build = report::timed("build", || cargo(root, &["build", "--bin", "kiln"]));
+    let build = report::timed("build", || build(root, &environments));
     if build.outcome != Outcome::Passed {
         return vec![build];
     }
     let run =
         report::timed("clients", || clients::run_tests(root, &environments, &request.filters));
     vec![build, run]
+}
+
+/// Builds what the client tests run: Kiln, the client in Rust, and the suite of extents.
+fn build(root: &Path, environments: &clients::Environments) -> Outcome {
+    let built = program::run(program::cargo(root).args(["build", "--bin", "kiln"]))
+        .and_then(|()| {
+            let suite = ["build", "-p", "kiln-extents", "--example", "extents_suite"];
+            program::run(program::cargo(root).args(suite))
+        })
+        .and_then(|()| clients::build_rust(root, environments));
+    outcome(built)
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Outcome {
