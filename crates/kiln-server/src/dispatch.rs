@@ -3,7 +3,7 @@
 //! It runs at its own pace: whatever was committed while a round was under way is in the
 //! next round's board. A plan is only a proposal; the commit checks each assignment again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use kiln_domain::batch::gang::{self as instances, ChosenNode};
@@ -23,7 +23,7 @@ use crate::preparation::{self, Steps};
 use crate::server::Server;
 use crate::{clock, gang, kept};
 
-/// Changes of one pool in one commit, about, at the most.
+/// Changes in one commit, about, at the most; pools that want some share them.
 const CHANGES_MAX: usize = 512;
 
 /// Plans and commits until it is dropped.
@@ -34,37 +34,51 @@ pub async fn run(server: Arc<Server>) {
             server.signals.board_changed().await;
             continue;
         }
-        for pool_key in changed {
-            let plan = {
-                let mut board = server.signals.board();
-                let began_at = clock::tick();
-                let plan = plan(&board, pool_key, CHANGES_MAX);
-                server.metrics.plan_seconds.observe(began_at.elapsed().as_secs_f64());
-                board.hold(pool_key, plan.held);
-                plan
-            };
-            if plan.is_empty() {
-                continue;
+        let plans = plan_all(&server, &changed);
+        if plans.is_empty() {
+            continue;
+        }
+        let n_assignments: usize = plans.iter().map(|plan| plan.assignments.len()).sum();
+        let committed = server.store.write(move |tx| commit(tx, plans, clock::now())).await;
+        match committed {
+            Ok(committed) => {
+                server.metrics.rounds.inc();
+                server.metrics.assignments.inc_by(n_assignments.try_into().unwrap_or(u64::MAX));
+                committed.send(&server);
             }
-            if plan.len() >= CHANGES_MAX {
-                server.signals.board().mark_changed(pool_key);
-            }
-            let n_assignments = plan.assignments.len().try_into().unwrap_or(u64::MAX);
-            let committed = server.store.write(move |tx| commit(tx, plan, clock::now())).await;
-            match committed {
-                Ok(committed) => {
-                    server.metrics.rounds.inc();
-                    server.metrics.assignments.inc_by(n_assignments);
-                    committed.send(&server);
-                }
-                Err(cause) => {
-                    error!(error = %crate::chain(&cause), "a plan could not be committed");
-                    clock::pause(clock::AFTER_FAILURE).await;
-                    server.signals.board().mark_changed(pool_key);
-                }
+            Err(cause) => {
+                error!(error = %crate::chain(&cause), "plans could not be committed");
+                clock::pause(clock::AFTER_FAILURE).await;
+                mark_all(&server, &changed);
             }
         }
     }
+}
+
+/// Plans for pools that changed. One commit takes the plans of all: a flush for each of a hundred
+/// busy pools would make each of them wait for all others.
+fn plan_all(server: &Server, changed: &BTreeSet<i64>) -> Vec<Plan> {
+    let limit = (CHANGES_MAX / changed.len().max(1)).max(1);
+    let mut plans = Vec::new();
+    for pool_key in changed {
+        let mut board = server.signals.board();
+        let began_at = clock::tick();
+        let plan = plan(&board, *pool_key, limit);
+        server.metrics.plan_seconds.observe(began_at.elapsed().as_secs_f64());
+        board.hold(*pool_key, plan.held);
+        if plan.len() >= limit {
+            board.mark_changed(*pool_key);
+        }
+        if !plan.is_empty() {
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
+fn mark_all(server: &Server, pools: &BTreeSet<i64>) {
+    let mut board = server.signals.board();
+    pools.iter().for_each(|pool_key| board.mark_changed(*pool_key));
 }
 
 /// What was committed of a plan.
@@ -90,17 +104,17 @@ impl Committed {
     }
 }
 
-/// Commits what of a plan still holds, and says what to send to which node.
-fn commit(tx: &mut Tx<'_>, plan: Plan, now: Timestamp) -> Result<Committed, StoreError> {
+/// Commits what of plans still holds, and says what to send to which node.
+fn commit(tx: &mut Tx<'_>, plans: Vec<Plan>, now: Timestamp) -> Result<Committed, StoreError> {
     let mut committed = Committed::default();
-    for preemption in plan.preemptions {
-        preempt(tx, &preemption, now, &mut committed.outbox)?;
+    for preemption in plans.iter().flat_map(|plan| &plan.preemptions) {
+        preempt(tx, preemption, now, &mut committed.outbox)?;
     }
     let (jobs, nodes) = (HashMap::new(), BTreeMap::new());
     let Committed { outbox, placed } = &mut committed;
     let mut round = Round { tx, now, jobs, nodes, outbox, placed };
-    for assignment in plan.assignments {
-        round.place(&assignment)?;
+    for assignment in plans.iter().flat_map(|plan| &plan.assignments) {
+        round.place(assignment)?;
     }
     round.finish()?;
     Ok(committed)
