@@ -128,6 +128,11 @@ def add_running_task(load):
     until(lambda: load.batch.request("GET", "/jobs/runs/tasks/t").json["state"] == "running")
 
 
+def end_nodes(load):
+    assert load.batch.request("DELETE", "/pools/pool").status == 202
+    until(lambda: load.batch.request("GET", "/pools/pool").status == 404)
+
+
 def test_a_backup_under_load_is_whole(kiln, tmp_path, suffix, tasks_elevated):
     print("KILN_BACKUP_SEED={}".format(SEED))
     chance = random.Random(SEED)
@@ -155,6 +160,7 @@ def test_a_backup_under_load_is_whole(kiln, tmp_path, suffix, tasks_elevated):
     # The Kiln works on after it, and takes back what was removed meanwhile.
     still.check(len(still.tasks.added))
     busy.check(len(busy.tasks.added))
+    end_nodes(busy)
     assert kiln.stop() == 0
     fsck(kiln.data)
 
@@ -181,6 +187,7 @@ def test_a_backup_under_load_is_whole(kiln, tmp_path, suffix, tasks_elevated):
         file = tmp_path / "settings.json"
         file.write_text(json.dumps(settings))
         run_program([*CLIENT.workflow, str(file)], restored)
+        end_nodes(busy)
     finally:
         assert restored.stop() == 0
     fsck(data)
