@@ -9,6 +9,7 @@ use std::time::Duration;
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::task::{FailureInfo, TaskConstraints};
 use kiln_domain::batch::user::UserAccount;
+use kiln_domain::time::Timestamp;
 use kiln_wire::node::shell::ToShell;
 use kiln_wire::node::{
     AttemptId, AttemptKind, FromAgent, Hello, NodeConfig, Outcome, PROTOCOL, Prepare, Report, Run,
@@ -32,6 +33,9 @@ use crate::shell::{Shells, Wanted};
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 
+/// Least time between two times that reports are sent: those of a stream of short tasks go
+/// together, because each time costs the server a commit. One that comes alone goes at once.
+const REPORTS_APART: Duration = Duration::from_millis(4);
 /// Messages and reports that wait for the loop.
 const WAITING_MAX: usize = 256;
 
@@ -50,6 +54,8 @@ pub(crate) struct Agent {
     requests: Requests,
     shells: Shells,
     reports: Reports,
+    /// When reports were last sent.
+    reports_sent_at: Timestamp,
     duties: Duties<Attempt>,
     removal: Removal,
     retention: Retention,
@@ -105,6 +111,7 @@ impl Agent {
             requests: Requests::new(PathBuf::from(&config.directory)),
             shells: Shells::default(),
             reports: Reports::default(),
+            reports_sent_at: Timestamp(0),
             duties: Duties::default(),
             removal: Removal::new(Path::new(&config.directory)),
             retention: Retention::open(Path::new(&config.directory), clock::now()),
@@ -149,6 +156,8 @@ impl Agent {
         loop {
             let messages = self.outbox.as_ref().map(|outbox| outbox.messages.clone());
             let is_linked = messages.is_some();
+            let reports_wait =
+                REPORTS_APART.saturating_sub(clock::now().since(self.reports_sent_at));
             let users_go_in = self.requests.next_expiry_in(clock::now());
             let next = tokio::select! {
                 Some(fact) = from_link.recv() => {
@@ -170,10 +179,10 @@ impl Agent {
                     Next::Continue
                 }
                 // Without a link this never comes back.
-                Some(Ok(permit)) = reserve(messages.as_ref()), if self.reports.has_unsent() => {
-                    if let Some(message) = self.reports.next_unsent() {
-                        permit.send(message);
-                    }
+                Some(Ok(room)) = reserve(messages.as_ref(), reports_wait),
+                    if self.reports.has_unsent() =>
+                {
+                    self.send_reports(room, messages.as_ref());
                     Next::Continue
                 }
                 _ = heartbeat.tick(), if is_linked => {
@@ -319,6 +328,22 @@ impl Agent {
         self.retention.cancel(&path);
     }
 
+    /// Sends reports while there is room; the rest waits for its next time.
+    fn send_reports(
+        &mut self,
+        first: mpsc::Permit<'_, FromAgent>,
+        messages: Option<&mpsc::Sender<FromAgent>>,
+    ) {
+        self.reports_sent_at = clock::now();
+        let mut room = Some(first);
+        while let Some(place) = room
+            && let Some(message) = self.reports.next_unsent()
+        {
+            place.send(message);
+            room = messages.and_then(|messages| messages.try_reserve().ok());
+        }
+    }
+
     async fn on_prepare(&mut self, prepare: &Prepare) {
         match self.duties.on_prepare(prepare.boot) {
             duties::Booting::Known => return,
@@ -428,7 +453,6 @@ impl Agent {
     fn begin(&mut self, run: Run) {
         let id = run.attempt.clone();
         let Some(boot) = self.boot.clone() else { return self.duties.put_off(run) };
-        self.reports.add(Report::Started { attempt: id.clone(), at: clock::now() });
         self.n_attempts += 1;
         // The two commands of a primary have one user.
         let primary = AttemptId { kind: AttemptKind::Subtask { number: 0 }, ..id.clone() };
@@ -482,11 +506,16 @@ impl Agent {
     }
 }
 
-/// Room for a message; `None` without a link.
+/// Room for a message, after this time; `None` without a link.
 async fn reserve(
     messages: Option<&mpsc::Sender<FromAgent>>,
+    time: Duration,
 ) -> Option<Result<mpsc::Permit<'_, FromAgent>, mpsc::error::SendError<()>>> {
-    Some(messages?.reserve().await)
+    let messages = messages?;
+    if !time.is_zero() {
+        clock::sleep(time).await;
+    }
+    Some(messages.reserve().await)
 }
 
 /// Comes back after this time, if there is one.

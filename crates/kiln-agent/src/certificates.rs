@@ -50,8 +50,7 @@ impl Certificates {
             let Some(content) = content.as_ref().filter(|_| reference.is_visible_to(who)) else {
                 continue;
             };
-            let place = directory.make(DIRECTORY, owner, DIRECTORY_MODE)?;
-            place.give(owner, DIRECTORY_MODE)?;
+            let place = directory.claim(DIRECTORY, owner, DIRECTORY_MODE)?;
             let bytes = STANDARD.decode(&content.data).map_err(io::Error::other)?;
             let algorithm = reference.thumbprint_algorithm.to_ascii_lowercase();
             let thumbprint = reference.thumbprint.to_ascii_lowercase();

@@ -381,9 +381,9 @@ impl Hands<'_> {
         }
     }
 
-    fn end(&self, outcome: Outcome) -> End {
+    fn end(&mut self, outcome: Outcome) -> End {
         let wall_clock = Span::from_std(clock::now().since(self.began_at));
-        let usage = self.process.as_ref().and_then(Process::usage);
+        let usage = self.process.as_mut().and_then(Process::usage);
         End {
             outcome,
             usage: usage.map(|usage| Usage { wall_clock, ..usage }),
@@ -422,7 +422,7 @@ fn request(node: &Node, command: &Command) -> Result<Spawn, FailureInfo> {
     if argv.is_empty() {
         return Err(program_not_found("the command line is empty"));
     }
-    let settings = command.variables.iter().map(|(name, value)| format!("{name}={value}"));
+    let settings = command.variables.iter().map(|(name, value)| [name, "=", value].concat());
     let place = format!("{}/{}", node.root_in_view, command.directory);
     Ok(Spawn {
         id: node.init.new_id(),
@@ -488,13 +488,8 @@ async fn prepare(boot: &Boot, command: &Command) -> Result<Prepared, FailureInfo
         boot.fetcher.fetch(files, &shared, owner).await?;
     }
     let directory = own_directory(&boot.node, command, &command.directory).map_err(failed)?;
-    let make = || {
-        let (owner, mode) = (command.account.owner, command.directory_mode);
-        let working_directory = directory.make("wd", owner, mode)?;
-        working_directory.give(owner, mode)?;
-        Ok(working_directory)
-    };
-    let working_directory = make().map_err(failed)?;
+    let working_directory =
+        directory.claim("wd", command.account.owner, command.directory_mode).map_err(failed)?;
     boot.certificates.install(command.sees, &directory, command.account.owner).map_err(failed)?;
     boot.fetcher.fetch(&command.resource_files, &working_directory, owner).await?;
     let container = match &command.container {
@@ -533,10 +528,7 @@ pub(crate) fn order<'a>(
 fn own_directory(node: &Node, command: &Command, path: &str) -> io::Result<Directory> {
     let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
     let above = node.root.make(above, node.accounts.root().owner, COMMON_MODE)?;
-    let (owner, mode) = (command.account.owner, command.directory_mode);
-    let directory = above.make(name, owner, mode)?;
-    directory.give(owner, mode)?;
-    Ok(directory)
+    above.claim(name, command.account.owner, command.directory_mode)
 }
 
 pub(crate) fn not_started(step: SpawnStep, errno: i32) -> FailureInfo {

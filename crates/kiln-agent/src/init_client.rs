@@ -178,9 +178,10 @@ impl InitClient {
         let n_streams = descriptors.len();
         descriptors.extend(seat.iter().flat_map(Seat::descriptors));
         request.n_places = descriptors.len() - n_streams;
-        request.has_group = group.is_some();
-        if let Some(group) = &group {
-            descriptors.insert(n_streams, group.as_fd());
+        let directory = group.as_ref().and_then(CommandGroup::directory);
+        request.has_group = directory.is_some();
+        if let Some(directory) = directory {
+            descriptors.insert(n_streams, directory);
         }
         self.send(&ToInit::Spawn(Box::new(request)), &descriptors).await?;
         drop(descriptors);
@@ -210,9 +211,9 @@ impl InitClient {
 
 impl Process {
     /// What it and all it started took; `None` while it runs.
-    pub(crate) fn usage(&self) -> Option<Usage> {
+    pub(crate) fn usage(&mut self) -> Option<Usage> {
         let usage = self.usage?;
-        let usage = self.group.as_ref().map_or(usage, |group| group.count(usage));
+        let usage = self.group.as_mut().map_or(usage, |group| group.count(usage));
         let peak = self.seat.as_ref().and_then(Seat::peak_memory_bytes);
         Some(Usage { peak_memory_bytes: peak.unwrap_or(usage.peak_memory_bytes), ..usage })
     }
@@ -224,7 +225,7 @@ impl Process {
             if self.is_emptying && self.is_empty && self.usage.is_some() {
                 return ProcessFact::Emptied;
             }
-            let message = match &self.group {
+            let message = match &mut self.group {
                 Some(group) if self.is_emptying && !self.is_empty => {
                     tokio::select! {
                         message = self.messages.recv() => message,

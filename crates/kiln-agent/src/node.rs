@@ -72,7 +72,7 @@ pub(crate) struct Node {
     pub(crate) engine_in_view: String,
     /// Its first process.
     pub(crate) init: InitClient,
-    group: Option<NodeGroup>,
+    group: Option<Arc<NodeGroup>>,
     seats: Option<Arc<Seats>>,
     slot_limits: SlotLimits,
     /// Process id of the first process on the machine.
@@ -203,7 +203,7 @@ impl Node {
             engine,
             engine_in_view,
             init,
-            group,
+            group: group.map(Arc::new),
             seats,
             slot_limits: config.slot_limits,
             init_pid: pid,
@@ -249,7 +249,7 @@ impl Node {
 
     /// What it takes of the machine.
     pub(crate) fn measure(&self) -> Measurement {
-        measure(self.group.as_ref().map(NodeGroup::path), &self.root)
+        measure(self.group.as_deref().map(NodeGroup::path), &self.root)
     }
 
     /// Whether its processes see another root than the machine's.
@@ -297,7 +297,7 @@ impl Node {
         slots: u32,
     ) -> io::Result<Process> {
         let limits = Limits::of(&self.slot_limits, slots);
-        let group = self.group.as_ref().map(|group| group.add(request.id, &limits)).transpose()?;
+        let group = self.group.as_ref().map(|group| group.take(&limits)).transpose()?;
         let seat = self.seats.as_ref().map(|seats| seats.take(&limits)).transpose()?;
         self.init.spawn(request, streams, group, seat).await
     }

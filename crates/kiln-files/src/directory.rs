@@ -106,6 +106,11 @@ impl Directory {
     /// # Errors
     /// What the system said.
     pub fn make(&self, path: &str, owner: Option<UserId>, mode: u32) -> io::Result<Self> {
+        // Most often all of it is there.
+        match self.enter(path, Links::Refused) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            entered => return entered,
+        }
         let mut here = Self(self.0.try_clone()?);
         for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
             let made = match mkdirat(&here.0, name, Mode::from_raw_mode(0o700)) {
@@ -119,6 +124,21 @@ impl Directory {
             }
         }
         Ok(here)
+    }
+
+    /// Opens the directory `name`, directly below, after making it if it is missing; it belongs
+    /// to `owner` in either case.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn claim(&self, name: &str, owner: Option<UserId>, mode: u32) -> io::Result<Self> {
+        match mkdirat(&self.0, name, Mode::from_raw_mode(0o700)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let directory = self.enter(name, Links::Refused)?;
+        directory.give(owner, mode)?;
+        Ok(directory)
     }
 
     /// Makes it belong to `owner`, with `mode`.
@@ -150,13 +170,32 @@ impl Directory {
         owner: Option<UserId>,
         mode: u32,
     ) -> io::Result<File> {
-        let (directory, name) = self.parent(path)?;
-        match unlinkat(&directory.0, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(error) => return Err(error.into()),
+        match split(path)? {
+            ("", name) => self.create_here(name, flags, owner, mode),
+            (directory, name) => {
+                self.enter(directory, Links::Below)?.create_here(name, flags, owner, mode)
+            }
         }
+    }
+
+    fn create_here(
+        &self,
+        name: &str,
+        flags: OFlags,
+        owner: Option<UserId>,
+        mode: u32,
+    ) -> io::Result<File> {
         let flags = flags | OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-        let file = directory.open_new(name, flags, Mode::from_raw_mode(0o600), Links::Refused)?;
+        let create = || self.open_new(name, flags, Mode::from_raw_mode(0o600), Links::Refused);
+        // Most often nothing lies there.
+        let file = match create() {
+            Ok(file) => file,
+            Err(error) => match unlinkat(&self.0, name, AtFlags::empty()) {
+                Ok(()) => create()?,
+                Err(Errno::NOENT) => return Err(error),
+                Err(error) => return Err(error.into()),
+            },
+        };
         give(&file, owner, mode)?;
         Ok(File::from(file))
     }
@@ -211,11 +250,7 @@ impl Directory {
     /// # Errors
     /// What the system said.
     pub fn parent<'a>(&self, path: &'a str) -> io::Result<(Self, &'a str)> {
-        let path = path.trim_end_matches('/');
-        let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if name.is_empty() || name == "." || name == ".." {
-            return Err(Errno::INVAL.into());
-        }
+        let (directory, name) = split(path)?;
         Ok((self.enter(directory, Links::Below)?, name))
     }
 
@@ -242,6 +277,16 @@ impl AsFd for Directory {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// A path as the directory that holds what it names, and the name therein.
+fn split(path: &str) -> io::Result<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if name.is_empty() || name == "." || name == ".." {
+        return Err(Errno::INVAL.into());
+    }
+    Ok((directory, name))
 }
 
 fn give(file: &OwnedFd, owner: Option<UserId>, mode: u32) -> io::Result<()> {

@@ -59,8 +59,16 @@ pub(crate) fn send<M: Serialize>(
     message: &M,
     descriptors: &[BorrowedFd<'_>],
 ) -> io::Result<()> {
-    let bytes = encode(message, descriptors.len())?;
-    let mut rest = bytes.as_slice();
+    send_bytes(socket, &encode(message, descriptors.len())?, descriptors)
+}
+
+/// Sends encoded messages, of which the first has these descriptors, on a socket that blocks.
+pub(crate) fn send_bytes(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let mut rest = bytes;
     let mut descriptors = descriptors;
     while !rest.is_empty() {
         match send_part(&socket, rest, descriptors) {

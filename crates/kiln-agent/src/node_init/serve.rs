@@ -10,7 +10,7 @@ use std::ptr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::channel::{Incoming, send};
+use super::channel::{Incoming, encode, send, send_bytes};
 use super::ended::{Counters, has_children, reap};
 use super::leftovers;
 use super::message::{FromInit, Input, SetupKind, Spawn, SpawnStep, ToInit};
@@ -25,6 +25,8 @@ const LAST_LOOKS_MAX: usize = 1000;
 pub(crate) struct Init {
     socket: OwnedFd,
     incoming: Incoming,
+    /// Answers that go together: each time wakes the agent.
+    answers: Vec<u8>,
     /// Whether administrators have less than all rights here.
     limits_rights: bool,
     signals: File,
@@ -57,6 +59,7 @@ impl Init {
         Ok(Self {
             socket,
             incoming,
+            answers: Vec::new(),
             limits_rights: match kind {
                 SetupKind::Namespaces | SetupKind::Rootless => true,
                 SetupKind::Plain => false,
@@ -96,7 +99,15 @@ impl Init {
                 }
             }
             self.empty()?;
+            send_bytes(&self.socket, &self.answers, &[])?;
+            self.answers.clear();
         }
+    }
+
+    /// Answers the agent once all that it asked for is done.
+    fn answer(&mut self, answer: &FromInit) -> io::Result<()> {
+        self.answers.extend(encode(answer, 0)?);
+        Ok(())
     }
 
     /// Waits for the agent, a child or, while something is being killed, a short time.
@@ -119,7 +130,7 @@ impl Init {
             ToInit::Empty { id } => {
                 match self.known.get_mut(&id) {
                     Some(known) => known.is_emptying = true,
-                    None => send(&self.socket, &FromInit::Emptied { id }, &[])?,
+                    None => self.answer(&FromInit::Emptied { id })?,
                 }
                 Ok(())
             }
@@ -158,7 +169,7 @@ impl Init {
             }
             Err(Failure { step, errno }) => FromInit::SpawnFailed { id, step, errno },
         };
-        send(&self.socket, &answer, &[])
+        self.answer(&answer)
     }
 
     /// Collects every child that ended, ours and orphans.
@@ -173,7 +184,7 @@ impl Init {
                 known.is_running = false;
             }
             let answer = FromInit::Exited { id, exit_code: ended.exit_code, usage: ended.usage };
-            send(&self.socket, &answer, &[])?;
+            self.answer(&answer)?;
         }
         Ok(())
     }
@@ -189,7 +200,7 @@ impl Init {
         }
         for id in emptied {
             self.known.remove(&id);
-            send(&self.socket, &FromInit::Emptied { id }, &[])?;
+            self.answer(&FromInit::Emptied { id })?;
         }
         Ok(())
     }

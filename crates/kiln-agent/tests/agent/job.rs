@@ -1,7 +1,10 @@
 //! What runs for a job beside its tasks, and tasks that run on several nodes.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use kiln_domain::batch::command::ElevationLevel;
 use kiln_domain::batch::task::TaskSpec;
+use kiln_domain::time::Timestamp;
 use kiln_wire::node::{AttemptId, AttemptKind, Instance, Outcome, Report, Run, ToAgent};
 
 use crate::rig::web::Web;
@@ -76,19 +79,21 @@ async fn a_release_waits_for_all_else_of_its_job(kind: &str) {
     let second = rig.run(task("b", &script("b"), NonAdmin)).await;
     let shared = rig.directory().join("tasks/shared");
     until(|| shared.join("a").exists() && shared.join("b").exists()).await;
-    let release = rig.attempt(task("release", "echo $AZ_BATCH_JOB_ID", NonAdmin), 1);
+    let release = rig.attempt(task("release", "date +%s%N", NonAdmin), 1);
+    let directory = release.directory.clone();
     let release = rig.order(of_kind(AttemptKind::Release, release)).await;
     assert_eq!(rig.outcome(&release).await, Outcome::Exited { exit_code: 0 });
-    let position = |is_it: &dyn Fn(&Report) -> bool| {
-        rig.reports.iter().position(|(_, report)| is_it(report)).expect("a report")
-    };
-    let began =
-        position(&|it| matches!(it, Report::Started { attempt, .. } if *attempt == release));
+    let printed = rig.file(&format!("{directory}/stdout.txt")).await;
+    let began = UNIX_EPOCH + Duration::from_nanos(printed.trim().parse().expect("a time"));
     for id in [&first, &second] {
-        let ended = position(
-            &|it| matches!(it, Report::Ended { attempt, outcome: Outcome::Stopped, .. } if attempt == id),
-        );
-        assert!(ended < began, "{id:?} was stopped before");
+        let ended = rig.reports.iter().find_map(|(_, report)| {
+            if let Report::Ended { attempt, outcome: Outcome::Stopped, at, .. } = report {
+                (attempt == id).then_some(*at)
+            } else {
+                None
+            }
+        });
+        assert!(ended.expect("a report") <= Timestamp::from_system(began), "{id:?} was stopped");
     }
     rig.leave().await;
 }

@@ -544,7 +544,7 @@ pub enum Report {
     /// The directories of all tasks were kept for long enough: the answer to
     /// [`ToAgent::AwaitRetention`].
     RetentionOver,
-    /// An attempt began: its files are being fetched.
+    /// An attempt began. Agents of the release before say so; nothing follows from it.
     Started {
         /// Which.
         attempt: AttemptId,
