@@ -49,6 +49,7 @@ mod users;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::pin::Pin;
 
 use kiln_wire::node::NodeConfig;
 
@@ -89,14 +90,18 @@ pub enum AgentError {
     Open(#[source] std::io::Error),
 }
 
+/// The life of a node. In a box, so that it is compiled with this crate and not with each that
+/// runs it.
+pub type Life = Pin<Box<dyn Future<Output = Result<(), AgentError>>>>;
+
 /// Runs a node until the server or a signal ends it; nothing of it runs then, and its files stay.
-pub async fn run(config: NodeConfig) -> Result<(), AgentError> {
-    run_with(config, AgentOptions::default()).await
+pub fn run(config: NodeConfig) -> Life {
+    run_with(config, AgentOptions::default())
 }
 
 /// [`run`], with another program for the node's first process.
-pub async fn run_with(config: NodeConfig, options: AgentOptions) -> Result<(), AgentError> {
-    agent::Agent::new(config, options).await.run().await
+pub fn run_with(config: NodeConfig, options: AgentOptions) -> Life {
+    Box::pin(async move { agent::Agent::new(config, options).await.run().await })
 }
 
 /// What an error and its causes say, in one line.

@@ -36,7 +36,7 @@ pub mod server;
 pub mod signals;
 mod start;
 
-pub use start::{Running, StartError, bring_to_life, place_of, recollect, start};
+pub use start::{Running, StartError, Starting, bring_to_life, place_of, recollect, start};
 
 use std::error::Error;
 use std::fmt;

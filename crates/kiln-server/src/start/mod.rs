@@ -8,6 +8,7 @@ mod running;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 use kiln_extents::Extents;
@@ -61,11 +62,19 @@ struct Bound {
     link_socket: PathBuf,
 }
 
+/// The start of a server. In a box, so that it and all it serves are compiled with this crate and
+/// not with each that starts one.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Running, StartError>> + Send>>;
+
 /// Starts the server: state, endpoints, interception, links and loops.
 ///
 /// # Errors
 /// When a part can not be started; nothing runs then.
-pub async fn start(config: Config) -> Result<Running, StartError> {
+pub fn start(config: Config) -> Starting {
+    Box::pin(start_all(config))
+}
+
+async fn start_all(config: Config) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::default());
     // First: whoever asks is told that the rest is starting.
     let monitoring = Monitoring::start(&config, &metrics).await?;
