@@ -32,6 +32,7 @@ bench  measures the Blob endpoint, or tasks that do nothing, beside peers and wr
                    how many blobs are in the container that is listed
          --tasks=N, --slots=N
                    how many tasks, on a node with how many slots
+         --profile draws docs/tasks.svg and tells where a task's time goes, with `perf`
          PEER      only peers whose names contain it; it writes nothing
        or the control plane by itself, with simulated nodes
          CASE      only this: start, add, flow, scale, growth; it writes nothing";

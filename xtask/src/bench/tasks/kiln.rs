@@ -106,7 +106,12 @@ impl Drop for Kiln {
 }
 
 /// Runs the tasks on a fresh Kiln: tasks of a second, and what they took of the processors.
-pub(super) fn tasks(setting: &Setting<'_>, folder: &Path) -> Result<(f64, Effort), String> {
+/// `watch` is told of its processes before.
+pub(super) fn tasks(
+    setting: &Setting<'_>,
+    folder: &Path,
+    watch: impl FnOnce(&[u32]) -> Result<(), String>,
+) -> Result<(f64, Effort), String> {
     let n_tasks = setting.extent.n_tasks;
     let kiln = Kiln::start(&setting.kiln, folder)?;
     kiln.add_pool("bench", 1, setting.extent.n_slots)?;
@@ -118,6 +123,7 @@ pub(super) fn tasks(setting: &Setting<'_>, folder: &Path) -> Result<(f64, Effort
     let [server, agent, init] = pids.as_slice() else {
         return Err(format!("a server, an agent and a first process, not {pids:?}"));
     };
+    watch(&pids)?;
     let spent = || [server, agent, init].map(|pid| process::cpu_us(*pid));
     let before = spent();
     let begun_at = now();

@@ -5,10 +5,12 @@
 //! are started for their turn and end with it.
 
 mod bare;
+mod flame;
 mod footprint;
 mod kiln;
 mod latency;
 mod peer;
+mod profile;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -64,6 +66,8 @@ struct Results {
     /// Tasks of a second, for each round.
     rates: Vec<(Kind, f64)>,
     efforts: Vec<Effort>,
+    /// Microseconds of processor that the bare loop takes for a task, but for the task's own.
+    bare_us: Vec<f64>,
     latency: Option<Latency>,
     footprint: Option<Footprint>,
     versions: Vec<String>,
@@ -85,7 +89,8 @@ pub(crate) fn run(root: &Path, words: &[String]) -> bool {
     let is_small = words.iter().any(|word| word == "--small");
     let mut extent = if is_small { SMALL } else { WHOLE };
     let mut wanted = Vec::new();
-    for word in words.iter().filter(|word| *word != "--small") {
+    let is_profile = words.iter().any(|word| word == "--profile");
+    for word in words.iter().filter(|word| !["--small", "--profile"].contains(&word.as_str())) {
         let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<usize>().ok());
         if let Some(n_rounds) = number("--rounds=") {
             extent.n_rounds = n_rounds.max(1);
@@ -104,6 +109,9 @@ pub(crate) fn run(root: &Path, words: &[String]) -> bool {
     let outcome = super::kiln(root).and_then(|kiln| {
         spread(&data)?;
         let setting = Setting { root, data: data.clone(), kiln, extent };
+        if is_profile {
+            return profile::run(&setting, &data).map(|()| Vec::new());
+        }
         let results = measure(&setting, &wanted)?;
         let table = table::Table::new(&results, extent);
         report::say(&table.text());
@@ -150,8 +158,14 @@ fn measure(setting: &Setting<'_>, wanted: &[String]) -> Result<Results, String> 
             let failed = |why: String| format!("{}: {why}", kind.name());
             let (n_tasks, n_slow) = (setting.extent.n_tasks, setting.extent.n_tasks_slow);
             let rate = match kind {
-                Kind::Bare => bare::rate(&folder, n_tasks),
-                Kind::Kiln => kiln::tasks(setting, &folder).map(|(rate, effort)| {
+                Kind::Bare => {
+                    let own = std::process::id();
+                    let before_us = process::cpu_us(own);
+                    let rate = bare::rate(&folder, n_tasks);
+                    results.bare_us.push((process::cpu_us(own) - before_us) / n_tasks as f64);
+                    rate
+                }
+                Kind::Kiln => kiln::tasks(setting, &folder, |_| Ok(())).map(|(rate, effort)| {
                     results.efforts.push(effort);
                     rate
                 }),

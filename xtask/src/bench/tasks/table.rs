@@ -128,9 +128,11 @@ impl<'a> Table<'a> {
         }
         lines.extend(["", "| of Kiln | |", "| --- | --- |"].map(ToOwned::to_owned));
         if let Some([server, agent, init, all]) = self.efforts() {
+            let mut bare_us = self.results.bare_us.clone();
+            let bare_us = if bare_us.is_empty() { f64::NAN } else { median(&mut bare_us) };
             lines.push(format!(
-                "| µs of processor for a task: server, agent, first process, all | \
-                 {server:.0}, {agent:.0}, {init:.0}, {all:.0} |"
+                "| µs of processor for a task: server, agent, first process, all (bare loop) | \
+                 {server:.0}, {agent:.0}, {init:.0}, {all:.0} ({bare_us:.0}) |"
             ));
         }
         if let Some(it) = self.results.latency {
