@@ -186,11 +186,7 @@ impl Agent {
                     Next::Continue
                 }
                 _ = heartbeat.tick(), if is_linked => {
-                    if let Some(messages) = &messages {
-                        // A link that can not keep up shows life by itself.
-                        let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
-                        let _full = messages.try_send(FromAgent::Heartbeat { measured });
-                    }
+                    self.show_life(messages.as_ref());
                     Next::Continue
                 }
                 Some(answer) = self.requests.next() => {
@@ -216,6 +212,14 @@ impl Agent {
                 return Ok(());
             }
             self.tell_of_retention();
+        }
+    }
+
+    fn show_life(&self, messages: Option<&mpsc::Sender<FromAgent>>) {
+        if let Some(messages) = messages {
+            // A link that can not keep up shows life by itself.
+            let measured = self.node.as_ref().ok().map(|(node, _)| node.measure());
+            let _full = messages.try_send(FromAgent::Heartbeat { measured });
         }
     }
 

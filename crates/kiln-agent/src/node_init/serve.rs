@@ -12,12 +12,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::channel::{Incoming, encode, send, send_bytes};
 use super::ended::{Counters, has_children, reap};
-use super::leftovers;
+use super::leftovers::{self, Look};
 use super::message::{FromInit, Input, SetupKind, Spawn, SpawnStep, ToInit};
 use super::spawn::{Failure, Stack, spawn};
 
 /// Nanoseconds between two looks at processes that are being killed.
 const LOOK_AGAIN_NS: i64 = 5_000_000;
+/// Looks in a row that may be unclear before nothing is taken to be left: a process without
+/// any environment may well be somebody else's.
+const UNCLEAR_LOOKS_MAX: u32 = 10;
 /// Looks at what is left once the agent is gone.
 const LAST_LOOKS_MAX: usize = 1000;
 
@@ -49,6 +52,8 @@ struct Known {
     mark: String,
     is_running: bool,
     is_emptying: bool,
+    /// Looks in a row that found nothing for certain.
+    unclear_looks: u32,
     /// Whether the agent empties it, through its control group.
     has_group: bool,
 }
@@ -162,6 +167,7 @@ impl Init {
                     mark,
                     is_running: true,
                     is_emptying: false,
+                    unclear_looks: 0,
                     has_group: request.has_group,
                 };
                 self.known.insert(id, known);
@@ -192,8 +198,18 @@ impl Init {
     /// Kills what is left of the processes that the agent wants gone.
     fn empty(&mut self) -> io::Result<()> {
         let mut emptied = Vec::new();
-        for (id, known) in self.known.iter().filter(|(_, known)| known.is_emptying) {
-            let has_more = leftovers::kill(Some(known.leader), &known.mark);
+        for (id, known) in self.known.iter_mut().filter(|(_, known)| known.is_emptying) {
+            let has_more = match leftovers::kill(Some(known.leader), &known.mark) {
+                Look::Killed => {
+                    known.unclear_looks = 0;
+                    true
+                }
+                Look::Unclear => {
+                    known.unclear_looks += 1;
+                    known.unclear_looks < UNCLEAR_LOOKS_MAX
+                }
+                Look::Clear => false,
+            };
             if !has_more && !known.is_running {
                 emptied.push(*id);
             }
@@ -214,13 +230,17 @@ impl Init {
     /// Without an agent nobody wants the processes any more. Where this process is the
     /// first of its name space, the kernel kills the rest when it ends.
     fn kill_all(&mut self) {
+        let mut unclear_looks = 0;
         for _ in 0..LAST_LOOKS_MAX {
-            let mut has_more = false;
-            for known in self.known.values() {
-                has_more |= leftovers::kill(Some(known.leader), &known.mark);
-            }
+            let looks = self.known.values();
+            let looks: Vec<Look> =
+                looks.map(|known| leftovers::kill(Some(known.leader), &known.mark)).collect();
             while reap(|_| None).is_some() {}
-            if !has_more && !has_children() {
+            let is_unclear = looks.contains(&Look::Unclear);
+            unclear_looks = if is_unclear { unclear_looks + 1 } else { 0 };
+            let may_have_more =
+                looks.contains(&Look::Killed) || (is_unclear && unclear_looks < UNCLEAR_LOOKS_MAX);
+            if !may_have_more && !has_children() {
                 return;
             }
             let look_again = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN_NS };

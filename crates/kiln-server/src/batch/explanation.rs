@@ -152,8 +152,8 @@ fn of_pool(facts: &Facts<'_>) -> Option<Value> {
 fn of_standing(standing: &Standing, facts: &Facts<'_>) -> Vec<Value> {
     let mut reasons = Vec::new();
     if !standing.is_accepted {
-        let message = "the pool does not connect its nodes (enableInterNodeCommunication), which \
-                       tasks of several instances need";
+        let message = "the pool takes no tasks of several instances: they need \
+                       enableInterNodeCommunication and a taskSlotsPerNode of 1";
         reasons.push(reason("Pool", message));
     }
     if let Some(limit) = standing.parallel_tasks_max

@@ -155,7 +155,7 @@ async fn a_reimaged_node_keeps_the_files_of_its_tasks_elsewhere() {
 #[tokio::test]
 async fn kept_files_go_when_their_time_is_over() {
     let mut rig = Rig::start().await;
-    let short = json!({ "constraints": { "retentionTime": "PT3S" } });
+    let short = json!({ "constraints": { "retentionTime": "PT8S" } });
     let agent = ended_task(&mut rig, short).await;
     delete_pool(&rig, agent).await;
     rig.get(FILES).send().await.expect(200);

@@ -49,6 +49,11 @@ impl Rig {
         let bytes = Bytes64(script.as_bytes().to_vec());
         self.tell(shell, ToShell::Input { bytes }).await;
         self.tell(shell, ToShell::EndOfInput).await;
+        self.said(shell).await
+    }
+
+    /// All that a shell says until it has ended.
+    pub(crate) async fn said(&mut self, shell: u64) -> Said {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         loop {
             match self.hear(shell).await {
