@@ -15,6 +15,8 @@ use crate::world::World;
 
 /// Jobs of a run at the most.
 const JOBS_MAX: usize = 1_000;
+/// Nodes that a job has used at the most.
+const NODES_MAX: usize = 10_000;
 /// Tasks of a job at the most.
 const TASKS_MAX: usize = 10_000;
 
@@ -87,9 +89,6 @@ fn picture(view: &View<'_>, state: &mut State) -> Result<Picture, StoreError> {
         state.reached.insert(reached::allocation(pool.life.allocation));
         for node in view.nodes_of_pool(pool.key)? {
             state.reached.insert(reached::node(node.life.state));
-            for known in view.preparations_of_node(&node.id)? {
-                state.reached.insert(reached::preparation(known.life.state));
-            }
             picture.nodes.push(node);
         }
         picture.pools.insert(pool.id);
@@ -97,6 +96,9 @@ fn picture(view: &View<'_>, state: &mut State) -> Result<Picture, StoreError> {
     for job in jobs(view)? {
         let counts = view.task_counts(job.key)?;
         let tasks = view.tasks_in(job.key, &TaskRange::ALL, TASKS_MAX)?;
+        for known in view.preparations_after(job.key, "", NODES_MAX)? {
+            state.reached.insert(reached::preparation(known.life.state));
+        }
         picture.jobs.push((job, counts, tasks));
     }
     Ok(picture)
