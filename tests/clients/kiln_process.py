@@ -16,6 +16,8 @@ import zipfile
 BINARY = os.path.abspath(os.environ.get("KILN_BINARY", "target/debug/kiln"))
 START_MAX_SECONDS = 30
 STOP_MAX_SECONDS = 30
+# One kill in so many hits a server that has only just been started.
+EARLY = 8
 
 
 @dataclasses.dataclass
@@ -106,6 +108,15 @@ class Kiln:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
         self.process = None
+
+    def come_back(self, chance):
+        """Kills the server and starts it anew; now and then also one that has only just been started."""
+        self.kill()
+        if chance.randrange(EARLY) == 0:
+            self.launch()
+            time.sleep(chance.uniform(0, 0.2))
+            self.kill()
+        self.start()
 
     def stop(self):
         """Stops the server as Ctrl-C would; answers its exit code."""

@@ -210,6 +210,12 @@ class Blob:
         return send("{}{}?{}".format(self.url, path, text), method, sent, body)
 
 
+def batch_of(kiln):
+    """Requests to the Batch account of a Kiln."""
+    account = kiln.batch()
+    return Batch(account.account, account.key, account.url)
+
+
 def container_url(kiln, name):
     """The URL of a new container, with the right to write to it and to list it."""
     account = kiln.storage()

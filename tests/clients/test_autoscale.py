@@ -7,8 +7,7 @@ from steps import IMAGE, nodes, until
 
 @pytest.fixture
 def batch(kiln):
-    account = kiln.batch()
-    return raw.Batch(account.account, account.key, account.url)
+    return raw.batch_of(kiln)
 
 
 def evaluated(batch, pool, formula):

@@ -18,8 +18,6 @@ SEED = int(os.environ.get("KILN_CRASH_SEED") or random.randrange(2**32))
 N_WRITERS = 4
 # A server lives this long between two kills, in seconds.
 LIFE = (0.02, 0.6)
-# One kill in so many hits a server that has only just been started.
-EARLY = 8
 
 
 def test_no_blob_is_lost_or_torn_by_kills(tmp_path):
@@ -117,10 +115,5 @@ def live_and_die(kiln, gate, chance):
     """Lets the server work for a while, kills it, and starts it anew."""
     time.sleep(chance.uniform(*LIFE))
     gate.clear()
-    kiln.kill()
-    if chance.randrange(EARLY) == 0:
-        kiln.launch()
-        time.sleep(chance.uniform(0, 0.2))
-        kiln.kill()
-    kiln.start()
+    kiln.come_back(chance)
     gate.set()

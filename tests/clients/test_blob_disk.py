@@ -134,8 +134,7 @@ def test_a_file_that_is_gone_is_told_and_harms_nothing_else(kiln, small_disk):
 
 def test_tasks_on_a_full_disk_are_refused_and_taken_again(kiln):
     owner = owner_of(kiln)
-    account = kiln.batch()
-    batch = raw.Batch(account.account, account.key, account.url)
+    batch = raw.batch_of(kiln)
     assert batch.request("POST", "/jobs", {"id": "job", "poolInfo": {"poolId": "none"}}).status == 201
     taken, _ = fill(owner, MIB)
     # Tasks fill what blobs leave for them.

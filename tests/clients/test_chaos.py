@@ -154,8 +154,7 @@ class Client:
     """Asks again while the server is between two lives."""
 
     def __init__(self, kiln):
-        account = kiln.batch()
-        self.batch = raw.Batch(account.account, account.key, account.url)
+        self.batch = raw.batch_of(kiln)
 
     def ask(self, *request, **options):
         deadline = time.monotonic() + 60

@@ -40,8 +40,7 @@ def test_containers(kiln, registry, suffix, tmp_path, version):
 
 
 def test_a_shell_is_in_the_container_of_its_task(kiln, registry, suffix):
-    account = kiln.batch()
-    batch = raw.Batch(account.account, account.key, account.url)
+    batch = raw.batch_of(kiln)
     name, image = "shell-" + suffix, registry.host + "/tool:1"
     login = {"registryServer": registry.host, "username": registry.user, "password": registry.password}
     machine = {

@@ -73,8 +73,7 @@ class World:
     def __init__(self, folder, kind):
         self.kind = kind
         self.kiln = KindOfKiln(folder, kind).start()
-        account = self.kiln.batch()
-        self.batch = raw.Batch(account.account, account.key, account.url)
+        self.batch = raw.batch_of(self.kiln)
         self.storage = self.kiln.storage()
         self.n_tasks = 0
         body = {

@@ -8,8 +8,7 @@ import raw
 
 @pytest.fixture
 def batch(kiln):
-    account = kiln.batch()
-    return raw.Batch(account.account, account.key, account.url)
+    return raw.batch_of(kiln)
 
 
 def until(batch, path, state, seconds=90):

@@ -25,8 +25,6 @@ N_WRITERS = 4
 LIFE = (0.05, 0.6)
 # One life in so many is so long.
 LONG_EACH, LONG_LIFE = 6, 1.5
-# One kill in so many hits a server that has only just been started.
-EARLY = 8
 # One job in so many has nodes to run on.
 RUN_EACH = 12
 TASKS_AT_ONCE = 20
@@ -219,13 +217,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_runs_twice(mortal_kiln):
             time.sleep(chance.uniform(*LIFE) if number % LONG_EACH else LONG_LIFE)
             gate.clear()
             killed_at = time.time()
-            kiln.kill()
-            if chance.randrange(EARLY) == 0:
-                # One that has only just been started.
-                kiln.launch()
-                time.sleep(chance.uniform(0, 0.2))
-                kiln.kill()
-            kiln.start()
+            kiln.come_back(chance)
             assert not [it.failure for it in writers if it.failure], kiln.log_tail()
     finally:
         for writer in writers:

@@ -54,8 +54,8 @@ def check_documented(families):
 
 
 def test_figures_count_what_happened_and_are_documented(own_kiln):
-    account, storage = own_kiln.batch(), own_kiln.storage()
-    batch = raw.Batch(account.account, account.key, account.url)
+    storage = own_kiln.storage()
+    batch = raw.batch_of(own_kiln)
     blob = raw.Blob(storage.account, storage.key, storage.url)
     pool = {
         "id": "pool",
@@ -113,8 +113,8 @@ def test_log_lines_of_a_request_carry_the_ids_that_its_client_saw(tmp_path):
         arguments=["--log-format", "json", "--log", "warn,kiln_server=debug"],
     ).start()  # fmt: skip
     try:
-        account, storage = kiln.batch(), kiln.storage()
-        batch = raw.Batch(account.account, account.key, account.url)
+        storage = kiln.storage()
+        batch = raw.batch_of(kiln)
         blob = raw.Blob(storage.account, storage.key, storage.url)
         mine = {"client-request-id": "my-batch-id", "return-client-request-id": "true"}
         refused = batch.request("GET", "/jobs/none", headers=mine)

@@ -9,8 +9,7 @@ import raw
 
 @pytest.fixture
 def batch(kiln):
-    account = kiln.batch()
-    return raw.Batch(account.account, account.key, account.url)
+    return raw.batch_of(kiln)
 
 
 @pytest.fixture

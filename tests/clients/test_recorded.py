@@ -84,8 +84,7 @@ class Replay:
     """One api-version's requests, made one after another."""
 
     def __init__(self, kiln, version):
-        account = kiln.batch()
-        self.batch = raw.Batch(account.account, account.key, account.url)
+        self.batch = raw.batch_of(kiln)
         self.version = version
         self.names = {
             "certificate": base64.b64encode(CERTIFICATE).decode(),

@@ -53,8 +53,7 @@ def test_program_of_2017(kiln, tmp_path):
 
 def start_tasks(kiln, pool):
     """What became of the start tasks of a pool: what a user would look at first."""
-    account = kiln.batch()
-    batch = raw.Batch(account.account, account.key, account.url)
+    batch = raw.batch_of(kiln)
     told = []
     for node in batch.listed("/pools/{}/nodes".format(pool)):
         told.append("{} {}: {}".format(node["id"], node["state"], node.get("startTaskInfo")))

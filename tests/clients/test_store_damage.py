@@ -23,8 +23,7 @@ def killed(tmp_path_factory):
     """The data directory of a server that was killed, and the jobs that it acknowledged, in order."""
     folder = tmp_path_factory.mktemp("killed")
     kiln = Kiln(folder, free_port(), free_port()).start()
-    account = kiln.batch()
-    batch = raw.Batch(account.account, account.key, account.url)
+    batch = raw.batch_of(kiln)
     jobs = ["j{:04}".format(number) for number in range(N_JOBS)]
     for job in jobs:
         body = {"id": job, "poolInfo": {"poolId": "none"}, "metadata": [{"name": "n", "value": job * 50}]}
@@ -55,8 +54,7 @@ def jobs_of(kiln):
     """The jobs that a server has, each of which is whole."""
     kiln.start()
     try:
-        account = kiln.batch()
-        batch = raw.Batch(account.account, account.key, account.url)
+        batch = raw.batch_of(kiln)
         found = []
         for job in batch.listed("/jobs"):
             assert job["metadata"] == [{"name": "n", "value": job["id"] * 50}], job

@@ -15,8 +15,7 @@ from steps import PATIENCE_SECONDS, add, dependent_job, nodes, ready_pool, state
 
 @pytest.fixture(scope="module")
 def batch(kiln):
-    account = kiln.batch()
-    return raw.Batch(account.account, account.key, account.url)
+    return raw.batch_of(kiln)
 
 
 @pytest.fixture(scope="module")

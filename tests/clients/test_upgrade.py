@@ -49,8 +49,8 @@ def schema_of(data):
 def test_what_an_earlier_release_kept_is_served(tmp_path, number):
     kiln = Kiln(tmp_path, free_port(), free_port(), data=directory_of(tmp_path, number)).start()
     try:
-        account, storage = kiln.batch(), kiln.storage()
-        batch = raw.Batch(account.account, account.key, account.url)
+        storage = kiln.storage()
+        batch = raw.batch_of(kiln)
         blob = raw.Blob(storage.account, storage.key, storage.url)
         for path in LISTS:
             assert batch.listed(path), path

@@ -4,7 +4,6 @@
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::start_task::{Effect, Fact, State, begin, step};
 use kiln_domain::batch::task::Outcome;
-use kiln_domain::time::Timestamp;
 use kiln_wire::node::{Report, StartTaskInfo};
 use tokio::sync::{mpsc, watch};
 
@@ -28,7 +27,7 @@ pub(crate) async fn run(
                     State::Running { retry_count } | State::Pausing { retry_count } => retry_count,
                     State::Done { .. } => return,
                 };
-                let started = begun(retry_count, clock::now());
+                let started = StartTaskInfo::begun(retry_count, clock::now());
                 tell(boot, reports, started.clone()).await;
                 let End { outcome, container, .. } = match boot.start_task_command(spec) {
                     Ok(command) => command::run(boot, &command, stop.clone(), None).await,
@@ -65,20 +64,6 @@ pub(crate) async fn run(
                 return;
             }
         };
-    }
-}
-
-fn begun(retry_count: u32, now: Timestamp) -> StartTaskInfo {
-    StartTaskInfo {
-        is_running: true,
-        started_at: now,
-        ended_at: None,
-        exit_code: None,
-        failure: None,
-        retry_count,
-        last_retry_at: (retry_count > 0).then_some(now),
-        is_final: false,
-        container: None,
     }
 }
 

@@ -3,7 +3,6 @@
 use kiln_clock::{now, pause};
 use kiln_domain::batch::command::StartTaskSpec;
 use kiln_domain::batch::start_task::{Effect, Fact, State, begin, step};
-use kiln_domain::time::Timestamp;
 use kiln_wire::node::{Outcome, Report, StartTaskInfo};
 use tokio::sync::mpsc;
 
@@ -26,7 +25,7 @@ pub(crate) async fn run(
                 else {
                     return;
                 };
-                let began = begun(retry_count, now());
+                let began = StartTaskInfo::begun(retry_count, now());
                 tell(began.clone()).await;
                 pause(world.chance.ms(1, 2_000)).await;
                 let fails = world.faults.happens(&world.chance, 30.0);
@@ -60,19 +59,5 @@ pub(crate) async fn run(
                 return world.breaks(format!("a start task lost track: {impossible}"));
             }
         };
-    }
-}
-
-fn begun(retry_count: u32, now: Timestamp) -> StartTaskInfo {
-    StartTaskInfo {
-        is_running: true,
-        started_at: now,
-        ended_at: None,
-        exit_code: None,
-        failure: None,
-        retry_count,
-        last_retry_at: (retry_count > 0).then_some(now),
-        is_final: false,
-        container: None,
     }
 }

@@ -58,6 +58,26 @@ struct Known {
     has_group: bool,
 }
 
+impl Known {
+    /// Kills what is left of it; whether there may be more.
+    fn kill(&mut self) -> bool {
+        match leftovers::kill(Some(self.leader), &self.mark) {
+            Look::Killed => {
+                self.unclear_looks = 0;
+                true
+            }
+            Look::Unclear => {
+                self.unclear_looks += 1;
+                self.unclear_looks < UNCLEAR_LOOKS_MAX
+            }
+            Look::Clear => {
+                self.unclear_looks = 0;
+                false
+            }
+        }
+    }
+}
+
 impl Init {
     /// Takes over child signals and the socket to the agent.
     pub(crate) fn new(socket: OwnedFd, incoming: Incoming, kind: SetupKind) -> io::Result<Self> {
@@ -199,17 +219,7 @@ impl Init {
     fn empty(&mut self) -> io::Result<()> {
         let mut emptied = Vec::new();
         for (id, known) in self.known.iter_mut().filter(|(_, known)| known.is_emptying) {
-            let has_more = match leftovers::kill(Some(known.leader), &known.mark) {
-                Look::Killed => {
-                    known.unclear_looks = 0;
-                    true
-                }
-                Look::Unclear => {
-                    known.unclear_looks += 1;
-                    known.unclear_looks < UNCLEAR_LOOKS_MAX
-                }
-                Look::Clear => false,
-            };
+            let has_more = known.kill();
             if !has_more && !known.is_running {
                 emptied.push(*id);
             }
@@ -230,17 +240,13 @@ impl Init {
     /// Without an agent nobody wants the processes any more. Where this process is the
     /// first of its name space, the kernel kills the rest when it ends.
     fn kill_all(&mut self) {
-        let mut unclear_looks = 0;
         for _ in 0..LAST_LOOKS_MAX {
-            let looks = self.known.values();
-            let looks: Vec<Look> =
-                looks.map(|known| leftovers::kill(Some(known.leader), &known.mark)).collect();
+            let mut has_more = false;
+            for known in self.known.values_mut() {
+                has_more |= known.kill();
+            }
             while reap(|_| None).is_some() {}
-            let is_unclear = looks.contains(&Look::Unclear);
-            unclear_looks = if is_unclear { unclear_looks + 1 } else { 0 };
-            let may_have_more =
-                looks.contains(&Look::Killed) || (is_unclear && unclear_looks < UNCLEAR_LOOKS_MAX);
-            if !may_have_more && !has_children() {
+            if !has_more && !has_children() {
                 return;
             }
             let look_again = Timespec { tv_sec: 0, tv_nsec: LOOK_AGAIN_NS };

@@ -239,6 +239,23 @@ pub struct StartTaskRun {
     pub container: Option<ContainerInfo>,
 }
 
+impl StartTaskRun {
+    /// A run that begins now, after as many others.
+    pub fn begun(retry_count: u32, now: Timestamp) -> Self {
+        Self {
+            is_running: true,
+            started_at: now,
+            ended_at: None,
+            exit_code: None,
+            failure: None,
+            retry_count,
+            last_retry_at: (retry_count > 0).then_some(now),
+            is_final: false,
+            container: None,
+        }
+    }
+}
+
 /// Why a node is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeError {
