@@ -9,8 +9,10 @@ use kiln_wire::node::{FromAgent, Report};
 pub struct Reports {
     waiting: VecDeque<(u64, Report)>,
     last_number: u64,
-    /// Number of the last report that was sent on this link.
-    sent_number: u64,
+    /// Number of the last report that was sent on this link; `None` until the server said which
+    /// it keeps. One that went earlier would go before those that wait, and their numbers would
+    /// seem to be kept with its own.
+    sent_number: Option<u64>,
 }
 
 impl Reports {
@@ -22,14 +24,15 @@ impl Reports {
 
     /// A link stands: reports follow once the server said which it keeps.
     pub fn on_linked(&mut self) {
-        self.sent_number = self.last_number;
+        self.sent_number = None;
     }
 
     /// The server welcomes the agent, and keeps reports up to this number: all others are sent,
     /// again or for the first time.
     pub fn on_welcome(&mut self, acknowledged: u64) {
         self.on_acknowledged(acknowledged);
-        self.sent_number = self.waiting.front().map_or(self.last_number, |(first, _)| first - 1);
+        let before_first = |(first, _): &(u64, Report)| first - 1;
+        self.sent_number = Some(self.waiting.front().map_or(self.last_number, before_first));
     }
 
     /// The server keeps reports up to this number.
@@ -41,17 +44,18 @@ impl Reports {
 
     /// Whether there is something to send on this link.
     pub fn has_unsent(&self) -> bool {
-        self.sent_number < self.last_number
+        self.sent_number.is_some_and(|sent| sent < self.last_number)
     }
 
     /// The next report for this link.
     pub fn next_unsent(&mut self) -> Option<FromAgent> {
-        let index = self.waiting.partition_point(|(number, _)| *number <= self.sent_number);
+        let sent = self.sent_number?;
+        let index = self.waiting.partition_point(|(number, _)| *number <= sent);
         let Some((number, report)) = self.waiting.get(index) else {
-            self.sent_number = self.last_number;
+            self.sent_number = Some(self.last_number);
             return None;
         };
-        self.sent_number = *number;
+        self.sent_number = Some(*number);
         Some(FromAgent::Report { number: *number, report: Box::new(report.clone()) })
     }
 }
@@ -87,6 +91,7 @@ mod tests {
         assert_eq!(send(&mut reports), [3]);
         reports.on_linked();
         reports.add(Report::RetentionOver);
+        assert_eq!(send(&mut reports), [0; 0], "a new one does not overtake those that wait");
         reports.on_welcome(0);
         assert_eq!(send(&mut reports), [2, 3, 4]);
         reports.on_acknowledged(4);

@@ -245,6 +245,10 @@ fn lose(
     };
     life = node::step(&life, fact, now);
     reports::keep_node(tx, &node, &life)?;
+    if life.state == NodeState::Preempted {
+        // It may have waited for this to have a machine again.
+        tx.announce(Change::PoolSize { pool_key: node.pool_key });
+    }
     Ok(if is_hopeless {
         Lost::Hopeless
     } else if life.wants_agent() {

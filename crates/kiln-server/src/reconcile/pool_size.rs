@@ -46,10 +46,14 @@ pub async fn run(server: Arc<Server>) {
 
 /// Looks at a pool and its nodes; gives the time of the next look, if nothing else asks for it.
 async fn settle(server: &Arc<Server>, pool_key: i64) -> Result<Option<Timestamp>, StoreError> {
-    let (quotas, returns_after) = (server.config.quotas, server.config.spot.returns_after);
+    let quotas = server.config.quotas;
+    let (returns_after, looking) = (server.config.spot.returns_after, Arc::clone(server));
     let looked = server
         .store
-        .write(move |tx| look(tx, pool_key, quotas, returns_after, clock::now()))
+        .write(move |tx| {
+            let is_vacant = |node_id: &str| !looking.provisioner.is_alive(node_id);
+            look(tx, pool_key, quotas, (returns_after, &is_vacant), clock::now())
+        })
         .await?;
     let Some(Looked { pool, nodes, next_at, outbox }) = looked else { return Ok(None) };
     outbox.send(server);
@@ -71,7 +75,7 @@ fn look(
     tx: &mut Tx<'_>,
     pool_key: i64,
     quotas: Quotas,
-    returns_after: Duration,
+    returning: Returning<'_>,
     now: Timestamp,
 ) -> Result<Option<Looked>, StoreError> {
     let Some(pool) = tx.pool_by_key(pool_key)? else { return Ok(None) };
@@ -100,7 +104,7 @@ fn look(
         tx.update_pool(pool_key, &life)?;
     }
     let pool = Pool { life, ..pool };
-    let returning_at = return_capacity(tx, pool_key, returns_after, now)?;
+    let returning_at = return_capacity(tx, pool_key, returning, now)?;
     let next_at = pool.life.resize_deadline().into_iter().chain(returning_at).min();
     Ok(Some(Looked { nodes: tx.nodes_of_pool(pool_key)?, pool, next_at, outbox }))
 }
@@ -256,12 +260,16 @@ fn retire(
     reports::keep_node(tx, &node, &life)
 }
 
+/// When a preempted node has a machine again: after this time, and only once the agent on the
+/// one that was taken away is gone, whose end is told.
+type Returning<'f> = (Duration, &'f dyn Fn(&str) -> bool);
+
 /// Gives preempted nodes a machine again when their time has come; gives the time at which
 /// the next one has its turn.
 fn return_capacity(
     tx: &mut Tx<'_>,
     pool_key: i64,
-    returns_after: Duration,
+    (returns_after, is_vacant): Returning<'_>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
     let mut next_at = None;
@@ -270,10 +278,10 @@ fn return_capacity(
             continue;
         }
         let at = node.life.state_at.plus(Span::from_std(returns_after));
-        if at <= now {
+        if at <= now && is_vacant(&node.id) {
             let life = node::step(&node.life, NodeFact::CapacityReturned, now);
             reports::keep_node(tx, &node, &life)?;
-        } else {
+        } else if at > now {
             next_at = next_at.into_iter().chain([at]).min();
         }
     }
@@ -328,8 +336,21 @@ mod tests {
     }
 
     async fn looked_at(store: &Store, key: i64, at: Span) -> (Pool, NodeLife, Option<Timestamp>) {
+        looked_at_with(store, key, at, false).await
+    }
+
+    /// The same, with the node's agent still there or not.
+    async fn looked_at_with(
+        store: &Store,
+        key: i64,
+        at: Span,
+        has_agent: bool,
+    ) -> (Pool, NodeLife, Option<Timestamp>) {
         let now = Timestamp(0).plus(at);
-        let looked = store.write(move |tx| look(tx, key, Quotas::default(), RETURNS_AFTER, now));
+        let looked = store.write(move |tx| {
+            let is_vacant = |_: &str| !has_agent;
+            look(tx, key, Quotas::default(), (RETURNS_AFTER, &is_vacant), now)
+        });
         let Looked { pool, mut nodes, next_at, .. } =
             looked.await.expect("a look").expect("the pool is there");
         (pool, nodes.remove(0).life, next_at)
@@ -369,6 +390,9 @@ mod tests {
         let (_, node, next_at) = looked_at(&store, key, Span::seconds(9)).await;
         assert_eq!(node.state, NodeState::Preempted);
         assert_eq!(next_at, Some(Timestamp(0).plus(Span::seconds(10))));
+        // Its agent is not gone yet: what was to end it may have failed.
+        let (_, node, next_at) = looked_at_with(&store, key, Span::seconds(10), true).await;
+        assert_eq!((node.state, next_at), (NodeState::Preempted, None));
         let (_, node, _) = looked_at(&store, key, Span::seconds(10)).await;
         assert_eq!((node.state, node.allocated_at), (NodeState::Creating, Timestamp(0)));
     }

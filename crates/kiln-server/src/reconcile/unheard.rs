@@ -10,6 +10,7 @@ use kiln_store::StoreError;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
+use super::nodes::{self, End};
 use crate::clock;
 use crate::server::Server;
 
@@ -72,7 +73,7 @@ pub async fn run(server: Arc<Server>) {
             () = clock::pause(wait) => {}
         }
         for (node_id, expected) in server.unheard.take_due(clock::now()) {
-            if let Err(cause) = end(&server, &node_id, &expected) {
+            if let Err(cause) = end(&server, &node_id, &expected).await {
                 error!(error = %crate::chain(&cause), node_id, "a node could not be looked after");
                 let (now, again) = (clock::now(), clock::AFTER_FAILURE);
                 server.unheard.expect(&node_id, expected.incarnation, now, again);
@@ -82,16 +83,21 @@ pub async fn run(server: Arc<Server>) {
 }
 
 /// Ends the agent of a node unless it is linked, or another one has come since: its end is
-/// seen then, and the node is started again.
-fn end(server: &Server, node_id: &str, expected: &Expected) -> Result<(), StoreError> {
+/// seen then, and the node is started again. That of one whose hello came after its end was seen
+/// already.
+async fn end(server: &Arc<Server>, node_id: &str, expected: &Expected) -> Result<(), StoreError> {
     if server.links.is_up(node_id) {
         return Ok(());
     }
     let node = server.store.read(|view| view.node(node_id))?;
-    if node.is_some_and(|node| node.life.incarnation == expected.incarnation) {
-        warn!(node_id, "the agent of a node is not heard of; it is ended");
-        server.provisioner.kill(node_id);
+    if node.is_none_or(|node| node.life.incarnation != expected.incarnation) {
+        return Ok(());
     }
+    if !server.provisioner.is_alive(node_id) {
+        return nodes::check(server, node_id, End::Found).await;
+    }
+    warn!(node_id, "the agent of a node is not heard of; it is ended");
+    server.provisioner.kill(node_id);
     Ok(())
 }
 
