@@ -15,7 +15,8 @@ pub(crate) fn say(line: &str) {
 pub(crate) enum Outcome {
     /// It did what it is for.
     Passed,
-    /// It found something wrong; the text says what, in a few words.
+    /// It found something wrong; the first line says what, in a few words, the others what the
+    /// closing report is to repeat.
     Failed(String),
     /// It could not be done here; the text says what is missing.
     Skipped(String),
@@ -48,16 +49,24 @@ fn sentence(line: &Line) -> String {
     let seconds = line.took.as_secs_f64();
     let (word, detail) = match &line.outcome {
         Outcome::Passed => ("passed", ""),
-        Outcome::Failed(why) => ("FAILED", why.as_str()),
+        Outcome::Failed(why) => ("FAILED", why.lines().next().unwrap_or_default()),
         Outcome::Skipped(why) => ("skipped", why.as_str()),
     };
     let sentence = format!("{:<24} {word:<8} {seconds:>7.1} s  {detail}", line.step);
     sentence.trim_end().to_owned()
 }
 
-/// The closing table.
-pub(crate) fn table(lines: &[Line]) -> String {
-    let mut rows = vec![String::new(), "step                     outcome      time".to_owned()];
+/// The closing report: what failing steps said last, so that nobody has to look for it far
+/// above, and a table of all steps.
+pub(crate) fn closing(lines: &[Line]) -> String {
+    let mut rows = Vec::new();
+    for line in lines {
+        let Outcome::Failed(why) = &line.outcome else { continue };
+        if let Some((_, last)) = why.split_once('\n') {
+            rows.extend([format!("\n==> what {} said last", line.step), last.to_owned()]);
+        }
+    }
+    rows.extend([String::new(), "step                     outcome      time".to_owned()]);
     rows.extend(lines.iter().map(sentence));
     rows.join("\n")
 }
@@ -76,16 +85,17 @@ mod tests {
     }
 
     #[test]
-    fn table_names_every_outcome() {
+    fn the_end_names_every_outcome() {
         let lines = [
             line(Outcome::Passed),
-            line(Outcome::Failed("it broke".to_owned())),
+            line(Outcome::Failed("it broke\nhere".to_owned())),
             line(Outcome::Skipped("no node".to_owned())),
         ];
-        let table = table(&lines);
-        for wanted in ["passed", "FAILED", "skipped", "it broke", "no node", "1.5 s"] {
-            assert!(table.contains(wanted), "{wanted} is missing from\n{table}");
+        let closing = closing(&lines);
+        for wanted in ["passed", "FAILED", "skipped", "it broke\n", "no node", "1.5 s"] {
+            assert!(closing.contains(wanted), "{wanted} is missing from\n{closing}");
         }
+        assert!(closing.starts_with("\n==> what fmt said last\nhere\n\nstep "), "{closing}");
     }
 
     #[test]

@@ -26,9 +26,12 @@ struct Args {
     /// Schedules, each with the next seed.
     #[arg(long, default_value_t = 1)]
     schedules: u64,
-    /// Further schedules, with seeds that were never used.
+    /// Further schedules, with seeds of their own.
     #[arg(long, default_value_t = 0)]
     fresh: u64,
+    /// The first of those seeds; by default one that was never used.
+    #[arg(long)]
+    fresh_from: Option<u64>,
     /// Show all that happens.
     #[arg(long)]
     trace: bool,
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let place = args.place.clone().unwrap_or_else(in_memory);
     // Far from the seeds that people type.
-    let fresh_from = u64::from(u32::from_le_bytes(kiln_clock::random())) << 20;
+    let never_used = || u64::from(u32::from_le_bytes(kiln_clock::random())) << 20;
+    let fresh_from = args.fresh_from.unwrap_or_else(never_used);
     let known = (0..args.schedules).map(|number| args.seed.wrapping_add(number));
     let fresh = (0..args.fresh).map(|number| fresh_from.wrapping_add(number));
     let seeds: Vec<u64> = known.chain(fresh).collect();

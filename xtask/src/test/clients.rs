@@ -71,13 +71,13 @@ pub(crate) fn run_tests(root: &Path, environments: &Environments, filters: &[Str
         .env("KILN_CLIENTS", &environments.folder)
         .env("KILN_HAS_JAVASCRIPT", if environments.has_javascript { "1" } else { "" })
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    match command.status() {
-        Ok(status) if status.success() => Outcome::Passed,
+    match program::shown(&mut command) {
+        Ok((status, _)) if status.success() => Outcome::Passed,
         // pytest's own code for "no test was chosen", which a filter may well mean.
-        Ok(status) if status.code() == Some(5) && !filters.is_empty() => {
+        Ok((status, _)) if status.code() == Some(5) && !filters.is_empty() => {
             Outcome::Skipped("the filter chose none of these tests".to_owned())
         }
-        Ok(status) => Outcome::Failed(format!("pytest ended with {status}")),
+        Ok((status, last)) => Outcome::Failed(format!("pytest ended with {status}\n{last}")),
         Err(cause) => Outcome::Failed(format!("{} did not start: {cause}", python.display())),
     }
 }
