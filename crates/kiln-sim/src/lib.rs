@@ -12,6 +12,7 @@ mod chance;
 mod client;
 mod clock;
 mod faults;
+mod job_schedule;
 mod life;
 mod log;
 mod machines;

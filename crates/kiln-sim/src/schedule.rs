@@ -16,7 +16,7 @@ use crate::faults::{Faults, Lie};
 use crate::life::{self, LifeError};
 use crate::trace::Trace;
 use crate::world::World;
-use crate::{log, machines, model, script};
+use crate::{job_schedule, log, machines, model, script};
 
 /// Jobs of a run.
 const JOBS: usize = 2;
@@ -136,6 +136,7 @@ async fn tell(world: &Arc<World>) {
         clients.spawn(script::look_after_job(Arc::clone(world), job.clone()));
     }
     clients.spawn(script::look_after_pool(Arc::clone(world)));
+    clients.spawn(job_schedule::look_after(Arc::clone(world)));
     let mut troubles = JoinSet::new();
     let faults = &world.faults;
     troubles.spawn(about_each(Arc::clone(world), faults.kill_each_s, kill_agent));

@@ -9,6 +9,7 @@ use kiln_clock::pause;
 use serde_json::{Value, json};
 
 use crate::client::{Reply, ask};
+use crate::job_schedule;
 use crate::model::Known;
 use crate::world::World;
 
@@ -18,16 +19,19 @@ pub(crate) const POOL: &str = "p";
 const TASKS: u64 = 12;
 /// Things that a client does.
 const ACTS: u64 = 18;
+/// Gives a pool as many nodes as tasks wait, within bounds.
+const FORMULA: &str = "pending = $PendingTasks.GetSamplePercent(180 * TimeInterval_Second) < 50 \
+    ? 2 : avg($PendingTasks.GetSample(180 * TimeInterval_Second)); \
+    $TargetDedicatedNodes = min(3, max(1, pending)); \
+    $NodeDeallocationOption = taskcompletion;";
 
-async fn post(world: &Arc<World>, path: &str, body: Value) -> Option<Reply> {
+pub(crate) async fn post(world: &Arc<World>, path: &str, body: Value) -> Option<Reply> {
     ask(world, &Method::POST, path, Some(&body)).await
 }
 
-/// Adds the pool of a run.
-pub(crate) async fn add_pool(world: &Arc<World>) -> Option<()> {
-    let chance = &world.chance;
-    let mut pool = json!({
-        "id": POOL,
+/// What each pool has, without its name and size.
+pub(crate) fn pool_body() -> Value {
+    json!({
         "vmSize": "standard_d4_v2",
         "virtualMachineConfiguration": {
             "imageReference": {
@@ -37,15 +41,31 @@ pub(crate) async fn add_pool(world: &Arc<World>) -> Option<()> {
             },
             "nodeAgentSKUId": "batch.node.ubuntu 22.04",
         },
-        "targetDedicatedNodes": 1 + chance.below(3),
-    });
+    })
+}
+
+/// Adds the pool of a run.
+pub(crate) async fn add_pool(world: &Arc<World>) -> Option<()> {
+    let chance = &world.chance;
+    let mut pool = pool_body();
+    pool["id"] = POOL.into();
+    let is_scaled = chance.is(20.0);
+    if is_scaled {
+        pool["enableAutoScale"] = true.into();
+        pool["autoScaleFormula"] = FORMULA.into();
+        pool["autoScaleEvaluationInterval"] = "PT5M".into();
+    } else {
+        pool["targetDedicatedNodes"] = (1 + chance.below(3)).into();
+    }
     let is_connected = chance.is(50.0);
     world.model.expect(|it| it.is_connected = is_connected);
     if is_connected {
         pool["enableInterNodeCommunication"] = true.into();
         pool["taskSlotsPerNode"] = 1.into();
     } else {
-        pool["targetLowPriorityNodes"] = chance.below(3).into();
+        if !is_scaled {
+            pool["targetLowPriorityNodes"] = chance.below(3).into();
+        }
         pool["taskSlotsPerNode"] = (1 + chance.below(3)).into();
     }
     if chance.is(30.0) {
@@ -173,6 +193,11 @@ async fn add_some(world: &Arc<World>, job: &str) -> Option<()> {
     let bodies: Vec<Value> = names.iter().map(|it| task_body(world, job, it)).collect();
     let path = format!("/jobs/{job}/addtaskcollection");
     let added = post(world, &path, json!({ "value": bodies })).await?;
+    if !added.is_done() {
+        for task in &names {
+            told_of_task(world, job, task, false, &added.code);
+        }
+    }
     for result in added.body["value"].as_array().into_iter().flatten() {
         let is_added =
             result["status"].as_str().is_some_and(|it| it.eq_ignore_ascii_case("success"));
@@ -202,7 +227,9 @@ fn name(number: u64) -> String {
 
 async fn end_task(world: &Arc<World>, job: &str, task: &str) -> Option<()> {
     let ended = post(world, &format!("/jobs/{job}/tasks/{task}/terminate"), json!({})).await?;
-    if ended.is_done() {
+    // That of a job that is being removed says nothing of the next one of its name.
+    let is_there = world.model.expect(|it| it.job(job).known == Known::There);
+    if ended.is_done() && is_there {
         world.model.expect(|it| it.task(job, task).is_ended = true);
     }
     Some(())
@@ -259,7 +286,17 @@ pub(crate) async fn look_after_pool(world: Arc<World>) -> Option<()> {
             post(&world, &format!("{base}/stopresize"), json!({})).await?;
             continue;
         }
-        let nodes = nodes(&world).await?;
+        if world.chance.is(5.0) {
+            let act = if world.chance.is(50.0) { "disableautoscale" } else { "evaluateautoscale" };
+            let body = if act == "evaluateautoscale" {
+                json!({ "autoScaleFormula": FORMULA })
+            } else {
+                json!({})
+            };
+            post(&world, &format!("{base}/{act}"), body).await?;
+            continue;
+        }
+        let nodes = nodes(&world, POOL).await?;
         let Some((node, _)) = world.chance.pick(&nodes) else { continue };
         let (act, body) = match world.chance.below(8) {
             0 => ("reboot", json!({ "nodeRebootOption": how })),
@@ -281,36 +318,56 @@ pub(crate) async fn look_after_pool(world: Arc<World>) -> Option<()> {
     Some(())
 }
 
-/// The nodes of the pool, and their states.
-async fn nodes(world: &Arc<World>) -> Option<Vec<(String, String)>> {
-    let listed = ask(world, &Method::GET, &format!("/pools/{POOL}/nodes"), None).await?;
+/// The pools that are there: that of the run, and those that were made for jobs.
+async fn pools(world: &Arc<World>) -> Option<Vec<String>> {
+    let listed = ask(world, &Method::GET, "/pools", None).await?;
+    let pools = listed.body["value"].as_array().into_iter().flatten();
+    Some(pools.filter_map(|pool| pool["id"].as_str().map(str::to_owned)).collect())
+}
+
+/// The nodes of a pool, and their states.
+async fn nodes(world: &Arc<World>, pool: &str) -> Option<Vec<(String, String)>> {
+    let listed = ask(world, &Method::GET, &format!("/pools/{pool}/nodes"), None).await?;
     let text = |node: &Value, name: &str| node[name].as_str().unwrap_or_default().to_owned();
     let nodes = listed.body["value"].as_array().into_iter().flatten();
     Some(nodes.map(|node| (text(node, "id"), text(node, "state"))).collect())
 }
 
-/// Gives the jobs a pool that works, and lets them go on.
+/// Gives the jobs pools that work, and lets them go on; no more of them are made.
 pub(crate) async fn mend(world: &Arc<World>, jobs: &[String]) -> Option<()> {
-    for (node, state) in nodes(world).await? {
-        let path = format!("/pools/{POOL}/nodes/{node}");
-        match state.as_str() {
-            "deallocated" => post(world, &format!("{path}/start"), json!({})).await?,
-            "unusable" | "starttaskfailed" => {
-                let body = json!({ "nodeList": [node], "nodeDeallocationOption": "requeue" });
-                post(world, &format!("/pools/{POOL}/removenodes"), body).await?
-            }
-            _ => post(world, &format!("{path}/enablescheduling"), json!({})).await?,
-        };
+    job_schedule::rest(world).await?;
+    for pool in pools(world).await? {
+        mend_pool(world, &pool).await?;
     }
-    post(world, &format!("/pools/{POOL}/resize"), json!({ "targetDedicatedNodes": 3 })).await?;
     for job in jobs {
         act(world, job, "enable", None).await?;
     }
     Some(())
 }
 
+async fn mend_pool(world: &Arc<World>, pool: &str) -> Option<()> {
+    let base = format!("/pools/{pool}");
+    for (node, state) in nodes(world, pool).await? {
+        let path = format!("{base}/nodes/{node}");
+        match state.as_str() {
+            "deallocated" => post(world, &format!("{path}/start"), json!({})).await?,
+            "unusable" | "starttaskfailed" => {
+                let body = json!({ "nodeList": [node], "nodeDeallocationOption": "requeue" });
+                post(world, &format!("{base}/removenodes"), body).await?
+            }
+            _ => post(world, &format!("{path}/enablescheduling"), json!({})).await?,
+        };
+    }
+    // One that sizes itself does not take this.
+    let n_nodes = if pool == POOL { 3 } else { 1 };
+    let body = json!({ "targetDedicatedNodes": n_nodes });
+    post(world, &format!("{base}/resize"), body).await?;
+    Some(())
+}
+
 /// Removes all there is.
 pub(crate) async fn clear(world: &Arc<World>, jobs: &[String]) -> Option<()> {
+    job_schedule::clear(world).await?;
     for job in jobs {
         remove_job(world, job).await?;
     }

@@ -19,6 +19,7 @@ pub(crate) struct Expected {
     pub(crate) is_connected: bool,
     pub(crate) pools: BTreeMap<String, Known>,
     pub(crate) jobs: BTreeMap<String, ExpectedJob>,
+    pub(crate) schedules: BTreeMap<String, Known>,
 }
 
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kiln_domain::batch::change::Change;
-use kiln_domain::batch::job::Job;
+use kiln_domain::batch::job::{Job, JobState};
+use kiln_domain::batch::job_schedule::JobSchedule;
 use kiln_domain::batch::node::Node;
 use kiln_domain::batch::task::{Task, TaskState};
 use kiln_server::accounts::DEV_BATCH_ACCOUNT;
@@ -11,6 +12,7 @@ use kiln_store::{StoreError, TaskCounts, TaskRange, View};
 
 use super::expected::{ExpectedJob, Known};
 use super::{State, reached, shadow};
+use crate::job_schedule::{self, MANAGER};
 use crate::world::World;
 
 /// Jobs of a run at the most.
@@ -25,6 +27,7 @@ struct Picture {
     pools: BTreeSet<String>,
     nodes: Vec<Node>,
     jobs: Vec<(Job, TaskCounts, Vec<Task>)>,
+    schedules: Vec<JobSchedule>,
 }
 
 /// Looks at what a commit changed.
@@ -75,6 +78,7 @@ pub(super) fn at_all(state: &mut State, world: &World) -> Result<(), String> {
         check_counts(job, counts, tasks)?;
     }
     check_nodes(&picture)?;
+    check_schedules(&picture)?;
     check_expected(state, &picture)
 }
 
@@ -83,7 +87,12 @@ fn jobs(view: &View<'_>) -> Result<Vec<Job>, StoreError> {
 }
 
 fn picture(view: &View<'_>, state: &mut State) -> Result<Picture, StoreError> {
-    let mut picture = Picture { pools: BTreeSet::new(), nodes: Vec::new(), jobs: Vec::new() };
+    let schedules = view.job_schedules_after(DEV_BATCH_ACCOUNT, "", JOBS_MAX)?;
+    for schedule in &schedules {
+        state.reached.insert(reached::job_schedule(schedule.life.state));
+    }
+    let mut picture =
+        Picture { pools: BTreeSet::new(), nodes: Vec::new(), jobs: Vec::new(), schedules };
     for pool in view.all_pools()? {
         state.reached.insert(reached::pool(pool.life.state));
         state.reached.insert(reached::allocation(pool.life.allocation));
@@ -162,9 +171,36 @@ fn check_nodes(picture: &Picture) -> Result<(), String> {
     if used.is_empty() { Ok(()) } else { Err(format!("tasks are on no nodes: {used:?}")) }
 }
 
+/// A schedule has one job at a time, each with what its specification gives it.
+fn check_schedules(picture: &Picture) -> Result<(), String> {
+    for schedule in &picture.schedules {
+        let its = || picture.jobs.iter().filter(|(job, ..)| job.schedule_key == Some(schedule.key));
+        let is_open =
+            |job: &Job| !matches!(job.life.state, JobState::Completed | JobState::Deleting);
+        let open: Vec<_> = its().filter(|(job, ..)| is_open(job)).map(|(it, ..)| &it.id).collect();
+        if open.len() > 1 {
+            return Err(format!("job schedule {} has these jobs at once: {open:?}", schedule.id));
+        }
+        if its().count() > usize::try_from(schedule.life.jobs_made).unwrap_or(usize::MAX) {
+            return Err(format!("job schedule {} has more jobs than it made", schedule.id));
+        }
+        let has_manager = |tasks: &[Task]| tasks.iter().any(|task| task.id == MANAGER);
+        if job_schedule::has_manager(&schedule.document)
+            && let Some((job, ..)) = its().find(|(job, _, it)| is_open(job) && !has_manager(it))
+        {
+            return Err(format!("job {} has lost its job manager", job.id));
+        }
+    }
+    Ok(())
+}
+
 fn check_expected(state: &State, picture: &Picture) -> Result<(), String> {
     for (pool, known) in &state.expected.pools {
         check_there(*known, picture.pools.contains(pool), || format!("pool {pool}"))?;
+    }
+    for (schedule, known) in &state.expected.schedules {
+        let is_there = picture.schedules.iter().any(|it| it.id == *schedule);
+        check_there(*known, is_there, || format!("job schedule {schedule}"))?;
     }
     for (job_id, expected) in &state.expected.jobs {
         let found = picture.jobs.iter().find(|(job, ..)| job.id == *job_id);

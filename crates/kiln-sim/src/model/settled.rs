@@ -1,6 +1,7 @@
 //! Work never stops for ever: what is still to be done once nothing goes wrong any more.
 
 use kiln_domain::batch::job::{Job, JobState};
+use kiln_domain::batch::job_schedule::{JobSchedule, JobScheduleState};
 use kiln_domain::batch::node::{Node, NodeState};
 use kiln_domain::batch::pool::{AllocationState, Pool, PoolState};
 use kiln_domain::batch::task::{Task, TaskState};
@@ -22,6 +23,9 @@ pub(crate) fn settled(world: &World) -> Vec<String> {
             let nodes = view.nodes_of_pool(pool.key)?;
             left.extend(unsettled_pool(pool, &nodes));
         }
+        for schedule in view.job_schedules_after(DEV_BATCH_ACCOUNT, "", MANY)? {
+            left.extend(unsettled_schedule(&schedule));
+        }
         for job in view.jobs_after(DEV_BATCH_ACCOUNT, "", MANY)? {
             left.extend(unsettled_job(view, &job, &pools)?);
             let tasks = view.tasks_in(job.key, &TaskRange::ALL, MANY)?;
@@ -39,7 +43,9 @@ pub(crate) fn empty(world: &World) -> Vec<String> {
         let pools = view.all_pools()?.into_iter().map(|pool| format!("pool {}", pool.id));
         let jobs = view.jobs_after(DEV_BATCH_ACCOUNT, "", MANY)?.into_iter();
         let jobs = jobs.map(|job| format!("job {} is {:?}", job.id, job.life.state));
-        Ok::<_, StoreError>(pools.chain(jobs).collect::<Vec<_>>())
+        let schedules = view.job_schedules_after(DEV_BATCH_ACCOUNT, "", MANY)?.into_iter();
+        let schedules = schedules.map(|it| format!("job schedule {} is {:?}", it.id, it.life));
+        Ok::<_, StoreError>(pools.chain(jobs).chain(schedules).collect::<Vec<_>>())
     });
     let mut left = left.unwrap_or_else(|error| vec![format!("the store can not be read: {error}")]);
     left.extend(world.machines.living().into_iter().map(|node| format!("the agent of {node}")));
@@ -77,6 +83,17 @@ fn unsettled_pool(pool: &Pool, nodes: &[Node]) -> Vec<String> {
         }
     }
     left
+}
+
+fn unsettled_schedule(schedule: &JobSchedule) -> Option<String> {
+    use JobScheduleState as S;
+    match schedule.life.state {
+        S::Completed | S::Disabled => None,
+        // A client switches it off.
+        S::Active | S::Terminating | S::Deleting => {
+            Some(format!("job schedule {} is {:?}", schedule.id, schedule.life))
+        }
+    }
 }
 
 fn unsettled_job(view: &View<'_>, job: &Job, pools: &[Pool]) -> Result<Vec<String>, StoreError> {

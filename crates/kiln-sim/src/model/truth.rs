@@ -37,10 +37,13 @@ impl Truth {
         let life = &task.life;
         if let Some(exit_code) = life.exit_code {
             let place = life.place.as_ref().map(|place| place.node_id.as_str());
+            // A coordination command that fails, on whichever node, ends the task.
+            let is_its = |end: &End| {
+                if end.is_main { Some(end.node_id.as_str()) == place } else { exit_code != 0 }
+            };
             let is_so = |end: &End| {
-                end.is_main
+                is_its(end)
                     && end.attempt == life.attempt
-                    && Some(end.node_id.as_str()) == place
                     && end.outcome.exit_code() == Some(exit_code)
             };
             if !ends.iter().any(is_so) {
