@@ -11,6 +11,7 @@ import pytest
 import raw
 from blob_loader import Writer, kinds_served
 from conftest import Client, run_program, settings_for
+from kiln_below import on_top_of
 from kiln_process import Kiln, free_port, run_kiln
 from steps import IMAGE, until
 
@@ -32,7 +33,7 @@ def kiln(tmp_path):
 
 
 def back_up(kiln, to):
-    done = run_kiln("backup", to, "--json", "--data", kiln.data)
+    done = run_kiln("backup", to, "--json", "--data", kiln.data, environment=kiln.variables)
     assert done.returncode == 0, (done.stdout, done.stderr)
     made = json.loads(done.stdout)
     assert made["filesMissing"] == [] and made["files"] > 0, made
@@ -188,6 +189,38 @@ def test_a_backup_under_load_is_whole(kiln, tmp_path, suffix, tasks_elevated):
         file.write_text(json.dumps(settings))
         run_program([*CLIENT.workflow, str(file)], restored)
         end_nodes(busy)
+    finally:
+        assert restored.stop() == 0
+    fsck(data)
+
+
+def test_bytes_in_an_object_store_are_in_the_backup(tmp_path):
+    """What is restored has its bytes with it, and needs the object store no more."""
+    print("KILN_BACKUP_SEED={}".format(SEED))
+    chance = random.Random(SEED)
+    (tmp_path / "below").mkdir()
+    below = Kiln(tmp_path / "below", free_port(), free_port()).start()
+    kiln = on_top_of(below, tmp_path).start()
+    ports = kiln.ports["batch"], kiln.ports["blob"]
+    backup = tmp_path / "backup"
+    try:
+        still = Load(kiln, ["still-0", "still-1"], chance)
+        still.stop()
+        busy = Load(kiln, ["busy-0"], chance)
+        try:
+            back_up(kiln, backup)
+        finally:
+            busy.stop()
+    finally:
+        assert kiln.stop() == 0
+        assert below.stop() == 0
+    data = tmp_path / "restored"
+    done = restore(backup, data, "--json")
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    (tmp_path / "again").mkdir()
+    restored = Kiln(tmp_path / "again", *ports, data=data).start()
+    try:
+        still.check(len(still.tasks.added))
     finally:
         assert restored.stop() == 0
     fsck(data)

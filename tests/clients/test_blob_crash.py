@@ -11,6 +11,7 @@ import time
 
 import raw
 from blob_loader import Writer, kinds_served
+from kiln_below import on_top_of
 from kiln_process import Kiln, free_port, run_kiln
 
 N_KILLS = int(os.environ.get("KILN_CRASH_KILLS", "50"))
@@ -36,21 +37,6 @@ def test_no_blob_is_lost_where_bytes_are_in_an_object_store(tmp_path):
         assert names and all(it.startswith("kiln/extents/") for it in names), names[:5]
     finally:
         assert below.stop() == 0
-
-
-def on_top_of(below, folder):
-    """A Kiln whose bytes are in a container of another one."""
-    account = below.storage()
-    owner = raw.Blob(account.account, account.key, account.url)
-    assert owner.request("PUT", "/bytes", query={"restype": "container"}).status == 201
-    variables = {
-        "AZURE_STORAGE_ACCOUNT_NAME": account.account,
-        "AZURE_STORAGE_ACCOUNT_KEY": account.key,
-        "AZURE_STORAGE_ENDPOINT": account.url,
-        "AZURE_ALLOW_HTTP": "true",
-    }
-    place = ["--extents", "az://bytes/kiln/extents"]
-    return Kiln(folder, free_port(), free_port(), arguments=place, environment=variables)
 
 
 def blobs_of(kiln):
