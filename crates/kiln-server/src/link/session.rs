@@ -88,7 +88,7 @@ pub(super) async fn serve(
         Err(LinkError::Silent) => Duration::ZERO,
         _ => server.config.heartbeat_deadline,
     };
-    server.unheard.expect(&node_id, Some(hello.incarnation), clock::now(), patience);
+    server.unheard.expect(&node_id, Some(hello.incarnation), clock::tick(), patience);
     ended
 }
 

@@ -47,7 +47,7 @@ pub async fn recover(server: &Arc<Server>) -> Result<(), StoreError> {
                 info!(node_id = node.id, "the agent lives on");
                 let (incarnation, within) =
                     (node.life.incarnation, server.config.heartbeat_deadline);
-                server.unheard.expect(&node.id, incarnation, clock::now(), within);
+                server.unheard.expect(&node.id, incarnation, clock::tick(), within);
             } else {
                 check(server, &node.id, End::Found).await?;
             }
@@ -294,7 +294,7 @@ pub(super) async fn start(
             Some(now) if now.life.wants_agent() => {
                 let incarnation = now.life.incarnation;
                 let within = server.config.hello_deadline;
-                server.unheard.expect(&node.id, incarnation, clock::now(), within);
+                server.unheard.expect(&node.id, incarnation, clock::tick(), within);
             }
             Some(_) | None => server.provisioner.kill(&node.id),
         }

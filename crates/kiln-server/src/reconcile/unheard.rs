@@ -1,11 +1,10 @@
-//! Ends agents that live but do not link: each is expected to be heard by some time.
+//! Ends agents that live but do not link: each is expected to be heard by some time, whatever is
+//! done to the clock on the wall.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use kiln_domain::span::Span;
-use kiln_domain::time::Timestamp;
 use kiln_store::StoreError;
 use tokio::sync::Notify;
 use tracing::{error, warn};
@@ -28,7 +27,7 @@ pub struct Unheard {
 struct Expected {
     /// The process that was heard last, if one was.
     incarnation: Option<String>,
-    by: Timestamp,
+    by: Instant,
 }
 
 impl Unheard {
@@ -37,19 +36,20 @@ impl Unheard {
         &self,
         node_id: &str,
         incarnation: Option<String>,
-        now: Timestamp,
+        now: Instant,
         within: Duration,
     ) {
-        let by = now.plus(Span::from_std(within));
+        let by = now + within;
         self.lock().insert(node_id.to_owned(), Expected { incarnation, by });
         self.wake.notify_one();
     }
 
-    fn next_in(&self, now: Timestamp) -> Duration {
-        self.lock().values().map(|it| it.by.since(now)).min().unwrap_or(WAIT_MAX)
+    fn next_in(&self, now: Instant) -> Duration {
+        let left = |it: &Expected| it.by.saturating_duration_since(now);
+        self.lock().values().map(left).min().unwrap_or(WAIT_MAX)
     }
 
-    fn take_due(&self, now: Timestamp) -> BTreeMap<String, Expected> {
+    fn take_due(&self, now: Instant) -> BTreeMap<String, Expected> {
         let mut expected = self.lock();
         let (due, later) = std::mem::take(&mut *expected)
             .into_iter()
@@ -66,16 +66,16 @@ impl Unheard {
 /// Looks after what is due until it is dropped.
 pub async fn run(server: Arc<Server>) {
     loop {
-        let wait = server.unheard.next_in(clock::now());
+        let wait = server.unheard.next_in(clock::tick());
         tokio::select! {
             biased;
             () = server.unheard.wake.notified() => {}
             () = clock::pause(wait) => {}
         }
-        for (node_id, expected) in server.unheard.take_due(clock::now()) {
+        for (node_id, expected) in server.unheard.take_due(clock::tick()) {
             if let Err(cause) = end(&server, &node_id, &expected).await {
                 error!(error = %crate::chain(&cause), node_id, "a node could not be looked after");
-                let (now, again) = (clock::now(), clock::AFTER_FAILURE);
+                let (now, again) = (clock::tick(), clock::AFTER_FAILURE);
                 server.unheard.expect(&node_id, expected.incarnation, now, again);
             }
         }
@@ -105,23 +105,20 @@ async fn end(server: &Arc<Server>, node_id: &str, expected: &Expected) -> Result
 mod tests {
     use std::time::Duration;
 
-    use kiln_domain::span::Span;
-    use kiln_domain::time::Timestamp;
-
     use super::{Unheard, WAIT_MAX};
 
     #[test]
     fn only_the_last_expectation_of_a_node_counts() {
         let unheard = Unheard::default();
-        let (now, minute) = (Timestamp(0), Duration::from_secs(60));
+        let (now, minute) = (kiln_clock::tick(), Duration::from_secs(60));
         assert_eq!(unheard.next_in(now), WAIT_MAX);
         unheard.expect("n", None, now, Duration::from_secs(1));
         unheard.expect("m", None, now, Duration::from_secs(2));
         unheard.expect("n", Some("a".to_owned()), now, minute);
         assert_eq!(unheard.next_in(now), Duration::from_secs(2));
-        let due = unheard.take_due(now.plus(Span::seconds(30)));
+        let due = unheard.take_due(now + Duration::from_secs(30));
         assert_eq!(due.keys().collect::<Vec<_>>(), ["m"]);
-        let due = unheard.take_due(now.plus(Span::minutes(1)));
+        let due = unheard.take_due(now + minute);
         assert_eq!(due.values().next().and_then(|it| it.incarnation.as_deref()), Some("a"));
         assert_eq!(unheard.next_in(now), WAIT_MAX);
     }
