@@ -33,8 +33,9 @@ use crate::shell::{Shells, Wanted};
 use crate::streams::Streams;
 use crate::{AgentError, AgentOptions, clock, command, link, start_task};
 
-/// Least time between two times that reports are sent: those of a stream of short tasks go
-/// together, because each time costs the server a commit. One that comes alone goes at once.
+/// Least time between two times that reports are sent while the task that began last still runs:
+/// those of a stream of short tasks go together, because each time costs the server a commit. When
+/// that task has ended, nothing else is about to, and all goes at once.
 const REPORTS_APART: Duration = Duration::from_millis(4);
 /// Messages and reports that wait for the loop.
 const WAITING_MAX: usize = 256;
@@ -62,6 +63,8 @@ pub(crate) struct Agent {
     /// Whether the server wants to know when no task has files left.
     awaits_retention: bool,
     n_attempts: u64,
+    /// The attempt that began last.
+    latest: Option<AttemptId>,
     /// The start of the node that is under way: one at the most.
     booting: JoinSet<Booting>,
     work: JoinSet<Option<(AttemptId, End)>>,
@@ -117,6 +120,7 @@ impl Agent {
             retention: Retention::open(Path::new(&config.directory), clock::now()),
             awaits_retention: false,
             n_attempts: 0,
+            latest: None,
             booting: JoinSet::new(),
             work: JoinSet::new(),
             from_work: mpsc::channel(WAITING_MAX),
@@ -156,8 +160,7 @@ impl Agent {
         loop {
             let messages = self.outbox.as_ref().map(|outbox| outbox.messages.clone());
             let is_linked = messages.is_some();
-            let reports_wait =
-                REPORTS_APART.saturating_sub(clock::now().since(self.reports_sent_at));
+            let reports_wait = self.reports_wait();
             let users_go_in = self.requests.next_expiry_in(clock::now());
             let next = tokio::select! {
                 Some(fact) = from_link.recv() => {
@@ -213,6 +216,15 @@ impl Agent {
             }
             self.tell_of_retention();
         }
+    }
+
+    /// How long reports are to wait for others.
+    fn reports_wait(&self) -> Duration {
+        let latest = self.latest.as_ref();
+        if latest.is_none_or(|latest| self.duties.running(latest).is_none()) {
+            return Duration::ZERO;
+        }
+        REPORTS_APART.saturating_sub(clock::now().since(self.reports_sent_at))
     }
 
     fn show_life(&self, messages: Option<&mpsc::Sender<FromAgent>>) {
@@ -468,6 +480,7 @@ impl Agent {
         let (stop, stopped) = watch::channel(false);
         let (directory, constraints) = (run.whole_directory().to_owned(), run.task.constraints);
         self.retention.hold(directory.clone(), constraints);
+        self.latest = Some(id.clone());
         self.duties.begin(id.clone(), Attempt { stop, directory, constraints, count });
         let listener = Listener { attempt: id.clone(), reports: self.from_work.0.clone() };
         self.work.spawn(async move {

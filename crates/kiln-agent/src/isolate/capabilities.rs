@@ -23,8 +23,8 @@ const TAKEN: [CapabilitySet; 16] = [
     CapabilitySet::CHECKPOINT_RESTORE,
 ];
 
-/// Takes the rights from the program that this process runs next, and from all that it starts.
-/// The first process of a node keeps them, for the engine of containers.
+/// Takes the rights from all programs that this thread starts from now on, and from all that they
+/// start. One thread of a node's first process keeps them, for the engine of containers.
 pub(crate) fn limit() -> rustix::io::Result<()> {
     for right in TAKEN {
         match remove_capability_from_bounding_set(right) {

@@ -17,7 +17,6 @@ const COUNTERS_BYTES_MAX: usize = 512;
 
 /// A child that ended.
 pub(crate) struct Ended {
-    pub(crate) pid: i32,
     /// 128 + signal when a signal ended it.
     pub(crate) exit_code: i32,
     pub(crate) usage: Usage,
@@ -29,12 +28,9 @@ pub(crate) fn has_children() -> bool {
     waitid(WaitId::All, options).err() != Some(rustix::io::Errno::CHILD)
 }
 
-/// Takes the next child that ended off the list of processes; `None` when none did.
-/// `counters_of` knows the counters of a process by its id.
-pub(crate) fn reap<'a>(counters_of: impl FnOnce(i32) -> Option<&'a Counters>) -> Option<Ended> {
-    let pid = next_ended()?;
-    // They are gone with the process.
-    let counted = counters_of(pid).and_then(Counters::read);
+/// Takes a child that ended off the list of processes; `None` when somebody else did. `counted` is
+/// what its [`Counters`] said: they are gone with it.
+pub(crate) fn collect(pid: i32, counted: Option<[u64; 4]>) -> Option<Ended> {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both places may be written; asks without waiting.
@@ -55,11 +51,11 @@ pub(crate) fn reap<'a>(counters_of: impl FnOnce(i32) -> Option<&'a Counters>) ->
         }
         None => usage,
     };
-    Some(Ended { pid, exit_code, usage })
+    Some(Ended { exit_code, usage })
 }
 
 /// A child that ended and still is on the list of processes.
-fn next_ended() -> Option<i32> {
+pub(crate) fn next_ended() -> Option<i32> {
     let mut about = MaybeUninit::<libc::siginfo_t>::zeroed();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: the place may be written; asks without waiting.
@@ -105,7 +101,7 @@ impl Counters {
     }
 
     /// Reads, writes, bytes read and bytes written.
-    fn read(&self) -> Option<[u64; 4]> {
+    pub(crate) fn read(&self) -> Option<[u64; 4]> {
         let mut text = [0; COUNTERS_BYTES_MAX];
         let n_read = self.0.read_at(&mut text, 0).ok()?;
         let text = str::from_utf8(text.get(..n_read)?).ok()?;

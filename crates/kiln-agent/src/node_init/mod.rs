@@ -1,13 +1,15 @@
 //! The first process of a node: `kiln node-init`.
 //!
-//! Small, with one thread and no runtime, so that starting a process from it is cheap. Its
-//! standard input is a socket to the agent, over which it is told what to become and then
-//! what to start. It ends with the agent, and everything in the node ends with it.
+//! Small and without a runtime, so that starting a process from it is cheap. Its standard input
+//! is a socket to the agent, over which it is told what to become and then what to start. One
+//! thread listens and collects what ended; a few others start processes. It ends with the agent,
+//! and everything in the node ends with it.
 
 pub(crate) mod channel;
 mod ended;
 mod leftovers;
 pub(crate) mod message;
+mod roster;
 mod serve;
 mod spawn;
 

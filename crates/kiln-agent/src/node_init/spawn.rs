@@ -1,5 +1,5 @@
 //! Starts one process without copying this one: the child borrows our memory until it runs
-//! its program, on a stack of its own, while we wait.
+//! its program, on a stack of its own, while the thread that made it waits.
 //!
 //! Between the clone and the program the child allocates nothing and returns from nothing:
 //! all it needs is laid out in a [`Plan`] before.
@@ -7,11 +7,12 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr;
+use std::sync::atomic::AtomicI32;
 
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -21,6 +22,9 @@ use super::message::{Input, Rights, Spawn, SpawnStep, UserId};
 
 /// Bytes of the child's stack.
 const STACK_BYTES: usize = 128 * 1024;
+/// The child borrows our memory, and this thread waits until it gives it back. What the kernel
+/// calls its thread id is its process id.
+const FLAGS: c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID;
 /// File mode bits that a process's files lack.
 const UMASK: u32 = 0o022;
 
@@ -33,11 +37,12 @@ pub(crate) struct Failure {
     pub(crate) errno: i32,
 }
 
-/// The child's stack, used again and again: there is one child at a time.
+/// Where a child begins: its stack, used again and again, because a thread has one child at a time
+/// that has not run its program.
 #[derive(Debug)]
-pub(crate) struct Stack(Box<[MaybeUninit<u8>]>);
+pub(crate) struct Site(Box<[MaybeUninit<u8>]>);
 
-impl Stack {
+impl Site {
     /// A new one.
     pub(crate) fn new() -> Self {
         Self(Box::new_uninit_slice(STACK_BYTES))
@@ -57,22 +62,19 @@ struct Plan {
     places: Vec<c_int>,
     user: Option<UserId>,
     rights: Rights,
-    /// Whether administrators have less than all rights here.
-    limits_rights: bool,
     has_terminal: bool,
     processes_max: Option<u64>,
     failure: Cell<Option<Failure>>,
 }
 
 /// Starts the process; answers its id once its program runs. `groups` are its control group, if
-/// it has one, and its places; `limits_rights` tells whether administrators have less than all
-/// rights here.
+/// it has one, and its places. The id is in `starting` before the process could end.
 pub(crate) fn spawn(
     request: &Spawn,
     streams: [BorrowedFd<'_>; 3],
     groups: &[BorrowedFd<'_>],
-    limits_rights: bool,
-    stack: &mut Stack,
+    site: &mut Site,
+    starting: &AtomicI32,
 ) -> Result<i32, Failure> {
     let nonsense = Failure { step: SpawnStep::Request, errno: libc::EINVAL };
     let to_c = |text: &String| CString::new(text.as_str()).map_err(|_nul| nonsense);
@@ -95,12 +97,11 @@ pub(crate) fn spawn(
         places: places.iter().map(|place| place.as_raw_fd()).collect(),
         user: request.user,
         rights: request.rights,
-        limits_rights,
         has_terminal: request.input == Input::Terminal,
         processes_max: request.processes_max,
         failure: Cell::new(None),
     };
-    let pid = clone_into_group(&plan, stack)
+    let pid = clone_into_group(&plan, site, starting)
         .map_err(|error| Failure { step: SpawnStep::Clone, errno: errno_of(&error) })?;
     match plan.failure.get() {
         None => Ok(pid),
@@ -135,20 +136,23 @@ fn errno_of(error: &io::Error) -> i32 {
 }
 
 /// Clones into the plan's group, or, where `clone3` is not allowed, lets the child join it.
-fn clone_into_group(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
-    match clone3(plan, stack) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => clone_plain(plan, stack),
+fn clone_into_group(plan: &Plan, site: &mut Site, starting: &AtomicI32) -> io::Result<i32> {
+    match clone3(plan, site, starting) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+            clone_plain(plan, site, starting)
+        }
         other => other,
     }
 }
 
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-fn clone3(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
+fn clone3(plan: &Plan, site: &mut Site, starting: &AtomicI32) -> io::Result<i32> {
     // SAFETY: all members of `clone_args` are integers, for which zero is a value.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = u64::from((libc::CLONE_VM | libc::CLONE_VFORK).cast_unsigned());
+    arguments.flags = u64::from(FLAGS.cast_unsigned());
+    arguments.parent_tid = u64::try_from(starting.as_ptr().addr()).map_err(io::Error::other)?;
     arguments.exit_signal = u64::from(libc::SIGCHLD.cast_unsigned());
-    let bottom = stack.0.as_mut_ptr().addr().next_multiple_of(16);
+    let bottom = site.0.as_mut_ptr().addr().next_multiple_of(16);
     arguments.stack = u64::try_from(bottom).map_err(io::Error::other)?;
     arguments.stack_size = u64::try_from(STACK_BYTES - 32).map_err(io::Error::other)?;
     if let Some(group) = plan.group {
@@ -206,17 +210,17 @@ fn clone3(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn clone3(_: &Plan, _: &mut Stack) -> io::Result<i32> {
+fn clone3(_: &Plan, _: &mut Site, _: &AtomicI32) -> io::Result<i32> {
     Err(io::Error::from_raw_os_error(libc::ENOSYS))
 }
 
-fn clone_plain(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
+fn clone_plain(plan: &Plan, site: &mut Site, starting: &AtomicI32) -> io::Result<i32> {
     extern "C" fn enter(plan: *mut c_void) -> c_int {
         // SAFETY: `plan` is the plan that `clone_plain` passes, which waits for us.
         let joined = join_group(unsafe { &*plan.cast_const().cast::<Plan>() });
         if joined { child(plan.cast_const()) } else { end() }
     }
-    let top = stack.0.as_mut_ptr_range().end;
+    let top = site.0.as_mut_ptr_range().end;
     let top = top.wrapping_byte_sub(top.addr() % 16);
     let plan: *const Plan = plan;
     // SAFETY: the child has its own stack and ends or runs another program before we go on,
@@ -225,8 +229,9 @@ fn clone_plain(plan: &Plan, stack: &mut Stack) -> io::Result<i32> {
         libc::clone(
             enter,
             top.cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            FLAGS | libc::SIGCHLD,
             plan.cast_mut().cast(),
+            starting.as_ptr(),
         )
     };
     if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
@@ -292,12 +297,6 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
     }
     reset_signals();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(UMASK));
-    match plan.rights {
-        Rights::User | Rights::Admin if plan.limits_rights => {
-            crate::isolate::capabilities::limit().map_err(at(SpawnStep::User))?;
-        }
-        Rights::User | Rights::Admin | Rights::Engine => {}
-    }
     if let Some(UserId { uid, gid, shared_gid }) = plan.user {
         let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
         set_thread_groups(&[gid, Gid::from_raw(shared_gid)]).map_err(at(SpawnStep::User))?;
@@ -310,6 +309,10 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
     rustix::process::chdir(plan.directory.as_c_str()).map_err(at(SpawnStep::Directory))?;
     let mut failure = Failure { step: SpawnStep::Program, errno: libc::ENOENT };
     for program in &plan.programs {
+        // To look costs less than to try in vain.
+        if plan.programs.len() > 1 && is_missing(program) {
+            continue;
+        }
         // SAFETY: all three are lists of texts that end with zero, kept by the parent.
         unsafe {
             libc::execve(program.as_ptr(), plan.argv.as_ptr(), plan.environment.as_ptr());
@@ -323,6 +326,11 @@ fn prepare(plan: &Plan) -> Result<Infallible, Failure> {
         }
     }
     Err(failure)
+}
+
+fn is_missing(program: &CStr) -> bool {
+    let looked = rustix::fs::stat(program);
+    matches!(looked, Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR))
 }
 
 /// Gives the program the dispositions of a fresh process.

@@ -144,7 +144,8 @@ impl Profile {
             Some(_) => "first process",
             None if name == "swapper" => "idle",
             None if name == "true" => "tasks",
-            None if name == "exe" => "tasks, until their program runs",
+            // Until then it has the name of the thread that made it.
+            None if name == "starter" => "tasks, until their program runs",
             None if name == "xtask" => "client",
             None => "the rest, mostly the kernel's threads",
         }
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn samples_are_told_apart() {
         let text = "kiln  7/7 \n\t ff entry_SYSCALL\n\t 1 kiln_store::writer::run::h0123456789abcdef\n\n\
-                    swapper 0/0\n\tff idle\n\nexe 9/9\n\tff execve\n\nstore-writer 7/8 \n\tff fsync\n";
+                    swapper 0/0\n\tff idle\n\nstarter 9/9\n\tff execve\n\nstore-writer 7/8 \n\tff fsync\n";
         let mut profile = Profile::new(&[7, 8, 9]);
         profile.read(text);
         let counts: Vec<_> = profile.root.callees().map(|it| (it.0, it.1.n_samples())).collect();
