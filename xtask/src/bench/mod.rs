@@ -26,6 +26,27 @@ fn kiln(root: &Path) -> Result<PathBuf, String> {
     Ok(root.join("target/release/kiln"))
 }
 
+/// The words that are not options. `set` takes options with numbers, by their names, and says
+/// whether it knows them; `switches` are those without.
+fn others(
+    words: &[String],
+    switches: &[&str],
+    mut set: impl FnMut(&str, usize) -> bool,
+) -> Result<Vec<String>, String> {
+    let mut others = Vec::new();
+    for word in words.iter().filter(|word| !switches.contains(&word.as_str())) {
+        if !word.starts_with("--") {
+            others.push(word.clone());
+            continue;
+        }
+        let (name, number) = word.split_once('=').unwrap_or((word, ""));
+        if !number.parse().is_ok_and(|number| set(name, number)) {
+            return Err(format!("`{word}` is not an option of bench"));
+        }
+    }
+    Ok(others)
+}
+
 /// An empty folder for what a run makes.
 fn clean(data: &Path) -> Result<(), String> {
     drop(std::fs::remove_dir_all(data));
@@ -66,4 +87,27 @@ fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "other programs take their time")]
 fn pause(length: Duration) {
     std::thread::sleep(length);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::others;
+
+    #[test]
+    fn options_are_told_from_peers() {
+        let check = |words: &[&str], expected: Result<&str, &str>| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            let mut n_rounds = 0;
+            let others = others(&words, &["--small"], |name, number| {
+                n_rounds = number;
+                name == "--rounds"
+            });
+            let told = others.map(|others| format!("{} {n_rounds}", others.join(" ")));
+            assert_eq!(told.as_deref().map_err(String::as_str), expected);
+        };
+        check(&["kiln", "--rounds=3", "--small", "slurm"], Ok("kiln slurm 3"));
+        check(&["--round=3"], Err("`--round=3` is not an option of bench"));
+        check(&["--rounds=x"], Err("`--rounds=x` is not an option of bench"));
+        check(&["--large"], Err("`--large` is not an option of bench"));
+    }
 }

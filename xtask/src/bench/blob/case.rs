@@ -19,7 +19,7 @@ const N_TRANSFERS: usize = 3;
 /// Pages of one round, of which the median counts.
 const N_PAGES: usize = 5;
 /// Connections that fill a container.
-const N_FILLERS: u64 = 32;
+const N_FILLERS: usize = 32;
 const CONTAINER: &str = "bench";
 const LISTED: &str = "listed";
 
@@ -175,7 +175,7 @@ pub(super) fn fill(peer: &Peer, extent: Extent) -> Result<(), String> {
 }
 
 /// Every so-and-so-many-th of the blobs that are listed.
-fn fill_some(peer: &Peer, filler: u64, n_listed: u64) -> Result<(), String> {
+fn fill_some(peer: &Peer, filler: usize, n_listed: usize) -> Result<(), String> {
     let mut client = Client::connect(peer.port)?;
     let mut number = filler;
     while number < n_listed {

@@ -25,9 +25,9 @@ struct Extent {
     /// Seconds of each load with small blobs.
     n_seconds: u32,
     /// Blobs in the container that is listed, of Kiln.
-    n_listed: u64,
+    n_listed: usize,
     /// The same of Azurite, whose every page costs more the more there are.
-    n_listed_azurite: u64,
+    n_listed_azurite: usize,
 }
 
 const WHOLE: Extent =
@@ -40,22 +40,19 @@ const SMALL: Extent =
 pub(crate) fn run(root: &Path, words: &[String]) -> bool {
     let is_small = words.iter().any(|word| word == "--small");
     let mut extent = if is_small { SMALL } else { WHOLE };
-    let mut wanted = Vec::new();
-    for word in words.iter().filter(|word| *word != "--small") {
-        let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<u64>().ok());
-        if let Some(n_rounds) = number("--rounds=") {
-            extent.n_rounds = usize::try_from(n_rounds).unwrap_or(1).max(1);
-        } else if let Some(n_listed) = number("--listed=") {
-            extent.n_listed = n_listed;
-        } else if let Some(n_listed) = number("--listed-azurite=") {
-            extent.n_listed_azurite = n_listed;
-        } else if word.starts_with("--") {
-            report::say(&format!("xtask: `{word}` is not an option of bench"));
-            return false;
-        } else {
-            wanted.push(word.clone());
+    let others = super::others(words, &["--small"], |name, number| {
+        match name {
+            "--rounds" => extent.n_rounds = number.max(1),
+            "--listed" => extent.n_listed = number,
+            "--listed-azurite" => extent.n_listed_azurite = number,
+            _ => return false,
         }
-    }
+        true
+    });
+    let wanted = match others {
+        Ok(wanted) => wanted,
+        Err(why) => return super::tell(Err(why)),
+    };
     let folder = root.join("target/bench");
     let outcome = prepare(root, &folder).and_then(|kiln| {
         let mut peers = peers(root, &folder, &kiln, &wanted)?;

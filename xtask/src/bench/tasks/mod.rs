@@ -88,23 +88,20 @@ struct Setting<'a> {
 pub(crate) fn run(root: &Path, words: &[String]) -> bool {
     let is_small = words.iter().any(|word| word == "--small");
     let mut extent = if is_small { SMALL } else { WHOLE };
-    let mut wanted = Vec::new();
     let is_profile = words.iter().any(|word| word == "--profile");
-    for word in words.iter().filter(|word| !["--small", "--profile"].contains(&word.as_str())) {
-        let number = |name: &str| word.strip_prefix(name).and_then(|it| it.parse::<usize>().ok());
-        if let Some(n_rounds) = number("--rounds=") {
-            extent.n_rounds = n_rounds.max(1);
-        } else if let Some(n_slots) = number("--slots=") {
-            extent.n_slots = n_slots;
-        } else if let Some(n_tasks) = number("--tasks=") {
-            extent.n_tasks = n_tasks;
-        } else if word.starts_with("--") {
-            report::say(&format!("xtask: `{word}` is not an option of bench"));
-            return false;
-        } else {
-            wanted.push(word.clone());
+    let others = super::others(words, &["--small", "--profile"], |name, number| {
+        match name {
+            "--rounds" => extent.n_rounds = number.max(1),
+            "--slots" => extent.n_slots = number,
+            "--tasks" => extent.n_tasks = number,
+            _ => return false,
         }
-    }
+        true
+    });
+    let wanted = match others {
+        Ok(wanted) => wanted,
+        Err(why) => return super::tell(Err(why)),
+    };
     let data = root.join("target/bench/tasks").join(std::process::id().to_string());
     let outcome = super::kiln(root).and_then(|kiln| {
         spread(&data)?;

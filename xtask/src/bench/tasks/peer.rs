@@ -179,6 +179,11 @@ impl<'a> Slurm<'a> {
         }
         std::fs::write(folder.join("slurm.conf"), text).map_err(shown)?;
         let slurm = Self { folder };
+        // Those of a run that was cut off still have the ports.
+        slurm.shell(
+            "for name in slurmd slurmctld munged; do for file in ../../*/*/*.pid; do \
+             pkill -F $file $name || true; done; done 2>/dev/null",
+        )?;
         slurm.shell(
             "head -c 1024 /dev/urandom > munge/key && chmod 400 munge/key && chmod 700 munge && \
              munged --force --key-file munge/key --socket $PWD/munge/sock \
