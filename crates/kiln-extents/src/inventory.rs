@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use md5::{Digest as _, Md5};
+use fast_md5::Md5;
 
 use crate::objects::Objects;
 use crate::sweep::{ids_of, numbered_entries, runs};
@@ -90,6 +90,6 @@ impl Inventory {
         while let Some(bytes) = reading.next().await {
             md5.update(&bytes?);
         }
-        Ok(Digest { size_bytes, md5: md5.finalize().into() })
+        Ok(Digest { size_bytes, md5: md5.finalize() })
     }
 }

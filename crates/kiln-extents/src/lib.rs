@@ -18,9 +18,9 @@
 mod copy;
 mod entrusted;
 mod failure;
-mod hash;
 mod hold;
 mod inventory;
+mod lane;
 mod objects;
 mod pin;
 mod read;

@@ -6,8 +6,8 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fast_md5::Md5;
 use futures_util::TryStreamExt;
-use md5::{Digest, Md5};
 use object_store::path::Path;
 use object_store::{
     Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart,
@@ -15,6 +15,7 @@ use object_store::{
 use tokio::runtime::Handle;
 use url::Url;
 
+use crate::lane::Lane;
 use crate::{ExtentFailure, FileId, Kept, RUN_MAX, out_of_numbers};
 
 /// Bytes sent in one request; what has fewer is one object put at once.
@@ -206,7 +207,7 @@ pub(crate) struct ObjectUpload {
     id: FileId,
     small: Vec<u8>,
     parts: Option<WriteMultipart>,
-    md5: Md5,
+    hash: Lane<Md5>,
     size_bytes: u64,
     is_written: bool,
     is_kept: bool,
@@ -219,7 +220,7 @@ impl ObjectUpload {
             id,
             small: Vec::new(),
             parts: None,
-            md5: Md5::new(),
+            hash: Lane::new(FilePath::new(objects.location(id).as_ref()), Md5::new()),
             size_bytes: 0,
             is_written: false,
             is_kept: false,
@@ -231,7 +232,7 @@ impl ObjectUpload {
     }
 
     pub(crate) async fn write(&mut self, bytes: Bytes) -> Result<(), ExtentFailure> {
-        self.md5.update(&bytes);
+        self.hash.push(Arc::new([bytes.clone()])).await?;
         self.size_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if self.parts.is_none() && self.small.len().saturating_add(bytes.len()) <= PART_BYTES {
             self.small.extend_from_slice(&bytes);
@@ -265,7 +266,7 @@ impl ObjectUpload {
             }
         };
         written.map_err(|cause| self.objects.failure("write", &at, cause))?;
-        let md5 = std::mem::take(&mut self.md5).finalize().into();
+        let md5 = self.hash.finish().await?.finalize();
         Ok(Kept { id: self.id, size_bytes: self.size_bytes, md5 })
     }
 

@@ -234,7 +234,7 @@ impl Rest {
                 io.write(CONTINUE).await?;
                 io.flush().await?;
             }
-            if within(BODY_TIMEOUT, io.fill(n_wanted)).await? == 0 {
+            if within(BODY_TIMEOUT, io.fill_body(n_wanted)).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }

@@ -1,5 +1,6 @@
 //! The stream of a connection, with the bytes that were read from it and not used yet.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,7 +10,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::limits::{DRAINED_BYTES_MAX, HEAD_BUFFER_BYTES, LINGER_TIMEOUT, WRITE_TIMEOUT};
+use crate::limits::{
+    BODY_BUFFERS_MAX, BODY_ROOM_BYTES_MIN, DRAINED_BYTES_MAX, HEAD_BUFFER_BYTES, LINGER_TIMEOUT,
+    WRITE_TIMEOUT,
+};
 
 /// Both directions of a connection.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -107,11 +111,13 @@ impl AsyncWrite for Transport {
 pub(crate) struct Io {
     pub(crate) stream: Transport,
     pub(crate) buffer: BytesMut,
+    /// Buffers of the body that is being read, whose bytes somebody may still be at.
+    lent: VecDeque<BytesMut>,
 }
 
 impl Io {
     pub(crate) fn new(stream: Transport) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), lent: VecDeque::new() }
     }
 
     /// Reads what is there, and makes room for at least `n_bytes` before; 0 at the end.
@@ -120,8 +126,34 @@ impl Io {
         self.stream.read_buf(&mut self.buffer).await
     }
 
+    /// Reads what is there of a body of which `n_bytes` are expected soon; 0 at the end.
+    pub(crate) async fn fill_body(&mut self, n_bytes: usize) -> io::Result<usize> {
+        if self.buffer.capacity() - self.buffer.len() < n_bytes.min(BODY_ROOM_BYTES_MIN) {
+            self.change_buffer(n_bytes);
+        }
+        self.stream.read_buf(&mut self.buffer).await
+    }
+
+    /// Goes on in a buffer with room for `n_bytes`: one that nobody is at any longer, else a new
+    /// one. Memory that was just used is in the processor's cache, and the kernel need not find
+    /// and clear it.
+    fn change_buffer(&mut self, n_bytes: usize) {
+        let n_left = self.buffer.len();
+        let free = self.lent.iter_mut().position(|it| it.try_reclaim(n_left + n_bytes));
+        let mut next = free
+            .and_then(|idx| self.lent.remove(idx))
+            .unwrap_or_else(|| BytesMut::with_capacity(n_left + n_bytes));
+        next.extend_from_slice(&self.buffer);
+        self.buffer.clear();
+        self.lent.push_back(std::mem::replace(&mut self.buffer, next));
+        if self.lent.len() > BODY_BUFFERS_MAX {
+            self.lent.pop_front();
+        }
+    }
+
     /// Gives back memory that a large body took, between two requests.
     pub(crate) fn trim(&mut self) {
+        self.lent.clear();
         if self.buffer.is_empty() && self.buffer.capacity() > HEAD_BUFFER_BYTES {
             self.buffer = BytesMut::new();
         }

@@ -22,8 +22,12 @@ pub const TRAILER_BYTES_MAX: usize = 16 * 1024;
 
 /// Bytes that are made ready for the head of a request.
 pub const HEAD_BUFFER_BYTES: usize = 8 * 1024;
-/// Bytes of a body that are read in one call.
-pub const BODY_BUFFER_BYTES: usize = 128 * 1024;
+/// Bytes of a buffer that a body is read into.
+pub const BODY_BUFFER_BYTES: usize = 256 * 1024;
+/// Bytes of room in a buffer below which a body goes on in the next.
+pub const BODY_ROOM_BYTES_MIN: usize = 16 * 1024;
+/// Buffers of a body that are remembered, to be used again when nobody reads them any longer.
+pub const BODY_BUFFERS_MAX: usize = 32;
 /// Bytes of a body that are copied behind the head of its answer, to be sent in one call.
 pub const JOINED_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a file that are read in one call where the kernel can not send them by itself.

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use fast_md5::{DIGEST_LENGTH, Md5};
 use futures_util::StreamExt as _;
-use md5::{Digest as _, Md5};
 use reqwest::header::{CACHE_CONTROL, ETAG, HeaderMap, HeaderName, IF_NONE_MATCH};
 use reqwest::{Response, StatusCode};
 
@@ -117,7 +117,7 @@ async fn receive(response: Response, url: &str, mut target: File) -> Result<(), 
 /// The checksum that the server sends along, if it does and it is one.
 fn checksum(headers: &HeaderMap) -> Option<Vec<u8>> {
     let checksum = STANDARD.decode(headers.get(CONTENT_MD5)?.as_bytes()).ok()?;
-    (checksum.len() == Md5::output_size()).then_some(checksum)
+    (checksum.len() == DIGEST_LENGTH).then_some(checksum)
 }
 
 /// Copies a file, by sharing its blocks where the file system can do that.

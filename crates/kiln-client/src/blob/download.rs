@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fast_md5::Md5;
 use kiln_wire::blob::headers::md5_text;
-use md5::{Digest as _, Md5};
 use reqwest::Method;
 use tokio::task::JoinSet;
 
@@ -166,7 +166,7 @@ async fn check(
         loop {
             let n_bytes = reader.read(&mut buffer)?;
             if n_bytes == 0 {
-                return Ok(md5_text(md5.finalize().into()) == expected);
+                return Ok(md5_text(md5.finalize()) == expected);
             }
             md5.update(buffer.get(..n_bytes).unwrap_or_default());
         }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fast_md5::Md5;
 use kiln_wire::blob::headers::md5_text;
 use kiln_wire::blob::listed::staged_blocks;
-use md5::{Digest as _, Md5};
 use reqwest::Method;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt as _;
@@ -107,7 +107,7 @@ impl BlobClient {
     }
 
     async fn put_whole(&self, to: Target<'_>, bytes: Bytes) -> Result<(), ClientError> {
-        let md5 = md5_text(Md5::digest(&bytes).into());
+        let md5 = md5_text(fast_md5::digest(&bytes));
         let call = Self::call(Method::PUT, blob_path(to.container, to.blob))
             .header("x-ms-blob-type", "BlockBlob")
             .header("x-ms-blob-content-type", to.content_type)
@@ -166,13 +166,13 @@ impl BlobClient {
         while let Some(done) = sending.join_next().await {
             done??;
         }
-        let md5 = md5_text(whole.finalize().into());
+        let md5 = md5_text(whole.finalize());
         retry(|| self.commit_blocks(to, &ids, &md5)).await?;
         Ok(sent)
     }
 
     async fn put_block(&self, path: &str, id: &str, block: Bytes) -> Result<(), ClientError> {
-        let md5 = md5_text(Md5::digest(&block).into());
+        let md5 = md5_text(fast_md5::digest(&block));
         let call = Self::call(Method::PUT, path.to_owned())
             .query("comp", "block")
             .query("blockid", id)
@@ -246,7 +246,7 @@ async fn read_block(content: &mut File, block_bytes: u64) -> std::io::Result<Byt
 fn block_id(idx: usize, block: &[u8]) -> String {
     use base64::Engine as _;
     let mut id = Vec::from(u64::try_from(idx).unwrap_or(u64::MAX).to_be_bytes());
-    id.extend(Md5::digest(block));
+    id.extend(fast_md5::digest(block));
     base64::engine::general_purpose::STANDARD.encode(id)
 }
 

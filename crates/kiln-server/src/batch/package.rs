@@ -18,7 +18,6 @@ use kiln_domain::time::Timestamp;
 use kiln_store::{AccountKind, ExtentUses, StoreError, Tx, View};
 use kiln_wire::batch::application::{own_tree, package_tree};
 use kiln_wire::batch::error::Refusal;
-use md5::{Digest, Md5};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -227,8 +226,8 @@ fn new_package(
 /// `app-my-application-id-` and 32 digits, as in the service.
 fn container_name(application: &Application) -> String {
     let folded = id::folded(&application.id);
-    let digest = Md5::digest(format!("{}/{folded}", application.account));
-    let digits = u128::from_be_bytes(digest.into());
+    let digest = fast_md5::digest(format!("{}/{folded}", application.account).as_bytes());
+    let digits = u128::from_be_bytes(digest);
     let hyphened = folded.replace('_', "-");
     let words = hyphened.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
     let shown: String = words.chars().take(ID_IN_CONTAINER_MAX).collect();

@@ -19,7 +19,6 @@ use kiln_wire::blob::headers::{Headers, md5_text};
 use kiln_wire::blob::range::{Part, Range};
 use kiln_wire::blob::structured::{self, Encoder};
 use kiln_wire::blob::xml::Writer;
-use md5::{Digest, Md5};
 
 use super::BlobService;
 use super::answer::{self, Answer, with_face, with_metadata};
@@ -145,7 +144,7 @@ pub(super) async fn content(call: &Call) -> Answer {
     }
     let bytes = content.collect().await?;
     Ok(match wanted {
-        RangeSum::Md5 => response.with_header("Content-MD5", md5_text(Md5::digest(&bytes).into())),
+        RangeSum::Md5 => response.with_header("Content-MD5", md5_text(fast_md5::digest(&bytes))),
         RangeSum::Crc64 => response.with_header(CRC64_HEADER, crc64_text(Crc64::of(&bytes))),
     }
     .with_body(bytes))

@@ -21,7 +21,6 @@ use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::{DEFAULT_CONTENT_TYPE, check_block_id, md5_text};
 use kiln_wire::blob::{structured, xml};
-use md5::{Digest, Md5};
 
 use super::answer::{Answer, with_encryption, with_face};
 use super::call::{Call, Spot};
@@ -321,7 +320,7 @@ pub(super) async fn block_list(call: &Call, body: &mut Body) -> Answer {
     properties.content_type.get_or_insert_with(|| DEFAULT_CONTENT_TYPE.to_owned());
     let replacement = Replacement::new(call, properties)?;
     let document = receive::document(body, BLOCK_LIST_BYTES_MAX).await?;
-    let md5: [u8; 16] = Md5::digest(&document).into();
+    let md5: [u8; 16] = fast_md5::digest(&document);
     let crc64 = Crc64::of(&document);
     receive::check_md5(told.md5, md5)?;
     told.check_crc64(crc64)?;

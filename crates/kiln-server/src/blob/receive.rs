@@ -10,7 +10,6 @@ use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::gates::Gates;
 use kiln_wire::blob::headers::md5_text;
 use kiln_wire::blob::structured::{self, Decoder};
-use md5::{Digest, Md5};
 
 use super::call::Call;
 use super::failure::Failure;
@@ -207,7 +206,7 @@ async fn taken(
             Ok(Received { size_bytes, md5: kept.md5, crc64, place: Place::File(upload, kept) })
         }
         None => {
-            let md5 = Md5::digest(&small).into();
+            let md5 = fast_md5::digest(&small);
             Ok(Received { size_bytes, md5, crc64, place: Place::Memory(small) })
         }
     }

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use kiln_wire::blob::checksum::{Crc64, crc64_text};
 use kiln_wire::blob::headers::md5_text;
 use kiln_wire::blob::structured::{Decoder, Encoder, FORM};
-use md5::{Digest, Md5};
 
 use super::{Got, World, noise, run};
 
@@ -13,7 +12,7 @@ fn crc(bytes: &[u8]) -> String {
 }
 
 fn md5(bytes: &[u8]) -> String {
-    md5_text(Md5::digest(bytes).into())
+    md5_text(fast_md5::digest(bytes))
 }
 
 fn framed(content: &Bytes) -> Bytes {
