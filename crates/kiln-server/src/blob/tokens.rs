@@ -24,6 +24,8 @@ const KEYS_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) struct Tokens {
     config: Arc<Option<TokenConfig>>,
     known: Arc<Mutex<Known>>,
+    /// Whose turn it is to read keys.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The keys of the issuer, and when they were read, or tried to be.
@@ -50,7 +52,7 @@ enum NoKeys {
 
 impl Tokens {
     pub(super) fn new(config: Option<TokenConfig>) -> Self {
-        Self { config: Arc::new(config), known: Arc::default() }
+        Self { config: Arc::new(config), known: Arc::default(), turn: Arc::default() }
     }
 
     /// Where a client finds somebody who gives out tokens.
@@ -86,12 +88,12 @@ impl Tokens {
         let age = tried_at.map(|at| now.since(at));
         let keys = match age {
             Some(age) if age < KEYS_GOOD_FOR => keys,
-            Some(_) | None => self.read_keys(config, now).await,
+            Some(_) | None => self.read_keys(config, tried_at, now).await,
         };
         let checked = match check(&keys) {
             // The issuer may have a new key.
             Err(TokenRefusal::Signature) if age.is_some_and(|age| age >= KEYS_PAUSE) => {
-                check(&self.read_keys(config, now).await)
+                check(&self.read_keys(config, tried_at, now).await)
             }
             checked => checked,
         };
@@ -122,8 +124,19 @@ impl Tokens {
         (Arc::clone(&known.keys), known.tried_at)
     }
 
-    /// Reads the keys again; those that are known stay when that fails.
-    async fn read_keys(&self, config: &TokenConfig, now: Timestamp) -> Arc<[IssuerKey]> {
+    /// Reads the keys again, unless another did since `tried_at`; those that are known stay when
+    /// that fails.
+    async fn read_keys(
+        &self,
+        config: &TokenConfig,
+        tried_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Arc<[IssuerKey]> {
+        let _turn = self.turn.lock().await;
+        let (keys, tried_last_at) = self.known();
+        if tried_last_at != tried_at {
+            return keys;
+        }
         let read = read(&config.keys).await;
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.tried_at = Some(now);

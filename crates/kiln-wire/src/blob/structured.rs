@@ -396,6 +396,22 @@ mod tests {
         assert_eq!(unframed(&body.concat(), 1, 2), Ok((b"ab".to_vec(), Crc64::of(b"ab"))));
     }
 
+    /// A fuzzer finds neither checksums nor the number of a segment by itself.
+    #[test]
+    fn what_the_fuzzer_begins_with_is_whole() {
+        let seeds = [
+            &include_bytes!("../../../../fuzz/corpus/blob_parts/frame")[..],
+            include_bytes!("../../../../fuzz/corpus/blob_parts/frame_without_checksums"),
+        ];
+        for (seed, expected) in seeds.into_iter().zip([&b"one two 35"[..], b"abcd\x05"]) {
+            // As in `fuzz/targets/blob_parts.rs`: the step, the frame, whose last byte is the length.
+            let (step, body) = seed.split_first().expect("a step");
+            let length = usize::from(*body.last().expect("a length"));
+            let found = unframed(body, usize::from(*step), length);
+            assert_eq!(found, Ok((expected.to_vec(), Crc64::of(expected))));
+        }
+    }
+
     #[test]
     fn every_wrong_byte_is_found() {
         let content: Vec<u8> = (0..10).collect();

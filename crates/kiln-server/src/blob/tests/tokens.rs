@@ -1,8 +1,15 @@
 //! Bearer tokens, and signatures with the keys that they get.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use kiln_domain::span::Span;
+use kiln_domain::time::Timestamp;
+use kiln_http::{Handler, Listener, Response, ResponseBody};
 use kiln_wire::auth::role::Role;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::{Got, World, run};
 use crate::config::{TokenConfig, TokenKeys};
@@ -12,9 +19,13 @@ const VERSION: &str = "x-ms-version: 2021-12-02";
 
 /// A world that trusts an issuer: `owner`, `writer` and `reader` have roles, others have none.
 async fn world() -> World {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let file = world.directory.join("issuer-secret");
     std::fs::write(&file, SECRET).expect("a file");
+    trusting(world, TokenKeys::SecretFile(file)).await
+}
+
+async fn trusting(mut world: World, keys: TokenKeys) -> World {
     let roles = [
         ("owner".to_owned(), Role::Owner),
         ("writer".to_owned(), Role::Contributor),
@@ -23,7 +34,7 @@ async fn world() -> World {
     let config = TokenConfig {
         issuers: vec!["https://issuer.example/".to_owned()],
         audiences: Vec::new(),
-        keys: TokenKeys::SecretFile(file),
+        keys,
         authority: "https://login.example/tenant".to_owned(),
         roles: roles.into(),
         default_role: None,
@@ -42,11 +53,11 @@ fn mac(key: &[u8], text: &str) -> Vec<u8> {
 }
 
 fn token_of(secret: &[u8], claims: &str) -> String {
-    let said = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"HS256","typ":"JWT"}"#),
-        URL_SAFE_NO_PAD.encode(claims)
-    );
+    headed(r#"{"alg":"HS256","typ":"JWT"}"#, secret, claims)
+}
+
+fn headed(header: &str, secret: &[u8], claims: &str) -> String {
+    let said = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     format!("{said}.{}", URL_SAFE_NO_PAD.encode(mac(secret, &said)))
 }
 
@@ -160,7 +171,7 @@ fn keys_of_users_open_what_their_users_may() {
     run(async {
         let world = world().await;
         let ask = "POST /?restype=service&comp=userdelegationkey";
-        let expiry = crate::clock::now().plus(kiln_domain::span::Span::days(1)).to_iso();
+        let expiry = crate::clock::now().plus(Span::days(1)).to_iso();
         let body = format!("<KeyInfo><Expiry>{expiry}</Expiry></KeyInfo>");
         for (who, put_outcome) in
             [("writer", "201"), ("reader", "403 AuthorizationPermissionMismatch")]
@@ -191,11 +202,101 @@ fn keys_of_users_outlive_the_server() {
     run(async {
         let world = world().await;
         let ask = "POST /?restype=service&comp=userdelegationkey";
-        let expiry = crate::clock::now().plus(kiln_domain::span::Span::days(1)).to_iso();
+        let expiry = crate::clock::now().plus(Span::days(1)).to_iso();
         let body = format!("<KeyInfo><Expiry>{expiry}</Expiry></KeyInfo>");
         let token = delegated(&send(&world, ask, "reader", &body).await, "r");
         let world = world.reopen().await;
         let read = world.send_unsigned(&format!("GET /con/b?{token}"), "").await;
         assert_eq!(read.outcome(), "200", "{}", read.text());
+    });
+}
+
+/// An issuer that tells its keys to whoever asks, and how often it was asked.
+#[derive(Clone, Debug, Default)]
+struct Issuer(Arc<Mutex<(Vec<&'static str>, u32)>>);
+
+impl Issuer {
+    /// Begins to tell; where.
+    async fn listen(&self, serving: &mut JoinSet<()>) -> String {
+        let issuer = self.clone();
+        let tell = move |_request| {
+            let body = ResponseBody::Bytes(issuer.told().into());
+            async { Response { status: 200, reason: None, headers: Vec::new(), body } }
+        };
+        let refuse = |_| Response {
+            status: 500,
+            reason: None,
+            headers: Vec::new(),
+            body: ResponseBody::Empty,
+        };
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.expect("a port");
+        let url = format!("http://{}/keys", listener.address());
+        serving.spawn(listener.serve(Handler::new(tell, refuse), CancellationToken::new()));
+        url
+    }
+
+    fn told(&self) -> String {
+        let mut issuer = self.0.lock().expect("no panic");
+        issuer.1 += 1;
+        let key = |id: &&str| {
+            format!(r#"{{"kty":"oct","kid":"{id}","k":"{}"}}"#, URL_SAFE_NO_PAD.encode(id))
+        };
+        format!(r#"{{"keys":[{}]}}"#, issuer.0.iter().map(key).collect::<Vec<_>>().join(","))
+    }
+
+    fn has(&self, keys: &[&'static str]) {
+        self.0.lock().expect("no panic").0 = keys.to_vec();
+    }
+
+    fn n_asked(&self) -> u32 {
+        self.0.lock().expect("no panic").1
+    }
+}
+
+/// What the owner is answered at a time who comes with a token signed by a key.
+async fn outcome_at(world: &World, at: Timestamp, key: &str) -> u16 {
+    let claims = r#"{"iss":"https://issuer.example/","aud":"https://storage.azure.com/",
+                     "exp":4070908800,"oid":"owner"}"#;
+    let header = format!(r#"{{"alg":"HS256","kid":"{key}"}}"#);
+    let token = headed(&header, key.as_bytes(), claims);
+    let head = format!("GET /con/b\n{VERSION}\nAuthorization: Bearer {token}");
+    let mut request = world.request(&head, bytes::Bytes::new());
+    request.received_at = at;
+    world.call(request).await.status
+}
+
+#[test]
+fn a_new_key_of_the_issuer_is_found_without_asking_too_often() {
+    run(async {
+        let issuer = Issuer::default();
+        issuer.has(&["first"]);
+        let mut serving = JoinSet::new();
+        let url = issuer.listen(&mut serving).await;
+        let world = trusting(World::new().await, TokenKeys::Url(url)).await;
+        let begun_at = crate::clock::now();
+        let after = |seconds| begun_at.plus(Span::seconds(seconds));
+        // Two who come at once ask once.
+        let both = tokio::join!(
+            outcome_at(&world, begun_at, "first"),
+            outcome_at(&world, begun_at, "first")
+        );
+        assert_eq!((both, issuer.n_asked()), ((200, 200), 1));
+        issuer.has(&["first", "second"]);
+        // What is not known is asked for, but not within a minute of the last time.
+        assert_eq!((outcome_at(&world, after(59), "second").await, issuer.n_asked()), (401, 1));
+        assert_eq!((outcome_at(&world, after(60), "second").await, issuer.n_asked()), (200, 2));
+        for second in 61..119 {
+            assert_eq!(outcome_at(&world, after(second), "forged").await, 401);
+        }
+        assert_eq!((outcome_at(&world, after(119), "first").await, issuer.n_asked()), (200, 2));
+        let both = tokio::join!(
+            outcome_at(&world, after(120), "forged"),
+            outcome_at(&world, after(120), "forged")
+        );
+        assert_eq!((both, issuer.n_asked()), ((401, 401), 3));
+        // A key that the issuer took back is good for an hour at the most.
+        issuer.has(&["second"]);
+        assert_eq!((outcome_at(&world, after(3719), "first").await, issuer.n_asked()), (200, 3));
+        assert_eq!((outcome_at(&world, after(3720), "first").await, issuer.n_asked()), (401, 4));
     });
 }
