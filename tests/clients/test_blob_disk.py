@@ -39,8 +39,7 @@ def kiln(tmp_path, small_disk):
 
 
 def owner_of(kiln):
-    account = kiln.storage()
-    owner = raw.Blob(account.account, account.key, account.url)
+    owner = raw.blob_of(kiln)
     assert owner.request("PUT", "/cont", query={"restype": "container"}).status == 201
     return owner
 
@@ -147,7 +146,8 @@ def test_tasks_on_a_full_disk_are_refused_and_taken_again(kiln):
         else:
             refusal = answer
         assert len(added) < 5000, "the disk did not fill up"
-    assert (refusal.status, refusal.code) == (500, "InternalError"), refusal.body
+    assert (refusal.status, refusal.code) == (503, "ServerBusy"), refusal.body
+    assert int(refusal.headers["retry-after"]) > 0
     assert "disk of the server is full" in refusal.json["message"]["value"], refusal.body
     # What was taken is read, and a task that fits nowhere leaves nothing behind.
     assert [it["id"] for it in batch.listed("/jobs/job/tasks")] == added

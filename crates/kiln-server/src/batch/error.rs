@@ -52,7 +52,7 @@ impl From<OpError> for Refusal {
                 if cause.is_disk_full() {
                     disk_full()
                 } else if cause.is_disk_failing() {
-                    refused("The disk of the server cannot be written. Nothing was kept.")
+                    busy("The disk of the server cannot be written. Nothing was kept.")
                 } else {
                     Self::internal_error()
                 }
@@ -63,9 +63,10 @@ impl From<OpError> for Refusal {
 
 /// There is no room for what is to be kept.
 pub(super) fn disk_full() -> Refusal {
-    refused("The disk of the server is full. Nothing was kept.")
+    busy("The disk of the server is full. Nothing was kept.")
 }
 
-fn refused(message: &str) -> Refusal {
-    Refusal { message: message.to_owned(), ..Refusal::internal_error() }
+/// Clients of every generation try a busy server again, and wait before they do.
+fn busy(message: &str) -> Refusal {
+    Refusal { message: message.to_owned(), ..Refusal::server_busy() }
 }
