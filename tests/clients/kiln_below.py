@@ -6,13 +6,12 @@ from kiln_process import Kiln, free_port
 
 def on_top_of(below, folder):
     """A Kiln whose bytes are in a container of another one."""
-    account = below.storage()
-    owner = raw.Blob(account.account, account.key, account.url)
+    owner = raw.blob_of(below)
     assert owner.request("PUT", "/bytes", query={"restype": "container"}).status == 201
     variables = {
-        "AZURE_STORAGE_ACCOUNT_NAME": account.account,
-        "AZURE_STORAGE_ACCOUNT_KEY": account.key,
-        "AZURE_STORAGE_ENDPOINT": account.url,
+        "AZURE_STORAGE_ACCOUNT_NAME": owner.account,
+        "AZURE_STORAGE_ACCOUNT_KEY": owner.key,
+        "AZURE_STORAGE_ENDPOINT": owner.url,
         "AZURE_ALLOW_HTTP": "true",
     }
     place = ["--extents", "az://bytes/kiln/extents"]

@@ -216,10 +216,15 @@ def batch_of(kiln):
     return Batch(account.account, account.key, account.url)
 
 
+def blob_of(kiln):
+    """Requests to the storage account of a Kiln."""
+    account = kiln.storage()
+    return Blob(account.account, account.key, account.url)
+
+
 def container_url(kiln, name):
     """The URL of a new container, with the right to write to it and to list it."""
-    account = kiln.storage()
-    blob = Blob(account.account, account.key, account.url)
+    blob = blob_of(kiln)
     assert blob.request("PUT", "/" + name, query={"restype": "container"}).status == 201
     token = blob.sas("c", "rwl", "2099-01-01T00:00:00Z", "/" + name)
     return "{}/{}?{}".format(blob.url, name, urllib.parse.urlencode(token))

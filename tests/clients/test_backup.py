@@ -70,16 +70,14 @@ class Load:
     """Writers of blobs and tasks, until they are stopped."""
 
     def __init__(self, kiln, names, chance):
-        account, batch = kiln.storage(), kiln.batch()
-        self.owner = raw.Blob(account.account, account.key, account.url)
-        self.batch = raw.Batch(batch.account, batch.key, batch.url)
+        self.owner, self.batch = raw.blob_of(kiln), raw.batch_of(kiln)
         for name in names:
             answer = self.owner.request("PUT", "/" + name, query={"restype": "container"})
             assert answer.status == 201, answer.body
         gate = threading.Event()
         gate.set()
-        kinds = kinds_served(account, names[0])
-        self.blobs = [Writer(account, it, chance.randrange(2**32), kinds, gate) for it in names]
+        kinds = kinds_served(kiln.storage(), names[0])
+        self.blobs = [Writer(kiln.storage(), it, chance.randrange(2**32), kinds, gate) for it in names]
         job = {"id": names[0], "poolInfo": {"poolId": "none"}}
         assert self.batch.request("POST", "/jobs", job).status == 201
         self.tasks = TaskWriter(self.batch, names[0])
@@ -229,8 +227,7 @@ def test_bytes_in_an_object_store_are_in_the_backup(tmp_path):
 @pytest.fixture
 def backup(kiln, tmp_path):
     """A backup of one blob in a file."""
-    account = kiln.storage()
-    owner = raw.Blob(account.account, account.key, account.url)
+    owner = raw.blob_of(kiln)
     assert owner.request("PUT", "/cont", query={"restype": "container"}).status == 201
     headers = {"x-ms-blob-type": "BlockBlob"}
     assert owner.request("PUT", "/cont/blob", bytes(100_000), headers=headers).status == 201

@@ -72,8 +72,7 @@ def test_users_with_tokens_work_with_the_javascript_sdk(trusting, suffix, tmp_pa
 @pytest.fixture
 def blob(kiln, suffix):
     """Requests to a storage account with one container of the test's own."""
-    account = kiln.storage()
-    blob = raw.Blob(account.account, account.key, account.url)
+    blob = raw.blob_of(kiln)
     blob.container = "/probe-" + suffix
     created = blob.request("PUT", blob.container, query={"restype": "container"})
     assert created.status == 201, created

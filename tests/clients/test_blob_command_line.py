@@ -32,11 +32,6 @@ def container(kiln, suffix):
     return name
 
 
-def owner_of(kiln):
-    account = kiln.storage()
-    return raw.Blob(account.account, account.key, account.url)
-
-
 def tree(folder):
     """Files of several sizes and depths; their content by relative name."""
     files = {
@@ -85,7 +80,7 @@ def test_single_files_keep_their_names(kiln, container, tmp_path):
     (tmp_path / "folder").mkdir()
     blob(kiln, "copy", "az://{}/renamed".format(container), tmp_path / "folder")
     assert (tmp_path / "folder/renamed").read_bytes() == b"one"
-    head = owner_of(kiln).request("HEAD", "/{}/renamed".format(container))
+    head = raw.blob_of(kiln).request("HEAD", "/{}/renamed".format(container))
     assert head.headers["content-type"] == "text/plain"
     said = blob(kiln, "copy", tmp_path, "az://{}/".format(container), code=2)
     assert "is a folder" in said and "--recursive" in said
@@ -97,7 +92,7 @@ def test_blocks_of_an_earlier_try_are_not_sent_again(kiln, container, tmp_path):
     content = random.Random(5).randbytes(20 * MIB)
     source = tmp_path / "large.bin"
     source.write_bytes(content)
-    owner = owner_of(kiln)
+    owner = raw.blob_of(kiln)
     path = "/{}/large.bin".format(container)
     # What the command would have staged before it was cut off, and a block of other content.
     import base64
@@ -115,7 +110,7 @@ def test_blocks_of_an_earlier_try_are_not_sent_again(kiln, container, tmp_path):
 
 
 def test_what_came_is_held_against_its_checksum(kiln, container, tmp_path):
-    owner = owner_of(kiln)
+    owner = raw.blob_of(kiln)
     headers = {"x-ms-blob-content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="}
     path = "/{}/b".format(container)
     assert owner.request("PUT", path + "", b"x", headers={"x-ms-blob-type": "BlockBlob"}).status == 201

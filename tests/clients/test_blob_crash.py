@@ -57,7 +57,7 @@ def crash_and_check(kiln, n_kills):
     print("KILN_CRASH_SEED={}".format(SEED))
     chance = random.Random(SEED)
     account = kiln.storage()
-    owner = raw.Blob(account.account, account.key, account.url)
+    owner = raw.blob_of(kiln)
     containers = ["crash-{}".format(number) for number in range(N_WRITERS)]
     for container in containers:
         assert owner.request("PUT", "/" + container, query={"restype": "container"}).status == 201

@@ -74,11 +74,10 @@ def test_every_blob_operation_of_the_javascript_sdk_is_served(kiln, package, suf
 
 def test_every_blob_operation_of_the_rust_sdk_is_served(kiln, suffix):
     # This one knows tokens and signatures, and no keys.
-    storage = kiln.storage()
-    service = raw.Blob(storage.account, storage.key, storage.url)
+    service = raw.blob_of(kiln)
     program = CLIENTS / "rust/debug/kiln-clients"
     assert program.is_file(), "run `cargo xtask test clients` to build {}".format(program)
-    command = [program, "{}?{}".format(storage.url, service.account_sas()), suffix]
+    command = [program, "{}?{}".format(service.url, service.account_sas()), suffix]
     assert run_program(command, kiln).splitlines()[-1] == "phase: done"
 
 

@@ -58,15 +58,14 @@ def test_extents_are_kept_in_s3(kiln, s3):
 
 
 def test_extents_are_kept_in_another_kiln(kiln, suffix):
-    storage = kiln.storage()
-    service = raw.Blob(storage.account, storage.key, storage.url)
+    service = raw.blob_of(kiln)
     name = "extents-{}".format(suffix)
     assert service.request("PUT", "/" + name, query={"restype": "container"}).status == 201
     run_suite(
         kiln,
         "az://{}/some/prefix".format(name),
-        azure_storage_account_name=storage.account,
-        azure_storage_account_key=storage.key,
-        azure_storage_endpoint=storage.url,
+        azure_storage_account_name=service.account,
+        azure_storage_account_key=service.key,
+        azure_storage_endpoint=service.url,
         azure_allow_http="true",
     )

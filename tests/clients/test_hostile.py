@@ -325,7 +325,7 @@ def test_a_task_that_does_not_listen_ends_when_it_must(world):
 
 def blob(world, name, content):
     """Makes a blob that everybody may read, and gives its URL."""
-    storage = raw.Blob(world.storage.account, world.storage.key, world.storage.url)
+    storage = raw.blob_of(world.kiln)
     storage.request("PUT", "/drop", query={"restype": "container"}, headers={"x-ms-blob-public-access": "container"})
     made = storage.request("PUT", "/drop/" + name, body=content, headers={"x-ms-blob-type": "BlockBlob"})
     assert made.status == 201, made.body
@@ -366,7 +366,7 @@ def test_a_link_does_not_lead_a_resource_file_out(world):
 
 
 def test_output_files_are_what_their_task_may_read(world):
-    storage = raw.Blob(world.storage.account, world.storage.key, world.storage.url)
+    storage = raw.blob_of(world.kiln)
     secret = pathlib.Path(tempfile.mkstemp(prefix="kiln-secret-", dir="/var/tmp")[1])
     secret.write_text("of the machine")
     url = raw.container_url(world.kiln, "taken")

@@ -125,9 +125,7 @@ class Writer(threading.Thread):
 
     def __init__(self, kiln, number, gate):
         super().__init__()
-        batch, storage = kiln.batch(), kiln.storage()
-        self.batch = raw.Batch(batch.account, batch.key, batch.url)
-        self.blob = raw.Blob(storage.account, storage.key, storage.url)
+        self.batch, self.blob = raw.batch_of(kiln), raw.blob_of(kiln)
         self.number, self.gate = number, gate
         self.jobs, self.tasks, self.blobs = [], {}, {}
         self.n_cut_off = 0

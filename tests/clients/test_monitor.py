@@ -54,9 +54,7 @@ def check_documented(families):
 
 
 def test_figures_count_what_happened_and_are_documented(own_kiln):
-    storage = own_kiln.storage()
-    batch = raw.batch_of(own_kiln)
-    blob = raw.Blob(storage.account, storage.key, storage.url)
+    batch, blob = raw.batch_of(own_kiln), raw.blob_of(own_kiln)
     pool = {
         "id": "pool",
         "vmSize": "standard_d2_v3",
@@ -76,7 +74,7 @@ def test_figures_count_what_happened_and_are_documented(own_kiln):
     assert blob.request("GET", "/cont/blob").status == 200
     until(lambda: value(figures(own_kiln)[1], "kiln_nodes", state="idle") == 1)
     # No request at all: refused before it is read.
-    address = urllib.parse.urlsplit(storage.url)
+    address = urllib.parse.urlsplit(blob.url)
     with socket.create_connection((address.hostname, address.port), timeout=30) as connection:
         connection.sendall(b"nonsense\r\n\r\n")
         assert b" 400 " in connection.makefile("rb").readline()
@@ -113,9 +111,7 @@ def test_log_lines_of_a_request_carry_the_ids_that_its_client_saw(tmp_path):
         arguments=["--log-format", "json", "--log", "warn,kiln_server=debug"],
     ).start()  # fmt: skip
     try:
-        storage = kiln.storage()
-        batch = raw.batch_of(kiln)
-        blob = raw.Blob(storage.account, storage.key, storage.url)
+        batch, blob = raw.batch_of(kiln), raw.blob_of(kiln)
         mine = {"client-request-id": "my-batch-id", "return-client-request-id": "true"}
         refused = batch.request("GET", "/jobs/none", headers=mine)
         missing = blob.request("GET", "/none/none", headers={"x-ms-client-request-id": "my-blob-id"})

@@ -22,8 +22,7 @@ def test_the_life_of_a_node(kiln, suffix, tmp_path):
     file.write_text(json.dumps(settings))
     printed = run_program([*client.interpreter, str(PROGRAMS / "node_life.py"), str(file)], kiln)
     directory = printed.strip()
-    account = kiln.storage()
-    storage = raw.Blob(account.account, account.key, account.url)
+    storage = raw.blob_of(kiln)
     query = {"restype": "container", "comp": "list"}
     deadline = time.monotonic() + 30
     while directory not in storage.request("GET", "/" + container, query=query).body.decode():

@@ -64,8 +64,7 @@ def answer_on(connection):
 
 
 def test_beyond_its_bounds_clients_are_told_to_come_back(kiln):
-    account = kiln.storage()
-    blob = raw.Blob(account.account, account.key, account.url)
+    blob = raw.blob_of(kiln)
     assert blob.request("PUT", "/cont", query={"restype": "container"}).status == 201
     parts = urllib.parse.urlsplit(blob.url)
     at_rest = memory_of(kiln)

@@ -14,8 +14,7 @@ def batch(kiln):
 
 @pytest.fixture
 def blob(kiln):
-    account = kiln.storage()
-    return raw.Blob(account.account, account.key, account.url)
+    return raw.blob_of(kiln)
 
 
 def wrong(key):

@@ -78,11 +78,9 @@ class Story:
 
     def __init__(self, kiln, registry):
         self.registry = registry
-        batch, storage = kiln.batch(), kiln.storage()
         self.kiln = kiln
-        self.batch = raw.Batch(batch.account, batch.key, batch.url)
-        self.blob = raw.Blob(storage.account, storage.key, storage.url)
-        self.secrets = {"key of the Batch account": batch.key, "key of the storage account": storage.key}
+        self.batch, self.blob = raw.batch_of(kiln), raw.blob_of(kiln)
+        self.secrets = {"key of the Batch account": self.batch.key, "key of the storage account": self.blob.key}
 
     def ask(self, method, path, body=None, status=(200, 201, 202, 204), version=raw.NEWEST):
         answer = self.batch.request(method, path, body, version=version)

@@ -49,9 +49,7 @@ def schema_of(data):
 def test_what_an_earlier_release_kept_is_served(tmp_path, number):
     kiln = Kiln(tmp_path, free_port(), free_port(), data=directory_of(tmp_path, number)).start()
     try:
-        storage = kiln.storage()
-        batch = raw.batch_of(kiln)
-        blob = raw.Blob(storage.account, storage.key, storage.url)
+        batch, blob = raw.batch_of(kiln), raw.blob_of(kiln)
         for path in LISTS:
             assert batch.listed(path), path
         task = batch.request("GET", "/jobs/job/tasks/1").json
@@ -107,8 +105,7 @@ def test_a_database_is_whole_whenever_its_upgrade_is_killed(tmp_path):
     assert n_unfinished > 0, "no kill came in time"
     kiln.start()
     try:
-        storage = kiln.storage()
-        blob = raw.Blob(storage.account, storage.key, storage.url)
+        blob = raw.blob_of(kiln)
         assert blob.request("HEAD", "/cont/many/{:06}".format(N_BLOBS - 1)).status == 200
         assert schema_of(data) == (numbers()[-1], before[1])
     finally:

@@ -1,31 +1,14 @@
 """What azure-storage-blob 12 can do with blobs."""
 
-import base64
 import datetime
 import os
-import urllib.request
 
 from azure.storage import blob as sdk
+from blob_steps import LEASE, PAGE, Names, block_id, in_two_hours, read_url
 from every_blob_operation import Recorder, refused
 
-PAGE = 512
-LEASE = "11111111-2222-3333-4444-555555555555"
 
-
-def in_two_hours():
-    return datetime.datetime.utcnow() + datetime.timedelta(hours=2)
-
-
-def block_id(number):
-    return base64.b64encode("{:08}".format(number).encode()).decode()
-
-
-def read_url(url):
-    with urllib.request.urlopen(url) as answer:
-        return answer.read()
-
-
-class Family:
+class Family(Names):
     """The clients of one package, and the steps."""
 
     LEFT_OUT = {
@@ -38,6 +21,7 @@ class Family:
     }
 
     def __init__(self, settings):
+        super().__init__(settings["suffix"])
         storage = settings["storage"]
         self.account, self.key, self.url = storage["account"], storage["key"], storage["url"]
         lease = getattr(sdk, "BlobLeaseClient", None) or sdk.LeaseClient
@@ -57,12 +41,6 @@ class Family:
             why = "the first of these packages sends batches by https, whatever its URL is"
             for name in ("delete_blobs", "set_standard_blob_tier_blobs", "set_premium_page_blob_tier_blobs"):
                 self.LEFT_OUT["ContainerClient." + name] = why
-        self.suffix = settings["suffix"]
-        self.n_names = 0
-
-    def name(self):
-        self.n_names += 1
-        return "c-{}-{}".format(self.suffix, self.n_names)
 
     def container(self):
         client = self.service.get_container_client(self.name())

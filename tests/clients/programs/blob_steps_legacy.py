@@ -1,13 +1,11 @@
 """What azure-storage 0.30 to azure-storage-blob 2.1 can do with blobs."""
 
-import base64
-import datetime
 import io
 import os
 import tempfile
-import urllib.request
 
 from azure.storage import blob as sdk
+from blob_steps import LEASE, PAGE, Names, block_id, in_two_hours, read_url
 from every_blob_operation import Recorder, refused
 
 try:
@@ -15,23 +13,8 @@ try:
 except ImportError:
     from azure.storage import models
 
-PAGE = 512
 
-
-def in_two_hours():
-    return datetime.datetime.utcnow() + datetime.timedelta(hours=2)
-
-
-def block_id(number):
-    return base64.b64encode("{:08}".format(number).encode()).decode()
-
-
-def read_url(url):
-    with urllib.request.urlopen(url) as answer:
-        return answer.read()
-
-
-class Family:
+class Family(Names):
     """The three services of one package, and the steps."""
 
     LEFT_OUT = {
@@ -42,6 +25,7 @@ class Family:
     }
 
     def __init__(self, settings):
+        super().__init__(settings["suffix"])
         services = (sdk.BlockBlobService, sdk.PageBlobService, sdk.AppendBlobService)
         self.recorder = Recorder(services)
         scheme, _, domain = settings["storage"]["url"].partition("://")
@@ -56,12 +40,6 @@ class Family:
         for service in made:
             service.retry = lambda context: None
         self.secondary = domain + "-secondary"
-        self.suffix = settings["suffix"]
-        self.n_names = 0
-
-    def name(self, word="c"):
-        self.n_names += 1
-        return "{}-{}-{}".format(word, self.suffix, self.n_names)
 
     def container(self):
         name = self.name()
@@ -130,10 +108,9 @@ class Family:
         lease = service.acquire_container_lease(name, 15)
         refused("LeaseIdMissing", service.delete_container, name, fail_not_exist=True)
         service.renew_container_lease(name, lease)
-        other = "11111111-2222-3333-4444-555555555555"
-        service.change_container_lease(name, lease, other)
-        service.release_container_lease(name, other)
-        service.acquire_container_lease(name, 60, other)
+        service.change_container_lease(name, lease, LEASE)
+        service.release_container_lease(name, LEASE)
+        service.acquire_container_lease(name, 60, LEASE)
         assert service.break_container_lease(name, 0) == 0
         assert service.get_container_properties(name).properties.lease.state == "broken"
 
@@ -279,10 +256,9 @@ class Family:
         refused("LeaseIdMissing", service.create_blob_from_text, name, "b", "without")
         service.create_blob_from_text(name, "b", "with", lease_id=lease)
         service.renew_blob_lease(name, "b", lease)
-        other = "11111111-2222-3333-4444-555555555555"
-        service.change_blob_lease(name, "b", lease, other)
-        service.release_blob_lease(name, "b", other)
-        service.acquire_blob_lease(name, "b", -1, other)
+        service.change_blob_lease(name, "b", lease, LEASE)
+        service.release_blob_lease(name, "b", LEASE)
+        service.acquire_blob_lease(name, "b", -1, LEASE)
         assert service.break_blob_lease(name, "b") == 0
         assert service.get_blob_properties(name, "b").properties.lease.state == "broken"
 

@@ -1,11 +1,9 @@
 """What azure-storage 0.20 can do with blobs: one service, and words of the protocol as arguments."""
 
-import base64
 import datetime
 import io
 import os
 import tempfile
-import urllib.request
 
 from azure.storage import (
     AccessPolicy,
@@ -15,22 +13,11 @@ from azure.storage import (
     StorageServiceProperties,
 )
 from azure.storage import blob as sdk
+from blob_steps import LEASE, PAGE, Names, block_id, read_url
 from every_blob_operation import Recorder, refused
 
-PAGE = 512
-LEASE = "11111111-2222-3333-4444-555555555555"
 
-
-def block_id(number):
-    return base64.b64encode("{:08}".format(number).encode()).decode()
-
-
-def read_url(url):
-    with urllib.request.urlopen(url) as answer:
-        return answer.read()
-
-
-class Family:
+class Family(Names):
     """The service of the package, and the steps."""
 
     LEFT_OUT = {
@@ -39,15 +26,10 @@ class Family:
     }
 
     def __init__(self, settings):
+        super().__init__(settings["suffix"])
         account = settings["storage"]
         self.recorder = Recorder((sdk.BlobService,))
         self.blobs = self.recorder.wrap(sdk.BlobService(account["account"], account["key"]))
-        self.suffix = settings["suffix"]
-        self.n_names = 0
-
-    def name(self):
-        self.n_names += 1
-        return "c-{}-{}".format(self.suffix, self.n_names)
 
     def container(self):
         name = self.name()
