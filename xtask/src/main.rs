@@ -15,7 +15,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask test [--setup] [STEP | FILTER]...
        cargo xtask tidy
-       cargo xtask bench blob|tasks [OPTION | PEER]...
+       cargo xtask bench blob [OPTION | PEER | CASE]...
+       cargo xtask bench tasks [OPTION | PEER]...
        cargo xtask bench plane [--small] [CASE]...
 
 test   runs every check: fmt, clippy, tidy, rust, doc, fuzz, clients
@@ -34,6 +35,7 @@ bench  measures the Blob endpoint, or tasks that do nothing, beside peers and wr
                    how many tasks, on a node with how many slots
          --profile draws docs/tasks.svg and tells where a task's time goes, with `perf`
          PEER      only peers whose names contain it; it writes nothing
+         CASE      only cases whose names contain it; it writes nothing
        or the control plane by itself, with simulated nodes
          CASE      only this: start, add, flow, scale, growth; it writes nothing";
 

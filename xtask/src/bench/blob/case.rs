@@ -18,6 +18,8 @@ const LARGE_MIB: f64 = 256.0;
 const N_TRANSFERS: usize = 3;
 /// Pages of one round, of which the median counts.
 const N_PAGES: usize = 5;
+/// Starts, of which the median counts.
+const N_STARTS: usize = 5;
 /// Connections that fill a container.
 const N_FILLERS: usize = 32;
 const CONTAINER: &str = "bench";
@@ -33,16 +35,19 @@ pub(super) enum Case {
     LargeIn,
     LargeOut,
     List,
+    StartEmpty,
+    StartFilled,
 }
 
 /// What a measurement came to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measurement {
-    /// Requests per second, or MiB per second, or pages per second.
+    /// Requests, MiB, pages or starts per second.
     pub(super) value: f64,
     /// Microseconds of processor that the peer spent on one request, one MiB or one page.
-    /// Unlike rates these are the same while other work shares the machine.
-    pub(super) cpu_us: f64,
+    /// Unlike rates these are the same while other work shares the machine. A start is too short
+    /// for what the kernel counts in.
+    pub(super) cpu_us: Option<f64>,
     /// Milliseconds of the slowest hundredth, where there are that many.
     pub(super) p99_ms: Option<f64>,
     /// The most memory that the peer took.
@@ -60,12 +65,27 @@ pub(super) struct Measured {
 impl fmt::Display for Measurement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { value, cpu_us, peak_mib, .. } = self;
-        write!(f, "{value:>10.1} /s, {cpu_us:>8.0} us of processor each, peak {peak_mib:.0} MiB")
+        write!(f, "{value:>10.1} /s, ")?;
+        if let Some(cpu_us) = cpu_us {
+            write!(f, "{cpu_us:>8.0} us of processor each, ")?;
+        }
+        write!(f, "peak {peak_mib:.0} MiB")
     }
 }
 
+/// When something is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Before anything is kept.
+    Empty,
+    /// Once in every round.
+    Rounds,
+    /// After all rounds.
+    Last,
+}
+
 impl Case {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Get1,
         Self::Get16,
         Self::Put1,
@@ -73,6 +93,8 @@ impl Case {
         Self::LargeIn,
         Self::LargeOut,
         Self::List,
+        Self::StartEmpty,
+        Self::StartFilled,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -84,6 +106,8 @@ impl Case {
             Self::LargeIn => "PUT 256 MiB",
             Self::LargeOut => "GET 256 MiB",
             Self::List => "list 5,000",
+            Self::StartEmpty => "start, empty",
+            Self::StartFilled => "start, filled",
         }
     }
 
@@ -94,12 +118,30 @@ impl Case {
             Self::Put1 | Self::Put16 | Self::LargeIn => !matches!(kind, Kind::Nginx),
             // A list does not depend on how writes are answered: one of the two is enough.
             Self::List => !matches!(kind, Kind::Nginx | Kind::KilnFull),
+            // Those whose blobs outlive them, and were filled for lists.
+            Self::StartEmpty | Self::StartFilled => {
+                matches!(kind, Kind::KilnRelaxed | Kind::AzuriteDisk)
+            }
+        }
+    }
+
+    pub(super) const fn phase(self) -> Phase {
+        match self {
+            Self::StartEmpty => Phase::Empty,
+            Self::StartFilled => Phase::Last,
+            Self::Get1
+            | Self::Get16
+            | Self::Put1
+            | Self::Put16
+            | Self::LargeIn
+            | Self::LargeOut
+            | Self::List => Phase::Rounds,
         }
     }
 
     pub(super) fn run(
         self,
-        peer: &Peer,
+        peer: &mut Peer,
         round: usize,
         n_seconds: u32,
     ) -> Result<Measurement, String> {
@@ -113,8 +155,10 @@ impl Case {
             Self::LargeIn => transfers(|| send_large(peer))?,
             Self::LargeOut => transfers(|| take_large(peer))?,
             Self::List => pages(peer)?,
+            Self::StartEmpty | Self::StartFilled => starts(peer)?,
         };
-        let cpu_us = (peer.cpu_us() - cpu_us_before) / n_done;
+        let is_same = self.phase() == Phase::Rounds;
+        let cpu_us = is_same.then(|| (peer.cpu_us() - cpu_us_before) / n_done);
         Ok(Measurement { value, cpu_us, p99_ms, peak_mib: peer.peak_mib() })
     }
 }
@@ -135,7 +179,7 @@ impl From<Load> for Rate {
 }
 
 /// Puts there what is read and listed later.
-pub(super) fn fill(peer: &Peer, extent: Extent) -> Result<(), String> {
+pub(super) fn fill(peer: &Peer, extent: Extent, cases: &[Case]) -> Result<(), String> {
     if peer.kind == Kind::Nginx {
         let small = vec![b'k'; 4096];
         for number in 1..=N_SMALL {
@@ -159,11 +203,13 @@ pub(super) fn fill(peer: &Peer, extent: Extent) -> Result<(), String> {
         put_one(peer, &mut client, CONTAINER, &format!("s{number}"), 4096)?;
     }
     put_one(peer, &mut client, CONTAINER, "large", LARGE_BYTES)?;
+    let is_wanted = [Case::List, Case::StartFilled].iter().any(|it| cases.contains(it));
     let n_listed = match peer.kind {
         Kind::KilnFull | Kind::Nginx => 0,
         Kind::KilnRelaxed => extent.n_listed,
         Kind::AzuriteDisk | Kind::AzuriteMemory => extent.n_listed_azurite,
     };
+    let n_listed = if is_wanted { n_listed } else { 0 };
     std::thread::scope(|scope| {
         let fillers: Vec<_> = (0..N_FILLERS)
             .map(|filler| scope.spawn(move || fill_some(peer, filler, n_listed)))
@@ -252,4 +298,13 @@ fn pages(peer: &Peer) -> Result<Rate, String> {
         }
     }
     Ok(Rate { value: 1.0 / median(&mut seconds), n_done: N_PAGES as f64, p99_ms: None })
+}
+
+/// Starts per second, by the median of some, each after a kill.
+fn starts(peer: &mut Peer) -> Result<Rate, String> {
+    let mut seconds = Vec::with_capacity(N_STARTS);
+    for _ in 0..N_STARTS {
+        seconds.push(peer.restart()?.as_secs_f64());
+    }
+    Ok(Rate { value: 1.0 / median(&mut seconds), n_done: N_STARTS as f64, p99_ms: None })
 }

@@ -9,10 +9,11 @@ mod peer;
 mod table;
 mod wrk;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use self::case::{Case, Measured};
+use self::case::{Case, Measured, Phase};
 use self::peer::{Kind, Peer};
 use super::pause;
 use crate::program;
@@ -54,9 +55,10 @@ pub(crate) fn run(root: &Path, words: &[String]) -> bool {
         Err(why) => return super::tell(Err(why)),
     };
     let folder = root.join("target/bench");
-    let outcome = prepare(root, &folder).and_then(|kiln| {
-        let mut peers = peers(root, &folder, &kiln, &wanted)?;
-        let measured = measure(&mut peers, extent)?;
+    let outcome = Choice::of(&wanted).and_then(|choice| {
+        let kiln = prepare(root, &folder)?;
+        let mut peers = peers(root, &folder, &kiln, &choice.kinds)?;
+        let measured = measure(&mut peers, extent, &choice.cases)?;
         let table = table::Table::new(&peers, measured, extent);
         report::say(&table.text());
         if !is_small && wanted.is_empty() {
@@ -67,6 +69,32 @@ pub(crate) fn run(root: &Path, words: &[String]) -> bool {
     // What the peers kept is of no use to anybody.
     drop(std::fs::remove_dir_all(folder.join("data")));
     super::tell(outcome)
+}
+
+/// Which peers are taken through which cases.
+struct Choice {
+    kinds: Vec<Kind>,
+    cases: Vec<Case>,
+}
+
+impl Choice {
+    /// Those with one of the words in their name; all, when no word is in any.
+    fn of(words: &[String]) -> Result<Self, String> {
+        let is_named = |name: &str| words.iter().any(|word| name.contains(word.as_str()));
+        let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|it| is_named(it.name())).collect();
+        let cases: Vec<Case> = Case::ALL.into_iter().filter(|it| is_named(it.name())).collect();
+        let names = Kind::ALL.map(Kind::name).into_iter().chain(Case::ALL.map(Case::name));
+        let names: Vec<&str> = names.collect();
+        if let Some(word) =
+            words.iter().find(|word| !names.iter().any(|it| it.contains(word.as_str())))
+        {
+            return Err(format!("`{word}` is in no name: {}", names.join("; ")));
+        }
+        Ok(Self {
+            kinds: if kinds.is_empty() { Kind::ALL.into() } else { kinds },
+            cases: if cases.is_empty() { Case::ALL.into() } else { cases },
+        })
+    }
 }
 
 /// Builds Kiln as it is shipped, and makes room.
@@ -82,12 +110,9 @@ fn prepare(root: &Path, folder: &Path) -> Result<PathBuf, String> {
 }
 
 /// Starts all peers that there are here; each that is missing is told in one line.
-fn peers(root: &Path, folder: &Path, kiln: &Path, wanted: &[String]) -> Result<Vec<Peer>, String> {
+fn peers(root: &Path, folder: &Path, kiln: &Path, kinds: &[Kind]) -> Result<Vec<Peer>, String> {
     let mut peers = Vec::new();
-    for kind in Kind::ALL {
-        if !wanted.is_empty() && !wanted.iter().any(|word| kind.name().contains(word.as_str())) {
-            continue;
-        }
+    for kind in kinds.iter().copied() {
         match Peer::start(kind, root, folder, kiln) {
             Ok(peer) => peers.push(peer),
             Err(why) if kind.is_ours() => return Err(format!("{}: {why}", kind.name())),
@@ -97,8 +122,10 @@ fn peers(root: &Path, folder: &Path, kiln: &Path, wanted: &[String]) -> Result<V
     Ok(peers)
 }
 
-fn measure(peers: &mut [Peer], extent: Extent) -> Result<Vec<Measured>, String> {
+fn measure(peers: &mut [Peer], extent: Extent, cases: &[Case]) -> Result<Vec<Measured>, String> {
     let mut measured = Vec::new();
+    let n_rounds = extent.n_rounds;
+    let of = |phase| cases.iter().copied().filter(move |case| case.phase() == phase);
     pause(Duration::from_secs(2));
     for peer in &mut *peers {
         peer.note_idle_memory();
@@ -106,26 +133,44 @@ fn measure(peers: &mut [Peer], extent: Extent) -> Result<Vec<Measured>, String> 
     for peer in &*peers {
         peer.stop()?;
     }
-    for peer in &*peers {
+    take(peers, of(Phase::Empty).collect(), 0..1, extent, &mut measured)?;
+    for peer in &mut *peers {
         report::say(&format!("fill: {}", peer.kind.name()));
-        alone(peer, || case::fill(peer, extent))?;
+        alone(peer, |peer| case::fill(peer, extent, cases))?;
     }
-    for round in 0..extent.n_rounds {
-        for peer in &*peers {
-            for case in Case::ALL.into_iter().filter(|case| case.suits(peer.kind)) {
-                let result = alone(peer, || case.run(peer, round, extent.n_seconds))?;
-                report::say(&format!("{:<16} {:<24} {result}", peer.kind.name(), case.name()));
-                measured.push(Measured { kind: peer.kind, case, result });
-            }
-        }
-    }
+    take(peers, of(Phase::Rounds).collect(), 0..n_rounds, extent, &mut measured)?;
+    take(peers, of(Phase::Last).collect(), 0..1, extent, &mut measured)?;
     Ok(measured)
 }
 
+/// Takes all peers through some cases, as often as there are rounds.
+fn take(
+    peers: &mut [Peer],
+    cases: Vec<Case>,
+    rounds: Range<usize>,
+    extent: Extent,
+    measured: &mut Vec<Measured>,
+) -> Result<(), String> {
+    for round in rounds {
+        for peer in &mut *peers {
+            let kind = peer.kind;
+            for case in cases.iter().copied().filter(|case| case.suits(kind)) {
+                let result = alone(peer, |peer| case.run(peer, round, extent.n_seconds))?;
+                report::say(&format!("{:<16} {:<24} {result}", kind.name(), case.name()));
+                measured.push(Measured { kind, case, result });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Lets one peer run while the others stand still.
-fn alone<T>(peer: &Peer, work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+fn alone<T>(
+    peer: &mut Peer,
+    work: impl FnOnce(&mut Peer) -> Result<T, String>,
+) -> Result<T, String> {
     peer.resume()?;
-    let result = work().map_err(|why| format!("{}: {why}", peer.kind.name()));
+    let result = work(peer).map_err(|why| format!("{}: {why}", peer.kind.name()));
     peer.stop()?;
     result
 }

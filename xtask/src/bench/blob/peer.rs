@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::pause;
 use crate::bench::client::Client;
-use crate::bench::process;
+use crate::bench::{now, pause, process};
 use crate::program;
 
 /// A signature that opens an account of the emulator's published name and key, whatever it
@@ -15,8 +14,8 @@ const TOKEN: &str = "sv=2020-04-08&ss=b&srt=sco&sp=rwdlac&st=2020-01-01T00%3A00%
                      &se=2100-01-01T00%3A00%3A00Z\
                      &sig=w0CE24zMcig1J5u3aGdNvHCFwA9%2FHi0kgPghaxZM9mQ%3D";
 /// Times that a peer is asked whether it is there, and the pause between two.
-const KNOCKS_MAX: u32 = 300;
-const KNOCK_PAUSE: Duration = Duration::from_millis(100);
+const KNOCKS_MAX: u32 = 30_000;
+const KNOCK_PAUSE: Duration = Duration::from_millis(1);
 
 /// A program that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,6 +65,7 @@ pub(super) struct Peer {
     /// Where files that it serves are put, for a peer that takes none by itself.
     pub(super) files: PathBuf,
     pub(super) idle_mib: f64,
+    command: Command,
     child: Child,
 }
 
@@ -88,20 +88,34 @@ impl Peer {
             Kind::AzuriteMemory => azurite(root, folder, &data, port, &["--inMemoryPersistence"])?,
             Kind::Nginx => nginx(root, &data, port)?,
         };
-        let child = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|cause| format!("did not start: {cause}"))?;
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let child = spawn(&mut command)?;
         let root = root.to_owned();
-        let peer = Self { kind, port, version, root, files, idle_mib: 0.0, child };
+        let peer = Self { kind, port, version, root, files, idle_mib: 0.0, command, child };
+        peer.await_answer()?;
+        Ok(peer)
+    }
+
+    /// Kills it and starts it on what it has; the time until it answers.
+    pub(super) fn restart(&mut self) -> Result<Duration, String> {
+        self.signal("-KILL")?;
+        self.child.wait().map_err(|cause| format!("did not end: {cause}"))?;
+        let begun_at = now();
+        self.child = spawn(&mut self.command)?;
+        self.await_answer()?;
+        Ok(begun_at.elapsed())
+    }
+
+    fn await_answer(&self) -> Result<(), String> {
+        let target = format!("/devstoreaccount1{}&comp=list&maxresults=1", self.query());
+        let ask = || Client::connect(self.port)?.send("GET", &target, 0);
         for _ in 0..KNOCKS_MAX {
-            if Client::connect(port).is_ok() {
-                return Ok(peer);
+            if ask().is_ok_and(|(status, _)| status < 500) {
+                return Ok(());
             }
             pause(KNOCK_PAUSE);
         }
-        Err("it does not listen".to_owned())
+        Err("it does not answer".to_owned())
     }
 
     /// The target of a blob, before the query.
@@ -170,6 +184,10 @@ impl Drop for Peer {
         drop(self.signal("-KILL"));
         drop(self.child.wait());
     }
+}
+
+fn spawn(command: &mut Command) -> Result<Child, String> {
+    command.spawn().map_err(|cause| format!("did not start: {cause}"))
 }
 
 fn kiln_up(
