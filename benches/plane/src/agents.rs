@@ -175,7 +175,6 @@ impl Agent {
         if is_known {
             return;
         }
-        self.report(Report::Started { attempt: run.attempt.clone(), at: clock::time() }, says);
         if run.task.command_line == HOLD {
             self.running.insert(run.attempt);
         } else {

@@ -17,8 +17,14 @@ mod tasks;
 use std::path::Path;
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
 /// What the words after the program's name may be.
 const USAGE: &str = "usage: plane [--small] [--table=FILE] [--folder=FOLDER] [CASE]...";
+
+/// As the program `kiln` has it.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
