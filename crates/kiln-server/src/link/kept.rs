@@ -9,8 +9,9 @@ use tokio::sync::Notify;
 
 use crate::clock;
 
-/// Time that an acknowledgement waits for other messages.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// Time that an acknowledgement waits for other messages: a node that is busy is told of its next
+/// task meanwhile.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The number of the latest report that is kept.
 #[derive(Debug, Default)]
