@@ -6,7 +6,7 @@ use std::ops::Deref;
 use kiln_domain::batch::change::Change;
 use rusqlite::{CachedStatement, Connection};
 
-use crate::rows::node::KnownNodes;
+use crate::rows::known::Known;
 use crate::rows::task_count::NotedCounts;
 use crate::{JobUsage, StoreError};
 
@@ -16,8 +16,8 @@ pub struct View<'c> {
     connection: &'c Connection,
     /// What the operation of the writer changed of the counts of tasks and is not written yet.
     pub(crate) counted: NotedCounts,
-    /// Nodes as the writer knows them; readers know none.
-    pub(crate) nodes: Option<&'c KnownNodes>,
+    /// Rows as the writer knows them; readers know none.
+    pub(crate) known: Option<&'c Known>,
 }
 
 /// One operation of the writer: reads like a [`View`], and changes the state.
@@ -31,7 +31,7 @@ pub struct Tx<'c> {
 
 impl<'c> View<'c> {
     pub(crate) fn new(connection: &'c Connection) -> Self {
-        Self { connection, counted: NotedCounts::default(), nodes: None }
+        Self { connection, counted: NotedCounts::default(), known: None }
     }
 
     /// A prepared statement, compiled once for each connection.
@@ -47,10 +47,10 @@ impl<'c> Tx<'c> {
         Self { view: View::new(connection), announced: Vec::new(), usage: BTreeMap::new() }
     }
 
-    /// An operation that looks at these nodes before it asks the database.
-    pub(crate) fn knowing(connection: &'c Connection, nodes: &'c KnownNodes) -> Self {
+    /// An operation that looks at these rows before it asks the database.
+    pub(crate) fn knowing(connection: &'c Connection, known: &'c Known) -> Self {
         let mut tx = Self::new(connection);
-        tx.view.nodes = Some(nodes);
+        tx.view.known = Some(known);
         tx
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
 use crate::flusher::Flusher;
-use crate::rows::node::KnownNodes;
+use crate::rows::known::Known;
 use crate::store::{Committed, Observer, Watcher};
 use crate::{StoreError, Tx};
 
@@ -136,7 +136,7 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn start(connection: Connection, ears: Ears, flusher: Option<Flusher>) -> Self {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let pen = Pen { connection, nodes: KnownNodes::default() };
+        let pen = Pen { connection, known: Known::default() };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || run(&pen, waiting, ears, flusher.as_ref()))
@@ -151,7 +151,7 @@ impl Writer {
     /// A writer whose operations another one runs: who polls the second.
     pub(crate) fn by_hand(connection: Connection, ears: Ears) -> (Self, ByHand) {
         let (jobs, waiting) = mpsc::channel(WAITING_MAX);
-        let pen = Pen { connection, nodes: KnownNodes::default() };
+        let pen = Pen { connection, known: Known::default() };
         (Self { jobs: Some(jobs), thread: None }, ByHand { pen, waiting, ears })
     }
 
@@ -197,7 +197,7 @@ fn gather(first: Job, waiting: &mut mpsc::Receiver<Job>) -> Vec<Job> {
 /// What is written with.
 struct Pen {
     connection: Connection,
-    nodes: KnownNodes,
+    known: Known,
 }
 
 /// Operations that share a commit, and ran.
@@ -241,7 +241,7 @@ impl Shared {
         });
         let Err(cause) = &self.result else { return };
         error!(%cause, "a commit failed; none of its operations happened");
-        pen.nodes.forget_all();
+        pen.known.forget_all();
         if !pen.connection.is_autocommit()
             && let Err(cause) = pen.connection.execute_batch("ROLLBACK")
         {
@@ -267,17 +267,17 @@ fn tick() -> Instant {
 }
 
 fn run_one(
-    Pen { connection, nodes }: &Pen,
+    Pen { connection, known }: &Pen,
     job: Job,
     announced: &mut Vec<Change>,
 ) -> Result<Answer, rusqlite::Error> {
     connection.prepare_cached("SAVEPOINT op")?.execute([])?;
-    let mut tx = Tx::knowing(connection, nodes);
+    let mut tx = Tx::knowing(connection, known);
     let done = (job.run)(&mut tx);
     if done.is_kept {
         announced.extend(tx.into_announced());
     } else {
-        nodes.forget_all();
+        known.forget_all();
         connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
     }
     connection.prepare_cached("RELEASE op")?.execute([])?;

@@ -2,7 +2,7 @@
 
 use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::needs::TaskNeeds;
-use kiln_domain::batch::node::{Node, NodeLife};
+use kiln_domain::batch::node::{self, Node, NodeFact, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
 use kiln_domain::batch::task::{Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
@@ -35,6 +35,17 @@ fn task(job_key: i64, id: &str) -> Task {
         document: "{}".to_owned(),
         life: TaskLife::new(0, Timestamp(0)),
     }
+}
+
+/// Adds node `n`; gives the key of its pool.
+fn add_node(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    let damaged = |cause| StoreError::Damaged { what: "pool specification", cause };
+    let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#).map_err(damaged)?;
+    let pool_key = tx.insert_pool("a", "p", "{}", &PoolLife::new(&spec, Timestamp(0)))?;
+    let life = NodeLife::new(1, true, 4, Timestamp(0));
+    let secret = "first".to_owned();
+    let node = Node { id: "n".to_owned(), pool_key, secret, start_task: None, life };
+    tx.insert_node(&node).map(|()| pool_key)
 }
 
 fn add_task(tx: &mut Tx<'_>, job_key: i64, id: &str) -> Result<i64, StoreError> {
@@ -129,15 +140,7 @@ async fn what_waits_is_told_without_its_document() {
 async fn what_an_undone_operation_did_to_a_node_is_not_remembered() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = open(directory.path());
-    let adding = store.write(|tx| {
-        let spec: PoolSpec = serde_json::from_str(r#"{"id":"p"}"#).expect("a specification");
-        let pool_key = tx.insert_pool("a", "p", "{}", &PoolLife::new(&spec, Timestamp(0)))?;
-        let life = NodeLife::new(1, true, 4, Timestamp(0));
-        let secret = "first".to_owned();
-        let node = Node { id: "n".to_owned(), pool_key, secret, start_task: None, life };
-        tx.insert_node(&node)
-    });
-    adding.await.expect("kept");
+    store.write(add_node).await.expect("kept");
     let tasks_run = |of: u32| {
         move |tx: &mut Tx<'_>| {
             let mut life = tx.node("n")?.ok_or(StoreError::Closed)?.life;
@@ -158,9 +161,74 @@ async fn what_an_undone_operation_did_to_a_node_is_not_remembered() {
         Ok::<_, StoreError>(tx.node("n")?.map(|node| (node.secret, node.life.tasks_run)))
     });
     assert_eq!(renewed.await.expect("kept"), Some(("second".to_owned(), 2)));
+    let read = store.read(|view| view.node("n")).expect("read");
+    assert_eq!(read.map(|node| node.life.tasks_run), Some(2));
     let gone = store.write(|tx| {
         tx.delete_node("n")?;
         tx.node("n")
     });
     assert_eq!(gone.await.expect("kept"), None);
+}
+
+#[tokio::test]
+async fn what_an_undone_operation_did_to_a_task_is_not_remembered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let job_key = store.write(add_job).await.expect("kept");
+    let adding = store.write(move |tx| tx.insert_task(&mut task(job_key, "t")));
+    adding.await.expect("kept");
+    let run = move |tx: &mut Tx<'_>| {
+        let task = tx.task(job_key, "t")?.ok_or(StoreError::Closed)?;
+        let attempt = task.life.attempt + 1;
+        tx.update_task(&task, &TaskLife { attempt, ..task.life.clone() })?;
+        tx.update_task_spec(&task, &format!("{{\"run\":{attempt}}}"))?;
+        let task = tx.task(job_key, "t")?.ok_or(StoreError::Closed)?;
+        Ok::<_, StoreError>((task.life.attempt, task.document))
+    };
+    assert_eq!(store.write(run).await.expect("kept"), (1, r#"{"run":1}"#.to_owned()));
+    let undone = store.write(move |tx| {
+        run(tx)?;
+        Err::<(), _>(StoreError::Closed)
+    });
+    undone.await.expect_err("it refuses itself");
+    assert_eq!(store.write(run).await.expect("kept"), (2, r#"{"run":2}"#.to_owned()));
+    let gone = store.write(move |tx| {
+        let task = tx.task(job_key, "T")?.ok_or(StoreError::Closed)?;
+        tx.delete_task(&task)?;
+        tx.task(job_key, "t")
+    });
+    assert_eq!(gone.await.expect("kept"), None);
+}
+
+#[tokio::test]
+async fn what_tasks_made_of_a_node_is_kept_with_all_else() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let pool_key = store.write(add_node).await.expect("kept");
+    let facts = [
+        NodeFact::AgentArrived { waits_for_start_task: false },
+        NodeFact::Booted,
+        NodeFact::placed(&task(1, "first")),
+        NodeFact::placed(&task(1, "second")),
+        NodeFact::DisableScheduling,
+        NodeFact::placed(&task(2, "third")),
+    ];
+    let mut expected = None;
+    for (second, fact) in (1..).zip(facts) {
+        let told = format!("{fact:?}");
+        let stepping = store.write(move |tx| {
+            let before = tx.node("n")?.ok_or(StoreError::Closed)?;
+            let life = node::step(&before.life, fact, Timestamp(second));
+            tx.update_node("n", &life).map(|()| Node { life, ..before })
+        });
+        expected = Some(stepping.await.expect("kept"));
+        let read = store.read(|view| view.node("n")).expect("read");
+        assert_eq!(read, expected, "{told}");
+    }
+    drop(store);
+    let store = open(directory.path());
+    let nodes = store.read(|view| view.nodes_of_pool(pool_key)).expect("read");
+    assert_eq!(Some(&nodes[..]), expected.as_ref().map(std::slice::from_ref));
+    let states = store.read(|view| view.nodes_by_state()).expect("read");
+    assert_eq!(states, [("running".to_owned(), 1)]);
 }

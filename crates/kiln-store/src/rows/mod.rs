@@ -13,6 +13,7 @@ mod instance;
 mod job;
 mod job_schedule;
 pub(crate) mod kept_file;
+pub(crate) mod known;
 mod life;
 pub(crate) mod node;
 mod piece;

@@ -1,15 +1,23 @@
 //! Nodes of pools.
+//!
+//! What tasks change of a node's life as they come and leave is a row of its own beside the
+//! node's, and is newer than what the life says of it: each task changes it twice, and all else
+//! of the node hardly ever changes.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use kiln_domain::batch::node::{Node, NodeLife};
+use kiln_domain::batch::node::{Node, NodeLife, NodeState, RecentTask};
+use kiln_domain::time::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::life::Json;
 use crate::{StoreError, Tx, View};
 
 const COLUMNS: &str = "id, pool_key, life, secret, start_task";
+const WORK_COLUMNS: &str = "state, state_at, tasks_running, slots_running, tasks_run,
+    tasks_succeeded, recent_tasks";
+const FROM_NODE_AND_WORK: &str = "FROM node LEFT JOIN node_work ON node_id = id";
 
 /// Nodes that the writer remembers at the most.
 const KNOWN_MAX: usize = 4096;
@@ -33,10 +41,13 @@ impl KnownNodes {
         known.insert(node.id.clone(), node.clone());
     }
 
-    fn update(&self, id: &str, life: &NodeLife) {
-        if let Some(node) = self.0.borrow_mut().get_mut(id) {
-            node.life.clone_from(life);
-        }
+    /// Takes over what has become of a node; whether only tasks changed it.
+    fn update(&self, id: &str, life: &NodeLife) -> bool {
+        let mut known = self.0.borrow_mut();
+        let Some(node) = known.get_mut(id) else { return false };
+        let is_by_tasks_only = life.differs_by_tasks_only(&node.life);
+        node.life.clone_from(life);
+        is_by_tasks_only
     }
 
     fn forget(&self, id: &str) {
@@ -50,7 +61,8 @@ impl KnownNodes {
 }
 
 fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
-    let Json(life) = row.get(2)?;
+    let Json(mut life) = row.get(2)?;
+    take_over_work(row, &mut life)?;
     Ok(Node {
         id: row.get(0)?,
         pool_key: row.get(1)?,
@@ -60,16 +72,31 @@ fn from_row(row: &Row<'_>) -> Result<Node, rusqlite::Error> {
     })
 }
 
+/// What tasks changed of a life since it was written, if they did.
+fn take_over_work(row: &Row<'_>, life: &mut NodeLife) -> Result<(), rusqlite::Error> {
+    let Some(Json(state)) = row.get::<_, Option<Json<NodeState>>>(5)? else { return Ok(()) };
+    let Json(recent_tasks) = row.get::<_, Json<Vec<(i64, String)>>>(11)?;
+    life.state = state;
+    life.state_at = Timestamp(row.get(6)?);
+    life.tasks_running = row.get(7)?;
+    life.slots_running = row.get(8)?;
+    life.tasks_run = row.get(9)?;
+    life.tasks_succeeded = row.get(10)?;
+    let named = |(job_key, task_id): (i64, String)| RecentTask { job_key, task_id: task_id.into() };
+    life.recent_tasks = recent_tasks.into_iter().map(named).collect();
+    Ok(())
+}
+
 impl View<'_> {
     /// A node by its id.
     pub fn node(&self, id: &str) -> Result<Option<Node>, StoreError> {
-        if let Some(node) = self.nodes.and_then(|known| known.get(id)) {
+        if let Some(node) = self.known.and_then(|known| known.nodes.get(id)) {
             return Ok(Some(node));
         }
-        let sql = format!("SELECT {COLUMNS} FROM node WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS}, {WORK_COLUMNS} {FROM_NODE_AND_WORK} WHERE id = ?1");
         let node = self.statement(&sql)?.query_row(params![id], from_row).optional()?;
-        if let (Some(known), Some(node)) = (self.nodes, &node) {
-            known.insert(node);
+        if let (Some(known), Some(node)) = (self.known, &node) {
+            known.nodes.insert(node);
         }
         Ok(node)
     }
@@ -82,7 +109,8 @@ impl View<'_> {
         limit: usize,
     ) -> Result<Vec<Node>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM node WHERE pool_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+            "SELECT {COLUMNS}, {WORK_COLUMNS} {FROM_NODE_AND_WORK}
+             WHERE pool_key = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
         );
         let mut statement = self.statement(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -92,8 +120,10 @@ impl View<'_> {
 
     /// How many nodes of all pools are in which state.
     pub fn nodes_by_state(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        let sql = "SELECT life ->> 'state', COUNT(*) FROM node GROUP BY 1";
-        let mut statement = self.statement(sql)?;
+        let sql = format!(
+            "SELECT ifnull(state ->> '$', life ->> 'state'), COUNT(*) {FROM_NODE_AND_WORK} GROUP BY 1"
+        );
+        let mut statement = self.statement(&sql)?;
         let counts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(counts.collect::<Result<_, _>>()?)
     }
@@ -116,11 +146,33 @@ impl Tx<'_> {
 
     /// Keeps what has become of a node.
     pub fn update_node(&mut self, id: &str, life: &NodeLife) -> Result<(), StoreError> {
+        if self.known.is_some_and(|known| known.nodes.update(id, life)) {
+            return self.put_node_work(id, life);
+        }
         let sql = "UPDATE node SET life = ?2 WHERE id = ?1";
         self.statement(sql)?.execute(params![id, Json(life)])?;
-        if let Some(known) = self.nodes {
-            known.update(id, life);
-        }
+        self.statement("DELETE FROM node_work WHERE node_id = ?1")?.execute(params![id])?;
+        Ok(())
+    }
+
+    fn put_node_work(&mut self, id: &str, life: &NodeLife) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO node_work (node_id, {WORK_COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+             ON CONFLICT (node_id) DO UPDATE SET state = ?2, state_at = ?3, tasks_running = ?4,
+                 slots_running = ?5, tasks_run = ?6, tasks_succeeded = ?7, recent_tasks = ?8"
+        );
+        let recent: Vec<_> =
+            life.recent_tasks.iter().map(|task| (task.job_key, &*task.task_id)).collect();
+        self.statement(&sql)?.execute(params![
+            id,
+            Json(life.state),
+            life.state_at.0,
+            life.tasks_running,
+            life.slots_running,
+            life.tasks_run,
+            life.tasks_succeeded,
+            Json(recent),
+        ])?;
         Ok(())
     }
 
@@ -153,8 +205,8 @@ impl Tx<'_> {
 
     /// The next look at a node is one at its row.
     fn forget_node(&self, id: &str) {
-        if let Some(known) = self.nodes {
-            known.forget(id);
+        if let Some(known) = self.known {
+            known.nodes.forget(id);
         }
     }
 }

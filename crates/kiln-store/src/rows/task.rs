@@ -142,8 +142,15 @@ fn from_row(row: &Row<'_>) -> Result<Task, rusqlite::Error> {
 impl View<'_> {
     /// A task by its id, which compares without case.
     pub fn task(&self, job_key: i64, id: &str) -> Result<Option<Task>, StoreError> {
+        if let Some(task) = self.known.and_then(|known| known.tasks.get(job_key, id)) {
+            return Ok(Some(task));
+        }
         let sql = format!("SELECT {COLUMNS}, {N_UNMET} FROM task WHERE job_key = ?1 AND id = ?2");
-        Ok(self.statement(&sql)?.query_row(params![job_key, id], from_row).optional()?)
+        let task = self.statement(&sql)?.query_row(params![job_key, id], from_row).optional()?;
+        if let (Some(known), Some(task)) = (self.known, &task) {
+            known.tasks.insert(task);
+        }
+        Ok(task)
     }
 
     /// Tasks of a job in id order, the first `limit` of a range.
@@ -265,6 +272,9 @@ impl Tx<'_> {
     pub fn insert_task(&mut self, task: &mut Task) -> Result<(), StoreError> {
         task.sequence = self.next_sequence(task.job_key)?;
         self.insert_task_row(task)?;
+        if let Some(known) = self.known {
+            known.tasks.insert(task);
+        }
         let counted = self.counted();
         counted.number(task.job_key, task.sequence);
         counted.count(task.job_key, Bucket::Active, 1, task.needs.slots);
@@ -302,6 +312,9 @@ impl Tx<'_> {
             life.place.as_ref().map(|place| &place.node_id),
             Json(life),
         ])?;
+        if let Some(known) = self.known {
+            known.tasks.update(task, life);
+        }
         self.keep_instances(task, Some(life))?;
         let added = Tally::between(&task.life, life);
         if !added.is_nothing() {
@@ -322,6 +335,7 @@ impl Tx<'_> {
     pub fn update_task_spec(&mut self, task: &Task, document: &str) -> Result<(), StoreError> {
         let sql = "UPDATE task SET spec = ?3 WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id, document])?;
+        self.forget_task(task);
         Ok(())
     }
 
@@ -330,6 +344,7 @@ impl Tx<'_> {
         self.keep_instances(task, None)?;
         let sql = "DELETE FROM task WHERE job_key = ?1 AND id = ?2";
         self.statement(sql)?.execute(params![task.job_key, task.id])?;
+        self.forget_task(task);
         if task.ties.has_dependencies {
             self.delete_dependencies(task.job_key, &task.id)?;
         }
@@ -338,5 +353,11 @@ impl Tx<'_> {
         }
         self.counted().count(task.job_key, Bucket::of(&task.life), -1, task.needs.slots);
         Ok(())
+    }
+
+    fn forget_task(&self, task: &Task) {
+        if let Some(known) = self.known {
+            known.tasks.forget(task.job_key, &task.id);
+        }
     }
 }

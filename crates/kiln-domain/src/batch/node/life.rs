@@ -304,6 +304,50 @@ impl NodeLife {
         }
     }
 
+    /// Whether it went on from `before` only as tasks that come and leave make it: in its state,
+    /// and in what it counts and remembers of them.
+    pub fn differs_by_tasks_only(&self, before: &Self) -> bool {
+        let Self {
+            state: _,
+            state_at: _,
+            pending,
+            takes_tasks,
+            number,
+            is_dedicated,
+            allocated_at,
+            booted_at,
+            boot,
+            incarnation,
+            agent_version,
+            quick_ends,
+            slots,
+            waits_for_start_task,
+            start_task_run,
+            tasks_running: _,
+            slots_running: _,
+            tasks_run: _,
+            tasks_succeeded: _,
+            recent_tasks: _,
+            certificates,
+            errors,
+        } = self;
+        *pending == before.pending
+            && *takes_tasks == before.takes_tasks
+            && *number == before.number
+            && *is_dedicated == before.is_dedicated
+            && *allocated_at == before.allocated_at
+            && *booted_at == before.booted_at
+            && *boot == before.boot
+            && *incarnation == before.incarnation
+            && *agent_version == before.agent_version
+            && *quick_ends == before.quick_ends
+            && *slots == before.slots
+            && *waits_for_start_task == before.waits_for_start_task
+            && *start_task_run == before.start_task_run
+            && *certificates == before.certificates
+            && *errors == before.errors
+    }
+
     /// Slots of tasks that may be on it now, those in use included; 0 when it takes none.
     pub fn open_slots(&self) -> u32 {
         match self.state {

@@ -97,6 +97,8 @@ const FACTS: [&str; 29] = [
     "capacity",
 ];
 
+const NOW: Timestamp = Timestamp(9);
+
 fn new() -> NodeLife {
     NodeLife::new(1, false, 4, Timestamp(0))
 }
@@ -120,6 +122,25 @@ fn a_node_starts_runs_tasks_and_leaves() {
         "arrived booted task left leave booted",
         "starting/0 idle/4 running/4 idle/4 leavingpool(Turn)/0 leavingpool(Turn)/0",
     );
+}
+
+#[test]
+fn tasks_change_little_of_a_node() {
+    let ready = ["arrived", "booted"].iter().fold(new(), |it, name| step(&it, fact(name), NOW));
+    let check = |facts: &[&str], expected: &[bool]| {
+        let mut life = ready.clone();
+        let mut said = Vec::new();
+        for name in facts {
+            let after = step(&life, fact(name), NOW);
+            said.push(after.differs_by_tasks_only(&life));
+            life = after;
+        }
+        assert_eq!(said, expected, "{facts:?}");
+    };
+    check(&["task", "task", "left", "requeued"], &[true; 4]);
+    // The operation that waited for the last one has its turn.
+    check(&["task", "leave-tasks", "left"], &[true, false, false]);
+    check(&["disable", "failed", "arrived"], &[false; 3]);
 }
 
 #[test]
