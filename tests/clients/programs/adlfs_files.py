@@ -50,11 +50,10 @@ def main(settings_path):
     except (FileExistsError, OSError):
         pass
     assert files.cat(top + "/moved.txt") == b"small"
-    if settings["has_append_blobs"]:
-        for word in (b"one ", b"two"):
-            with files.open(top + "/log.txt", "ab") as target:
-                target.write(word)
-        assert files.cat(top + "/log.txt") == b"one two"
+    for word in (b"one ", b"two"):
+        with files.open(top + "/log.txt", "ab") as target:
+            target.write(word)
+    assert files.cat(top + "/log.txt") == b"one two"
     here = os.path.join(settings["folder"], "here")
     files.get(top + "/folder", here, recursive=True)
     with open(os.path.join(here, "deep/er.txt"), "rb") as source:

@@ -311,11 +311,30 @@ module.exports = (settings, { Recorder, refused }) => {
     },
 
     async query() {
-      const { blob } = await blobOf("1,a\n2,b\n");
-      const chunks = [];
-      const answer = await blob.query("SELECT _2 FROM BlobStorage WHERE _1 = '2'");
-      for await (const chunk of answer.readableStreamBody) chunks.push(chunk);
-      assert.equal(Buffer.concat(chunks).toString(), "b\n");
+      const { blob } = await blobOf("1,a\nb\n3,c\n");
+      async function answer(query, options) {
+        const chunks = [];
+        for await (const chunk of (await blob.query(query, options)).readableStreamBody) chunks.push(chunk);
+        return Buffer.concat(chunks).toString();
+      }
+      const [failed, loaded] = [[], []];
+      const options = { onError: (it) => failed.push(it), onProgress: (it) => loaded.push(it.loadedBytes) };
+      assert.equal(await answer("SELECT _2 FROM BlobStorage WHERE _2 <> 'a'", options), "c\n");
+      assert.equal(loaded.at(-1), 10);
+      assert.deepEqual(failed.map((it) => [it.name, it.isFatal, it.position]), [["InvalidColumnOrdinal", false, 4]]);
+      const head = await blob.query("SELECT * FROM BlobStorage");
+      assert.equal(head.contentType, "avro/binary");
+      assert.equal(head.blobType, "BlockBlob");
+      head.readableStreamBody.resume();
+      const json = { kind: "json", recordSeparator: "\n" };
+      const named = { kind: "csv", hasHeaders: true };
+      const asJson = { inputTextConfiguration: named, outputTextConfiguration: json };
+      assert.equal(await answer('SELECT "a" FROM BlobStorage WHERE _1 = 3', asJson), '{"a":"c"}\n');
+      assert.equal(await answer("SELECT * FROM BlobStorage", { ...options, inputTextConfiguration: json }), "");
+      assert.deepEqual([failed.at(-1).name, failed.at(-1).isFatal, failed.at(-1).position], ["ParseError", true, 0]);
+      await refused("ErrorProcessingQueryExpression", () => blob.query("SELECT"));
+      const conditions = { ifModifiedSince: inTwoHours() };
+      await assert.rejects(() => blob.query("SELECT * FROM BlobStorage", { conditions }), { statusCode: 304 });
     },
 
     async pageBlobs() {

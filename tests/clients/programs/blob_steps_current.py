@@ -3,6 +3,7 @@
 import datetime
 import os
 
+from azure.core import MatchConditions
 from azure.storage import blob as sdk
 from blob_steps import LEASE, PAGE, Names, block_id, in_two_hours, read_url
 from every_blob_operation import Recorder, refused
@@ -94,7 +95,9 @@ class Family(Names):
         assert made.download_blob().readall() == b"content"
         made = single.from_blob_url(self.readable(blob))
         self.recorder.note(made, "from_blob_url")
-        assert made.download_blob().readall() == b"content"
+        # This version loses the slash before an account that stands in the path.
+        if sdk.__version__ != "12.4.0":
+            assert made.download_blob().readall() == b"content"
 
     def step_account_information(self):
         blob = self.blob()
@@ -382,8 +385,39 @@ class Family(Names):
     def step_query(self):
         if not hasattr(sdk.BlobClient, "query_blob"):
             return False
-        blob = self.blob(b"1,a\n2,b\n")
-        assert blob.query_blob("SELECT _2 FROM BlobStorage WHERE _1 = '2'").readall() == b"b\n"
+        blob = self.blob(b"1,a\r\n2,b\r\nthree\r\n")
+        reader = blob.query_blob("SELECT * FROM BlobStorage")
+        assert reader.readall() == b"1,a\n2,b\nthree\n"
+        assert len(reader) == 17
+        failed = []
+        reader = blob.query_blob("SELECT _2 FROM BlobStorage WHERE _2 <> 'a'", on_error=failed.append)
+        assert list(reader.records()) == [b"b", b""]
+        assert [(it.error, it.is_fatal, it.position) for it in failed] == [("InvalidColumnOrdinal", False, 10)]
+        snapshot = blob.create_snapshot()
+        blob.upload_blob(b"Id,Name\n7,\"x,y\"\n", overwrite=True)
+        old = self.service.get_blob_client(blob.container_name, "b", snapshot=snapshot)
+        assert old.query_blob("SELECT COUNT(*) FROM BlobStorage", encoding="utf-8").readall() == "3\n"
+        headed = sdk.DelimitedTextDialect(has_header=True)
+        semicolons = sdk.DelimitedTextDialect(delimiter=";", quotechar="'", lineterminator=".")
+        query = "SELECT name, id + 0.5 FROM BlobStorage"
+        reader = blob.query_blob(query, blob_format=headed, output_format=semicolons)
+        assert reader.readall() == b"x,y;'7.5'."
+        refused("ErrorProcessingQueryExpression", blob.query_blob, "SELECT name FROM BlobStorage")
+        refused("ConditionNotMet", blob.query_blob, query, etag="odd", match_condition=MatchConditions.IfNotModified)
+        self.query_json()
+
+    def query_json(self):
+        json = sdk.DelimitedJsonDialect
+        blob = self.blob(b'{"name": "owner", "tags": ["x", 1]}{"name2": "owner2"}')
+        reader = blob.query_blob(
+            "SELECT name, tags[1] AS tag FROM BlobStorage", blob_format=json(), output_format=json(delimiter=";")
+        )
+        assert reader.readall() == b'{"name":"owner","tag":1};{};'
+        failed = []
+        blob.upload_blob(b"{name: owner}\n{}\n", overwrite=True)
+        reader = blob.query_blob("SELECT * FROM BlobStorage", blob_format=json(), on_error=failed.append)
+        assert reader.readall() == b"" and len(reader) == 17
+        assert [(it.error, it.is_fatal, it.position) for it in failed] == [("ParseError", True, 0)]
 
     # Page blobs.
 

@@ -46,3 +46,9 @@ pub const PAGE_WRITE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=365;
 /// Bytes of a copy that is waited for.
 pub const SYNC_COPY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Columns that a query may name in what it selects; `*` has all.
+pub const QUERY_COLUMNS_MAX: usize = 49;
+/// Bytes of a part into which a query may ask a blob to be split.
+pub const QUERY_SPLIT_BYTES_MIN: u64 = 10 * 1024 * 1024;
+/// Bytes of one record that a query reads, and of one that it answers.
+pub const QUERY_RECORD_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -25,6 +25,7 @@ pub mod listing;
 pub mod metadata;
 pub mod name;
 pub mod page;
+pub mod query;
 pub mod rejection;
 pub mod service;
 pub mod settings;

@@ -17,12 +17,16 @@ use crate::http::Response;
 
 /// The headers that tell of a blob, apart from checksums.
 pub(super) fn describe(call: &Call, blob: &Blob, response: Response) -> Response {
+    with_kept(call, blob, describe_itself(call, blob, response))
+}
+
+/// The same without what was said of its content: the body is not that.
+pub(super) fn describe_itself(call: &Call, blob: &Blob, response: Response) -> Response {
     let response = with_face(response, blob.modified_at, &call.gates)
         .with_header("Accept-Ranges", "bytes")
         .with_header("x-ms-blob-type", kind::name(blob.kind));
     let response = with_lease(response, blob.lease.as_ref(), call.received_at);
-    let response = with_kept(call, blob, with_details(call, blob, response));
-    with_metadata(response, &blob.metadata)
+    with_metadata(with_details(call, blob, response), &blob.metadata)
 }
 
 /// How it stands with a lease.

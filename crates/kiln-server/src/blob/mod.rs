@@ -29,6 +29,7 @@ mod lease;
 mod list;
 mod page;
 mod put;
+mod query;
 mod read;
 mod receive;
 mod reclaim;
@@ -66,6 +67,7 @@ pub struct BlobService {
     remote: Fetcher,
     copies: Arc<Semaphore>,
     copying: Arc<Mutex<JoinSet<()>>>,
+    queries: Arc<Semaphore>,
     removing: Arc<Mutex<JoinSet<()>>>,
 }
 
@@ -73,6 +75,8 @@ pub struct BlobService {
 const REMOVALS_MAX: usize = 64;
 /// Copies from elsewhere that are under way at once.
 const COPIES_MAX: usize = 16;
+/// Queries that are under way at once; each holds a record or two, and works as its client reads.
+const QUERIES_MAX: usize = 16;
 
 impl BlobService {
     /// The service over what these keep.
@@ -87,6 +91,7 @@ impl BlobService {
             remote: Fetcher::new(&[]),
             copies: Arc::new(Semaphore::new(COPIES_MAX)),
             copying: Arc::default(),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             removing: Arc::default(),
         }
     }

@@ -11,7 +11,7 @@ use super::call::Call;
 use super::cors::Page;
 use super::{
     BlobService, access, account, append, bundle, change, container, copy, cors, delete, find, get,
-    immutability, lease, list, page, put, snapshot, tags,
+    immutability, lease, list, page, put, query, snapshot, tags,
 };
 use crate::http::{Body, Request, Response};
 
@@ -87,6 +87,7 @@ async fn serve(mut call: Call, body: &mut Body) -> Answer {
         Operation::GetBlob => get::content(call).await,
         Operation::GetBlobProperties => get::properties(call),
         Operation::GetBlobMetadata => get::metadata(call),
+        Operation::QueryBlobContents => query::contents(call, body).await,
         Operation::SetBlobMetadata => change::set_metadata(call).await,
         Operation::SetBlobProperties => change::set_properties(call).await,
         Operation::DeleteBlob => delete::delete(call).await,

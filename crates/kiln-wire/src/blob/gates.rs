@@ -39,6 +39,11 @@ impl Gates {
         }
     }
 
+    /// Whether blobs are queried.
+    pub fn has_queries(&self) -> bool {
+        self.version.is_since("2019-12-12")
+    }
+
     /// An entity tag as headers show it: in quotes, since there are headers that say so.
     pub fn etag(&self, etag: &str) -> String {
         if self.version.is_since("2011-08-18") { format!("\"{etag}\"") } else { etag.to_owned() }

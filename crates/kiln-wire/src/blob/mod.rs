@@ -12,6 +12,7 @@ pub mod list;
 pub mod listed;
 pub mod marker;
 pub mod operation;
+pub mod query;
 pub mod range;
 pub mod service_xml;
 pub mod structured;

@@ -28,6 +28,7 @@ pub enum Operation {
     GetBlob,
     GetBlobProperties,
     GetBlobMetadata,
+    QueryBlobContents,
     SetBlobMetadata,
     SetBlobProperties,
     DeleteBlob,
@@ -157,7 +158,8 @@ impl Operation {
             Self::GetBlockList
             | Self::GetBlob
             | Self::GetBlobProperties
-            | Self::GetBlobMetadata => (Scope::Object, Some("r"), Some("r")),
+            | Self::GetBlobMetadata
+            | Self::QueryBlobContents => (Scope::Object, Some("r"), Some("r")),
             Self::SetBlobMetadata
             | Self::SetBlobProperties
             | Self::SetBlobTier
@@ -202,6 +204,7 @@ impl Operation {
             || matches!(
                 self,
                 Self::DeleteBlob
+                    | Self::QueryBlobContents
                     | Self::SetBlobTier
                     | Self::GetBlobTags
                     | Self::SetBlobTags
@@ -306,7 +309,7 @@ fn of_blob(signs: Signs<'_>) -> Result<Operation, NoOperation> {
         ("PUT", "page") if is_copy => O::PutPageFromUrl,
         ("PUT", "page") => O::PutPage,
         ("GET", "pagelist") => O::GetPageRanges,
-        ("POST", "query") => O::Unserved("Query Blob Contents"),
+        ("POST", "query") => O::QueryBlobContents,
         ("PUT", "expiry") => O::SetExpiry,
         ("PUT", "legalhold") => O::SetLegalHold,
         ("PUT", "immutabilityPolicies") => O::SetImmutabilityPolicy,

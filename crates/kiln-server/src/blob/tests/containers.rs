@@ -138,9 +138,9 @@ fn containers_are_listed_by_prefix() {
 fn what_is_not_served_says_so() {
     run(async {
         let world = World::new().await;
-        let got = world.send("POST /con1/b?comp=query", "").await;
+        let got = world.send("PUT /con1?restype=container&comp=rename", "").await;
         assert_eq!(got.outcome(), "501 NotImplemented");
-        assert!(got.text().contains("Query Blob Contents"), "{}", got.text());
+        assert!(got.text().contains("Rename Container"), "{}", got.text());
         assert_eq!(world.send("PATCH /con1/b", "").await.outcome(), "405 UnsupportedHttpVerb");
         let odd = world.send("GET /con1/b?comp=odd", "").await;
         assert_eq!(odd.outcome(), "400 InvalidQueryParameterValue");

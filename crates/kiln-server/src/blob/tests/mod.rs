@@ -14,6 +14,7 @@ mod keys;
 mod kinds;
 mod leases;
 mod lists;
+mod queries;
 mod service;
 mod tokens;
 
@@ -221,7 +222,7 @@ async fn read(response: Response) -> Got {
             while let Some(piece) = stream.next().await {
                 all.extend_from_slice(&piece.expect("bytes"));
             }
-            assert_eq!(length, u64::try_from(all.len()).ok());
+            assert!(length.is_none_or(|length| u64::try_from(all.len()) == Ok(length)));
             all.freeze()
         }
         ResponseBody::Pieces { length, mut stream } => {
