@@ -43,7 +43,11 @@ pub(crate) struct State {
     answers: Vec<u8>,
     /// Whether the loop waits for something to happen: then whoever has an answer sends it.
     loop_waits: bool,
+    /// Whether the loop can not go on before a starter does something.
+    loop_is_held: bool,
     jobs: VecDeque<Job>,
+    /// Starters that wait for a job. To wake nobody costs as much as to wake somebody.
+    n_idle: usize,
     is_over: bool,
     /// Running processes that were asked for, by process id.
     pub(crate) processes: BTreeMap<i32, Process>,
@@ -156,22 +160,39 @@ impl Roster {
     /// What is known once it is certain whether the child `pid`, which ended, was asked for: its
     /// starter may be about to say so.
     pub(crate) fn state_for(&self, pid: i32) -> MutexGuard<'_, State> {
-        let is_starting = |_: &mut State| {
+        self.state_unless(|_| {
             self.starting.iter().any(|starting| starting.load(Ordering::Acquire) == pid)
-        };
-        let waited = self.has_moved.wait_while(self.state(), is_starting);
-        waited.unwrap_or_else(PoisonError::into_inner)
+        })
     }
 
     /// Gives a job to the starters.
     pub(crate) fn give(&self, job: Job) {
-        let is_full = |state: &mut State| state.jobs.len() >= JOBS_MAX;
-        let waited = self.has_moved.wait_while(self.state(), is_full);
-        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state_unless(|state| state.jobs.len() >= JOBS_MAX);
         state.known.insert(job.request.id, Known::new(&job.request));
         state.jobs.push_back(job);
+        let has_idle = state.n_idle > 0;
         drop(state);
-        self.has_jobs.notify_one();
+        if has_idle {
+            self.has_jobs.notify_one();
+        }
+    }
+
+    /// What is known once nothing holds the loop, which asks.
+    fn state_unless(&self, is_held: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let mut state = self.state();
+        while is_held(&state) {
+            state.loop_is_held = true;
+            state = self.has_moved.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.loop_is_held = false;
+        state
+    }
+
+    /// A starter has done something for which the loop may wait.
+    fn moved(&self, state: &State) {
+        if state.loop_is_held {
+            self.has_moved.notify_one();
+        }
     }
 
     /// Does a job in this thread, which is the only one that collects what ended.
@@ -212,10 +233,14 @@ impl Roster {
     }
 
     fn next_job(&self) -> Option<Job> {
-        let has_none = |state: &mut State| state.jobs.is_empty() && !state.is_over;
-        let waited = self.has_jobs.wait_while(self.state(), has_none);
-        let job = waited.unwrap_or_else(PoisonError::into_inner).jobs.pop_front()?;
-        self.has_moved.notify_all();
+        let mut state = self.state();
+        while state.jobs.is_empty() && !state.is_over {
+            state.n_idle += 1;
+            state = self.has_jobs.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.n_idle -= 1;
+        }
+        let job = state.jobs.pop_front()?;
+        self.moved(&state);
         Some(job)
     }
 
@@ -249,7 +274,7 @@ impl Roster {
             }
         };
         starting.store(0, Ordering::Release);
-        self.has_moved.notify_all();
+        self.moved(&state);
         state.answer(&answer)?;
         if state.loop_waits { self.send(&mut state) } else { Ok(()) }
     }
