@@ -76,4 +76,23 @@ mod tests {
             assert!(place(bad, options()).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn places_of_google_say_what_is_wrong_with_their_keys() {
+        let of = |name: &str, value: &str| {
+            place("gs://bucket/kiln/", BTreeMap::from([(name.to_owned(), value.to_owned())]))
+        };
+        let another = r#"{"gcs_base_url": "http://127.0.0.1:1", "disable_oauth": true,
+            "client_email": "", "private_key": "", "private_key_id": ""}"#;
+        let bucket = of("google_service_account_key", another).expect("a place");
+        assert_eq!(bucket.name(), "gs://bucket/kiln");
+        for (name, value, expected) in [
+            ("google_service_account", "/no/such/key.json", "/no/such/key.json"),
+            ("google_service_account_key", "no JSON", "service account"),
+        ] {
+            let refused = of(name, value).expect_err(value);
+            let said = format!("{refused:?}");
+            assert!(said.contains("gs://bucket/kiln") && said.contains(expected), "{said}");
+        }
+    }
 }
