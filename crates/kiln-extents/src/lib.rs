@@ -50,7 +50,7 @@ const SEQUENCE_BITS: u32 = 40;
 /// Runs that fit a positive 64-bit signed number.
 const RUN_MAX: u64 = (1 << (63 - SEQUENCE_BITS)) - 1;
 /// Bytes of a disk that no content takes: what removes content needs some room itself.
-const ROOM_BYTES_MIN: u64 = 8 * 1024 * 1024;
+pub const ROOM_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// Extents that wait to be removed while removing is held up; more are left for the next sweep.
 const POSTPONED_MAX: usize = 1 << 20;
 /// Files in one directory.

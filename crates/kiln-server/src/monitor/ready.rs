@@ -16,8 +16,8 @@ use crate::server::Server;
 const COMMIT_SECONDS_MAX: u64 = 5;
 /// Time for which an answer of the store holds: whoever asks more often does not cost more.
 const ANSWER_HOLDS_FOR: Duration = Duration::from_secs(1);
-/// Free bytes of the disk below which blobs are refused.
-const ROOM_BYTES_MIN: u64 = 8 * 1024 * 1024;
+/// Free bytes of the disk below which a blob of a MiB is refused.
+const ROOM_BYTES_MIN: u64 = kiln_extents::ROOM_BYTES_MIN + 1024 * 1024;
 
 /// Why the server is not ready.
 #[derive(Clone, Debug, thiserror::Error)]
