@@ -35,6 +35,19 @@ pub enum StoreError {
         /// Newest schema number of this program.
         known: u32,
     },
+    /// The database file is shorter than it was when it was written last.
+    #[error(
+        "the database `{}` was cut: it is {length} bytes long, and was {written}",
+        path.display()
+    )]
+    Cut {
+        /// The file.
+        path: PathBuf,
+        /// Bytes that it has.
+        length: u64,
+        /// Bytes that it had.
+        written: u64,
+    },
     /// A statement failed.
     #[error("the database failed")]
     Failed(#[from] rusqlite::Error),
@@ -77,10 +90,26 @@ impl StoreError {
             || self.is_code(CannotOpen, "unable to open database file")
     }
 
-    /// Whether the file is not what SQLite wrote: it was cut, or changed by others.
+    /// Whether the file is not what Kiln wrote: it was cut, or changed by others. SQLite tells
+    /// of what it can not follow; a row that is not what is kept there shows the rest.
     pub fn is_damaged(&self) -> bool {
+        use rusqlite::Error::{
+            FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType,
+        };
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-        self.is_code(DatabaseCorrupt, "database disk image is malformed")
+        let is_unreadable = matches!(
+            self,
+            Self::Cut { .. }
+                | Self::Damaged { .. }
+                | Self::Unknown { .. }
+                | Self::Failed(
+                    FromSqlConversionFailure(..)
+                        | IntegralValueOutOfRange(..)
+                        | InvalidColumnType(..)
+                )
+        );
+        is_unreadable
+            || self.is_code(DatabaseCorrupt, "database disk image is malformed")
             || self.is_code(NotADatabase, "file is not a database")
     }
 
@@ -96,6 +125,7 @@ impl StoreError {
             Self::Create { .. }
             | Self::Open { .. }
             | Self::TooNew { .. }
+            | Self::Cut { .. }
             | Self::Failed(_)
             | Self::Damaged { .. }
             | Self::Unknown { .. }
@@ -116,7 +146,10 @@ impl StoreError {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use rusqlite::ffi::{self, SQLITE_IOERR_WRITE};
+    use rusqlite::types::Type;
     use rusqlite::{Connection, Error};
 
     use super::StoreError;
@@ -127,6 +160,19 @@ mod tests {
         for error in [shared, StoreError::Failed(failure)] {
             assert_eq!((error.is_disk_full(), error.is_disk_failing()), expected, "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_row_that_is_not_what_is_kept_there_is_damage() {
+        let database = Connection::open_in_memory().expect("a database");
+        let number = database.query_row("SELECT 'text'", [], |row| row.get::<_, i64>(0));
+        let no_document = Error::FromSqlConversionFailure(5, Type::Text, Box::new(fmt::Error));
+        for damaged in [number.expect_err("it is a text"), no_document] {
+            let error = StoreError::Failed(damaged);
+            assert!(error.is_damaged(), "{error:?}");
+        }
+        let bug = database.execute_batch("SELECT nothing").expect_err("there is no such column");
+        assert!(!StoreError::Failed(bug).is_damaged());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The store: one writer thread, any number of readers.
 
 use std::fmt;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -140,7 +141,7 @@ impl Store {
         }
         let path = self.path.clone();
         let flushing = tokio::task::spawn_blocking(move || flusher::flush(&path));
-        let flushed = flushing.await.unwrap_or_else(|stopped| Err(std::io::Error::other(stopped)));
+        let flushed = flushing.await.unwrap_or_else(|stopped| Err(io::Error::other(stopped)));
         flushed.map_err(|cause| StoreError::Commit(cause.to_string()))
     }
 
@@ -220,8 +221,45 @@ fn open_writing(path: &Path, synchronous: &str) -> Result<Connection, StoreError
     prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
     connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
+    require_whole(path, &connection)?;
     migrations::apply(&mut connection)?;
     Ok(connection)
+}
+
+/// Refuses a file that is shorter than its own first page says: SQLite reads what is missing of
+/// its last page as zeros, and would only find out with some of what lay there.
+fn require_whole(path: &Path, connection: &Connection) -> Result<(), StoreError> {
+    let open = |cause| StoreError::Open { path: path.to_owned(), cause };
+    let read = || lengths(path).map_err(|cause| StoreError::Create { path: path.to_owned(), cause });
+    let (length, written) = read()?;
+    if length >= written {
+        return Ok(());
+    }
+    // The log was being brought in when a server was killed, first page first: it goes on.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_row| Ok(())).map_err(open)?;
+    let (length, written) = read()?;
+    if length < written {
+        return Err(StoreError::Cut { path: path.to_owned(), length, written });
+    }
+    Ok(())
+}
+
+/// Bytes that a database file has, and that its first page says; a file without one says 0.
+/// <https://www.sqlite.org/fileformat.html#the_database_header>
+fn lengths(path: &Path) -> io::Result<(u64, u64)> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut header = [0; 100];
+    if length < header.len() as u64 {
+        return Ok((length, 0));
+    }
+    file.read_exact_at(&mut header, 0)?;
+    let page_bytes = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65536,
+        bytes => u64::from(bytes),
+    };
+    let n_pages = u32::from_be_bytes([header[28], header[29], header[30], header[31]]);
+    Ok((length, page_bytes * u64::from(n_pages)))
 }
 
 fn prepare(connection: &Connection, cache_kib: i64) -> Result<(), rusqlite::Error> {

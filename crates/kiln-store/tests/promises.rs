@@ -195,6 +195,23 @@ async fn a_file_that_is_no_database_is_named() {
     assert!(refused.to_string().contains("kiln.db"), "{refused}");
 }
 
+#[tokio::test]
+async fn a_file_that_was_cut_is_refused_and_left_as_it_is() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("kiln.db");
+    let (store, _) = open(directory.path());
+    store.write(move |tx| keep(tx, 1)).await.expect("kept");
+    drop(store);
+    let size = std::fs::metadata(&path).expect("a file").len();
+    for cut in [1, 4096] {
+        let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        file.set_len(size - cut).expect("cut");
+        let refused = Store::open(directory.path(), Box::new(|_| {})).expect_err("refused");
+        assert!(refused.is_damaged(), "{refused:?}");
+        assert_eq!(std::fs::metadata(&path).expect("a file").len(), size - cut);
+    }
+}
+
 /// What a killed process leaves is what the files are at that moment, open or not.
 #[tokio::test]
 async fn a_relaxed_store_survives_the_end_of_its_process() {
