@@ -68,7 +68,7 @@ fn tell(outcome: Result<Vec<String>, String>) -> bool {
     }
 }
 
-/// The middle of some values; there is at least one.
+/// The middle of some values, the higher one where there are two; there is at least one.
 fn median(values: &mut [f64]) -> f64 {
     quantile(values, 50)
 }

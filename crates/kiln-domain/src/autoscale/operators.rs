@@ -1,10 +1,10 @@
 //! Which operators are there between which types, and what they give.
 
-use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::syntax::{Comparison, Computation, Operator, UnaryOperator};
+use super::syntax::{Computation, Operator, UnaryOperator};
 use super::value::{Value, whole};
+use crate::comparison::Comparison;
 use crate::span::Span;
 use crate::time::Timestamp;
 
@@ -51,27 +51,22 @@ fn negative(operand: &Value) -> Option<Value> {
 
 /// `None` when values of these types are not compared.
 fn compare(comparison: Comparison, left: &Value, right: &Value) -> Option<bool> {
-    use Comparison as C;
-    // What is not a number has no order.
     let order = match (left, right) {
         (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
         (Value::Time(a), Value::Time(b)) => Some(a.cmp(b)),
         (Value::Interval(a), Value::Interval(b)) => Some(a.cmp(b)),
         (Value::Option(a), Value::Option(b)) => match comparison {
-            C::Equal => return Some(a == b),
-            C::NotEqual => return Some(a != b),
-            C::Less | C::LessOrEqual | C::Greater | C::GreaterOrEqual => return None,
+            Comparison::Equal => return Some(a == b),
+            Comparison::NotEqual => return Some(a != b),
+            Comparison::Less
+            | Comparison::LessOrEqual
+            | Comparison::Greater
+            | Comparison::GreaterOrEqual => return None,
         },
         _ => left.number()?.partial_cmp(&right.number()?),
     };
-    Some(match comparison {
-        C::Equal => order == Some(Ordering::Equal),
-        C::NotEqual => order != Some(Ordering::Equal),
-        C::Less => order == Some(Ordering::Less),
-        C::LessOrEqual => order.is_some_and(Ordering::is_le),
-        C::Greater => order == Some(Ordering::Greater),
-        C::GreaterOrEqual => order.is_some_and(Ordering::is_ge),
-    })
+    // What is not a number has no order, and equals nothing.
+    Some(order.map_or(comparison == Comparison::NotEqual, |order| comparison.holds(order)))
 }
 
 /// `Ok(None)` when the types have no such operator.

@@ -1,6 +1,7 @@
 //! What a formula is made of.
 
 use super::failure::Position;
+use crate::comparison::Comparison;
 
 /// A formula: statements, which are computed from top to bottom.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,17 +88,6 @@ pub(super) enum Operator {
     And,
     Compare(Comparison),
     Compute(Computation),
-}
-
-/// An operator that asks how two values stand to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// An operator of arithmetic.

@@ -1,25 +1,14 @@
 //! Questions about the tags of blobs.
 
 use super::tags::Tags;
-
-/// How a value is compared; values are texts, ordered by their bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
+use crate::comparison::Comparison;
 
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagTest {
     /// The key of a tag.
     pub key: String,
-    /// How its value is compared.
+    /// How its value is compared: values are texts, ordered by their bytes.
     pub comparison: Comparison,
     /// With what.
     pub value: String,
@@ -28,15 +17,7 @@ pub struct TagTest {
 impl TagTest {
     /// Whether it holds for a value that is there.
     pub fn holds(&self, found: &str) -> bool {
-        let wanted = self.value.as_str();
-        match self.comparison {
-            Comparison::Equal => found == wanted,
-            Comparison::NotEqual => found != wanted,
-            Comparison::Less => found < wanted,
-            Comparison::LessOrEqual => found <= wanted,
-            Comparison::Greater => found > wanted,
-            Comparison::GreaterOrEqual => found >= wanted,
-        }
+        self.comparison.holds(found.cmp(&self.value))
     }
 }
 

@@ -3,8 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kiln_domain::blob::content::Blob;
-use kiln_domain::blob::tag_filter::{Comparison, Search, TagTest};
+use kiln_domain::blob::tag_filter::{Search, TagTest};
 use kiln_domain::blob::tags::Tags;
+use kiln_domain::comparison::Comparison;
 use kiln_store::{ContainerKey, KeyedContainer, View};
 use kiln_wire::blob::error::BlobError;
 use kiln_wire::blob::tag_filter;

@@ -1,7 +1,8 @@
 //! The language in which clients ask for tags: `"key" >= 'value' AND @container = 'name'`.
 
 use kiln_domain::blob::limits::{TAG_KEY_LENGTH, TAG_VALUE_LENGTH_MAX};
-use kiln_domain::blob::tag_filter::{Comparison, Search, TagFilter, TagTest};
+use kiln_domain::blob::tag_filter::{Search, TagFilter, TagTest};
+use kiln_domain::comparison::Comparison;
 
 /// Comparisons in one filter.
 const TESTS_MAX: usize = 32;

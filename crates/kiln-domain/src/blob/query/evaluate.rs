@@ -7,9 +7,10 @@ use jiff::SignedDuration;
 use super::failure::Problem;
 use super::functions::call;
 use super::moment::Moment;
-use super::syntax::{Arithmetic, Case, Comparison, Expression, Step};
+use super::syntax::{Arithmetic, Case, Expression, Step};
 use super::tree::Tree;
 use super::value::{Number, Value};
+use crate::comparison::Comparison;
 
 /// A record of the blob.
 #[derive(Clone, Copy, Debug)]
@@ -141,14 +142,7 @@ fn chosen<'a>(case: &'a Case, scene: Scene<'a>) -> Result<&'a Expression, Proble
 }
 
 fn holds(comparison: Comparison, found: Option<Ordering>) -> Option<bool> {
-    found.map(|found| match comparison {
-        Comparison::Equal => found.is_eq(),
-        Comparison::NotEqual => found.is_ne(),
-        Comparison::Less => found.is_lt(),
-        Comparison::LessOrEqual => found.is_le(),
-        Comparison::Greater => found.is_gt(),
-        Comparison::GreaterOrEqual => found.is_ge(),
-    })
+    found.map(|found| comparison.holds(found))
 }
 
 fn is_among(

@@ -6,8 +6,9 @@ use super::failure::InvalidQuery;
 use super::lexer::Token;
 use super::like::Pattern;
 use super::parser::{Parsed, Parser, is_reserved};
-use super::syntax::{Arithmetic, Case, Comparison, Expression, Function, Part, Side, Type};
+use super::syntax::{Arithmetic, Case, Expression, Function, Part, Side, Type};
 use super::value::Value;
+use crate::comparison::Comparison;
 
 impl Parser {
     pub(super) fn expression(&mut self) -> Parsed<Expression> {

@@ -2,6 +2,7 @@
 
 use super::like::Pattern;
 use super::value::Value;
+use crate::comparison::Comparison;
 
 /// A query.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,18 +141,6 @@ pub enum Arithmetic {
     Multiply,
     Divide,
     Remainder,
-}
-
-/// How two values are held against each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 /// What a value is made into.
