@@ -52,11 +52,7 @@ impl Board {
                     self.changed.insert(pool_key);
                 }
             }
-            Change::NodeGone { pool_key, node_id } => {
-                if let Some(pool) = self.pools.get_mut(&pool_key) {
-                    pool.remove(&node_id);
-                }
-            }
+            Change::NodeGone { pool_key, node_id } => self.remove_node(pool_key, &node_id),
             Change::Job {
                 job_key,
                 account,
@@ -106,6 +102,7 @@ impl Board {
             Change::PoolSize { .. }
             | Change::PoolScaling { .. }
             | Change::JobEnd { .. }
+            | Change::JobTaskEnd { .. }
             | Change::JobDependents { .. }
             | Change::JobSchedule { .. }
             | Change::Certificate { .. } => {}
@@ -120,6 +117,11 @@ impl Board {
     /// Says that a pool is to be looked at again.
     pub fn mark_changed(&mut self, pool_key: i64) {
         self.changed.insert(pool_key);
+    }
+
+    /// Whether a job takes its turns and has tasks, on nodes or waiting for one.
+    pub fn goes_on(&self, job_key: i64) -> bool {
+        self.jobs.get(&job_key).is_some_and(Job::goes_on)
     }
 
     /// The key of a pool that is there.
@@ -193,6 +195,12 @@ impl Board {
             && self.keys.get(&pool.name) == Some(&pool_key)
         {
             self.keys.remove(&pool.name);
+        }
+    }
+
+    fn remove_node(&mut self, pool_key: i64, node_id: &str) {
+        if let Some(pool) = self.pools.get_mut(&pool_key) {
+            pool.remove(node_id);
         }
     }
 

@@ -129,6 +129,11 @@ impl Job {
         if self.terms.is_open { limit.saturating_sub(self.placed.len()) } else { 0 }
     }
 
+    /// Whether its tasks may start, and it has any.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.terms.is_open && !(self.waiting.is_empty() && self.placed.is_empty())
+    }
+
     /// When it is its turn, if any of its tasks may start.
     pub(crate) fn turn(&self, key: i64, order: JobDefaultOrder) -> Option<Turn> {
         let (share, served) = match order {

@@ -579,3 +579,28 @@ fn of_equals_the_job_that_waited_longest_comes_first() {
     put(&mut board, 1, 1, one(), TaskState::Completed, &[]);
     check(&board, "2t1@m");
 }
+
+#[test]
+fn a_job_goes_on_while_it_is_open_and_has_tasks() {
+    let mut board = board(false, &[("m", 1)]);
+    open_job(&mut board, 1, 0, None);
+    assert!(!board.goes_on(1), "it has none yet");
+    wait(&mut board, 1, 1, one());
+    assert!(board.goes_on(1));
+    run(&mut board, 1, 1, one(), &["m"]);
+    assert!(board.goes_on(1));
+    put(&mut board, 1, 1, one(), TaskState::Completed, &[]);
+    assert!(!board.goes_on(1), "its last one ended");
+    wait(&mut board, 1, 2, one());
+    board.apply(Change::Job {
+        job_key: 1,
+        account: "a".to_owned(),
+        pool_id: "p".to_owned(),
+        priority: 0,
+        is_open: false,
+        parallel_tasks_max: None,
+        allows_preemption: false,
+    });
+    assert!(!board.goes_on(1), "it is to rest");
+    assert!(!board.goes_on(2), "it is not there");
+}

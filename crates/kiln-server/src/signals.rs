@@ -7,10 +7,15 @@ use kiln_domain::batch::change::Change;
 use kiln_scheduler::Board;
 use tokio::sync::Notify;
 
+/// Changes that wait for the next look at the board at the most: more are applied at once.
+const COMMITTED_MAX: usize = 16 * 1024;
+
 /// Told of every commit, on the writer's thread and in commit order.
 #[derive(Debug, Default)]
 pub struct Signals {
     board: Mutex<Board>,
+    /// What was committed since the board was last looked at, in order.
+    committed: Mutex<Vec<Change>>,
     dispatch: Notify,
     pools: DirtyKeys,
     scaling: DirtyKeys,
@@ -40,48 +45,70 @@ impl Signals {
         Self { notes_tasks, ..Self::default() }
     }
 
-    /// Takes over what a commit changed.
+    /// Takes over what a commit changed. The writer waits for this: what concerns the board is
+    /// left to whoever looks at it next.
     pub fn observe(&self, changes: Vec<Change>) {
-        let mut board = self.board();
-        for change in changes {
-            match &change {
-                Change::PoolSize { pool_key } => self.pools.mark(*pool_key),
-                Change::PoolScaling { pool_key } => self.scaling.mark(*pool_key),
-                Change::JobEnd { job_key } => self.jobs.mark(*job_key),
-                Change::JobDependents { job_key } => self.dependents.mark(*job_key),
-                Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
-                Change::Certificate { certificate_key } => self.certificates.mark(*certificate_key),
-                Change::PoolGone { .. } => self.gone.notify_waiters(),
-                Change::JobGone { .. } => {
-                    self.kept_tasks.notify_one();
-                    self.gone.notify_waiters();
-                }
-                Change::Pool { .. }
-                | Change::Node { .. }
-                | Change::NodeGone { .. }
-                | Change::Job { .. }
-                | Change::JobNodeExcluded { .. }
-                | Change::JobNodeAdmitted { .. } => {}
-                Change::Task { job_key, .. } | Change::TaskGone { job_key, .. } => {
-                    if matches!(change, Change::TaskGone { .. }) {
-                        self.kept_tasks.notify_one();
-                    }
-                    if self.notes_tasks
-                        && let Some(pool_key) = board.pool_of_job(*job_key)
-                    {
-                        self.task_pools.mark(pool_key);
-                    }
-                }
-            }
-            board.apply(change);
+        changes.iter().for_each(|change| self.wake(change));
+        let n_waiting = {
+            let mut committed = self.committed();
+            committed.extend(changes);
+            committed.len()
+        };
+        if n_waiting > COMMITTED_MAX {
+            drop(self.board());
         }
-        drop(board);
         self.dispatch.notify_one();
     }
 
-    /// The board, for a moment.
+    /// Wakes who looks after what changed, the board aside.
+    fn wake(&self, change: &Change) {
+        match change {
+            Change::PoolSize { pool_key } => self.pools.mark(*pool_key),
+            Change::PoolScaling { pool_key } => self.scaling.mark(*pool_key),
+            Change::JobEnd { job_key } => self.jobs.mark(*job_key),
+            Change::JobDependents { job_key } => self.dependents.mark(*job_key),
+            Change::JobSchedule { schedule_key } => self.schedules.mark(*schedule_key),
+            Change::Certificate { certificate_key } => self.certificates.mark(*certificate_key),
+            Change::PoolGone { .. } => self.gone.notify_waiters(),
+            Change::JobGone { .. } => {
+                self.kept_tasks.notify_one();
+                self.gone.notify_waiters();
+            }
+            Change::TaskGone { .. } => self.kept_tasks.notify_one(),
+            Change::Pool { .. }
+            | Change::Node { .. }
+            | Change::NodeGone { .. }
+            | Change::Job { .. }
+            | Change::JobNodeExcluded { .. }
+            | Change::JobNodeAdmitted { .. }
+            | Change::Task { .. }
+            | Change::JobTaskEnd { .. } => {}
+        }
+    }
+
+    fn committed(&self) -> MutexGuard<'_, Vec<Change>> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The board as it is after all that was committed, for a moment.
     pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let committed = std::mem::take(&mut *self.committed());
+        for change in committed {
+            if let Change::JobTaskEnd { job_key } = change
+                && !board.goes_on(job_key)
+            {
+                self.jobs.mark(job_key);
+            }
+            if self.notes_tasks
+                && let Change::Task { job_key, .. } | Change::TaskGone { job_key, .. } = change
+                && let Some(pool_key) = board.pool_of_job(job_key)
+            {
+                self.task_pools.mark(pool_key);
+            }
+            board.apply(change);
+        }
+        board
     }
 
     /// Waits until the board changed.

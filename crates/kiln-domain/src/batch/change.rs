@@ -94,6 +94,12 @@ pub enum Change {
         /// The store's key.
         job_key: i64,
     },
+    /// A task of a job ended, or left its nodes. That alone changes nothing for a job that goes
+    /// on with others.
+    JobTaskEnd {
+        /// The store's key of the job.
+        job_key: i64,
+    },
     /// What follows from the end of one of its tasks for those that depend on it is still to be
     /// counted: go on with it.
     JobDependents {

@@ -30,7 +30,13 @@ pub(crate) fn keep(
     let was_completed = task.life.state == TaskState::Completed;
     let is_completed = life.state == TaskState::Completed;
     if is_completed || task.life.is_on_nodes() && !life.is_on_nodes() {
-        tx.announce(Change::JobEnd { job_key: task.job_key });
+        let job_key = task.job_key;
+        let is_manager = task.needs.is_manager;
+        tx.announce(if is_manager {
+            Change::JobEnd { job_key }
+        } else {
+            Change::JobTaskEnd { job_key }
+        });
     }
     match (was_completed, is_completed) {
         (false, true) => on_completed(tx, task, life, now),

@@ -141,14 +141,18 @@ fn next_step(view: &View<'_>, job: &Job, now: Timestamp) -> Result<Step, StoreEr
 
 /// When the oldest of the open tasks of a job is given up, or a time before that. Tasks are
 /// numbered as they are added, so the first open one is the oldest; none is older than the job.
+/// A job without one is looked at no later than the next it gets is given up.
 fn expiry(
     view: &View<'_>,
     job: &Job,
     open: i64,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, StoreError> {
-    if open == 0 || !job.life.is_lasting() {
+    if !job.life.is_lasting() {
         return Ok(None);
+    }
+    if open == 0 {
+        return Ok(Some(now.plus(Span::days(TASK_LIFETIME_DAYS))));
     }
     let earliest = job.life.created_at.plus(Span::days(TASK_LIFETIME_DAYS));
     if earliest > now {
