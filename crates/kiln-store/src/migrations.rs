@@ -26,6 +26,7 @@ const STEPS: &[&str] = &[
     include_str!("migrations/0009_fewer_task_indexes.sql"),
     include_str!("migrations/0010_protected_blobs.sql"),
     include_str!("migrations/0011_node_work.sql"),
+    include_str!("migrations/0012_task_indexes.sql"),
 ];
 
 /// The schema of the database, which must be one that this program knows.

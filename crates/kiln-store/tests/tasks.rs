@@ -4,10 +4,10 @@ use kiln_domain::batch::job::{Job, JobLife};
 use kiln_domain::batch::needs::TaskNeeds;
 use kiln_domain::batch::node::{self, Node, NodeFact, NodeLife};
 use kiln_domain::batch::pool::{PoolLife, PoolSpec};
-use kiln_domain::batch::task::{Task, TaskLife, TaskState};
+use kiln_domain::batch::task::{Place, Task, TaskLife, TaskState};
 use kiln_domain::batch::ties::Ties;
 use kiln_domain::time::Timestamp;
-use kiln_store::{Store, StoreError, Tx};
+use kiln_store::{Bucket, Store, StoreError, TaskRange, Tx};
 
 fn open(directory: &std::path::Path) -> Store {
     Store::open(directory, Box::new(|_changes| {})).expect("a store")
@@ -121,7 +121,7 @@ async fn what_waits_is_told_without_its_document() {
         tx.insert_task(&mut manager)?;
         let mut placed = task(job_key, "placed");
         tx.insert_task(&mut placed)?;
-        tx.update_task(&placed, &TaskLife { state: TaskState::Running, ..placed.life.clone() })
+        tx.update_task(&placed, &in_state(TaskState::Running, &placed.life))
     });
     adding.await.expect("kept");
     let waiting = store.read(|view| view.waiting_tasks_after(job_key, 0, 9)).expect("read");
@@ -134,6 +134,51 @@ async fn what_waits_is_told_without_its_document() {
     assert_eq!(later.len(), 1);
     let on_nodes = store.read(|view| view.running_tasks(job_key, 9)).expect("read");
     assert_eq!(on_nodes.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["placed"]);
+}
+
+/// A life that went on to a state, on node `n` if that needs one.
+fn in_state(state: TaskState, life: &TaskLife) -> TaskLife {
+    let place = Place { pool_id: "p".to_owned(), node_id: "n".to_owned() };
+    let place = (state != TaskState::Active).then_some(place);
+    TaskLife { state, place, ..life.clone() }
+}
+
+/// Each state is found through an index, or part of one, that only some steps write.
+#[tokio::test]
+async fn a_task_is_found_in_the_state_that_it_is_in_and_in_no_other() {
+    use TaskState::{Active, Completed, Preparing, Running};
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open(directory.path());
+    let job_key = store.write(add_job).await.expect("kept");
+    store.write(move |tx| add_task(tx, job_key, "other")).await.expect("kept");
+    store.write(move |tx| add_task(tx, job_key, "t")).await.expect("kept");
+    for state in [Preparing, Running, Active, Running, Running, Completed, Active, Completed] {
+        let step = store.write(move |tx| {
+            let task = tx.task(job_key, "t")?.ok_or(StoreError::Closed)?;
+            tx.update_task(&task, &in_state(state, &task.life))
+        });
+        step.await.expect("kept");
+        let found = store.read(|view| -> Result<_, StoreError> {
+            let mut found = Vec::new();
+            for bucket in Bucket::ALL {
+                let range = TaskRange { buckets: &[bucket], ..TaskRange::ALL };
+                let tasks = view.tasks_in(job_key, &range, 9)?;
+                found.extend(tasks.into_iter().filter(|it| it.id == "t").map(|_| bucket));
+            }
+            let waits = view.waiting_tasks_after(job_key, 0, 9)?.iter().any(|it| it.id == "t");
+            let open = view.open_tasks_after(job_key, 0, 9)?.len();
+            let on_node = view.tasks_of_node("n")?.len();
+            let placed = [view.running_tasks(job_key, 9)?.len(), view.tasks_on_nodes()?.len()];
+            Ok((found, waits, open, on_node, placed))
+        });
+        let expected = match state {
+            Active => (vec![Bucket::Active], true, 2, 0, [0, 0]),
+            Preparing => (vec![Bucket::Preparing], false, 2, 1, [1, 1]),
+            Running => (vec![Bucket::Running], false, 2, 1, [1, 1]),
+            Completed => (vec![Bucket::Succeeded], false, 1, 0, [0, 0]),
+        };
+        assert_eq!(found.expect("read"), expected, "{state:?}");
+    }
 }
 
 #[tokio::test]

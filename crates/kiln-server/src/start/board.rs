@@ -1,7 +1,10 @@
 //! The board of the dispatch loop, built once from what is kept.
 
+use std::collections::HashMap;
+
 use kiln_domain::batch::change::Change;
 use kiln_domain::batch::pool::TaskSchedulingPolicy;
+use kiln_domain::batch::task::Task;
 use kiln_store::{Store, StoreError};
 
 use crate::batch::{task_change, waiting_change};
@@ -39,6 +42,10 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
         for job_key in view.jobs_with_turns()? {
             signals.observe(vec![Change::JobDependents { job_key }]);
         }
+        let mut on_nodes: HashMap<i64, Vec<Task>> = HashMap::new();
+        for task in view.tasks_on_nodes()? {
+            on_nodes.entry(task.job_key).or_default().push(task);
+        }
         for job in view.open_jobs()? {
             let Ok(spec) = kept::job_spec(&job) else { continue };
             signals.observe(vec![
@@ -48,7 +55,7 @@ pub(super) fn rebuild(store: &Store, signals: &Signals) -> Result<(), StoreError
             for node_id in view.excluded_nodes(job.key)? {
                 signals.observe(vec![Change::JobNodeExcluded { job_key: job.key, node_id }]);
             }
-            let on_nodes = view.running_tasks(job.key, usize::MAX)?;
+            let on_nodes = on_nodes.remove(&job.key).unwrap_or_default();
             signals.observe(on_nodes.iter().map(|task| task_change(task, &task.life)).collect());
             let mut after = 0;
             loop {

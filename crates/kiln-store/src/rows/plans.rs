@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Tables that are read whole, by intent: at the start, or because they stay small.
-const READ_WHOLE: [&str; 8] = [
+const READ_WHOLE: [&str; 9] = [
     "SCAN dependency_turn USING COVERING INDEX dependency_turn_of_job",
     "SCAN account",
     "SCAN certificate",
@@ -45,6 +45,7 @@ const READ_WHOLE: [&str; 8] = [
     "SCAN pool",
     "SCAN container USING COVERING INDEX container_deleted",
     "SCAN pending_copy",
+    "SCAN task USING INDEX task_on_node",
 ];
 
 thread_local! {
@@ -283,16 +284,12 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.unmet_dependencies(key, "t", 9)?;
     tx.unmet_numbers(key, IdRange { start: 3, end: 9 }, 9)?;
     tx.task(key, "T")?;
-    tx.tasks_in(key, &TaskRange::ALL, 9)?;
-    let after = std::ops::Bound::Excluded("t");
-    tx.tasks_in(key, &TaskRange { from: after, last: Some("u"), ..TaskRange::ALL }, 9)?;
-    let failed = TaskRange { buckets: &[Bucket::Failed], ..TaskRange::ALL };
-    tx.tasks_in(key, &failed, 9)?;
-    tx.tasks_in(key, &TaskRange { from: after, ..failed }, 9)?;
+    lists_of_tasks(tx, key)?;
     tx.open_tasks_after(key, 0, 9)?;
     tx.running_tasks(key, 9)?;
     tx.waiting_tasks_after(key, 0, 9)?;
     tx.tasks_of_node("n")?;
+    tx.tasks_on_nodes()?;
     tx.task_counts(key)?;
     let usage = task.life.with_usage(1, Usage::of_length(Span::seconds(1)), Timestamp(0));
     tx.update_task(&task, &usage.ok_or(StoreError::Closed)?)?;
@@ -305,10 +302,24 @@ fn jobs_and_tasks(tx: &mut Tx<'_>) -> Result<(), StoreError> {
     tx.update_task(&task, &with_instance("n"))?;
     let task = Task { life: with_instance("n"), ..task };
     tx.update_task(&task, &with_instance("m"))?;
+    let ended = TaskLife { state: TaskState::Completed, ..with_instance("m") };
+    tx.update_task(&task, &ended)?;
     tx.gangs_of_node("m")?;
     tx.delete_task(&Task { life: with_instance("m"), ..task })?;
     preparations(tx, key)?;
     tx.delete_job(key)
+}
+
+fn lists_of_tasks(tx: &Tx<'_>, job_key: i64) -> Result<(), StoreError> {
+    let after = std::ops::Bound::Excluded("t");
+    tx.tasks_in(job_key, &TaskRange::ALL, 9)?;
+    tx.tasks_in(job_key, &TaskRange { from: after, last: Some("u"), ..TaskRange::ALL }, 9)?;
+    for bucket in Bucket::ALL {
+        let in_state = TaskRange { buckets: &[bucket], ..TaskRange::ALL };
+        tx.tasks_in(job_key, &in_state, 9)?;
+        tx.tasks_in(job_key, &TaskRange { from: after, ..in_state }, 9)?;
+    }
+    Ok(())
 }
 
 /// The life of a task whose only instance is on a node.

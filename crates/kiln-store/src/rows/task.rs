@@ -59,6 +59,21 @@ impl Bucket {
         }
     }
 
+    /// Where tasks in this state are found, in the order of their ids.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Active => "task INDEXED BY task_waiting WHERE state = 0",
+            Self::Preparing | Self::Running => {
+                "task INDEXED BY task_placed WHERE node_id IS NOT NULL"
+            }
+            Self::Succeeded | Self::Failed => "task INDEXED BY task_ended WHERE state >= 3",
+        }
+    }
+
+    fn is_open(self) -> bool {
+        self.number() < 3
+    }
+
     /// The one of this number.
     pub(super) fn of_number(number: i64) -> Self {
         match number {
@@ -119,6 +134,12 @@ fn ties_of(number: i64) -> Ties {
     Ties { may_have_dependents, may_act_on_job, has_dependencies }
 }
 
+/// The node that a task is on.
+fn node_of(life: &TaskLife) -> Option<&str> {
+    let place = life.place.as_ref().filter(|_| life.is_on_nodes());
+    place.map(|place| place.node_id.as_str())
+}
+
 /// Needs are written only where they are more than a number of slots.
 fn needs_of(needs: Option<Json<TaskNeeds>>, slots: u32) -> TaskNeeds {
     needs.map_or_else(|| TaskNeeds::slots(slots), |Json(needs)| needs)
@@ -176,13 +197,14 @@ impl View<'_> {
             let tasks = statement.query_map(params![job_key, first, last, limit_rows], from_row)?;
             return Ok(tasks.collect::<Result<_, _>>()?);
         }
-        let sql = format!(
-            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_in_state
-             WHERE job_key = ?1 AND state = ?5 AND id {begins} ?2 AND id <= ?3
-             ORDER BY id LIMIT ?4"
-        );
         let mut found: Vec<Task> = Vec::new();
         for bucket in range.buckets {
+            let source = bucket.source();
+            let sql = format!(
+                "SELECT {COLUMNS}, {N_UNMET} FROM {source}
+                 AND job_key = ?1 AND state = ?5 AND id {begins} ?2 AND id <= ?3
+                 ORDER BY id LIMIT ?4"
+            );
             let mut statement = self.statement(&sql)?;
             let values = params![job_key, first, last, limit_rows, bucket.number()];
             for task in statement.query_map(values, from_row)? {
@@ -205,7 +227,7 @@ impl View<'_> {
     ) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_open
-             WHERE job_key = ?1 AND state < 3 AND sequence > ?2 ORDER BY sequence LIMIT ?3"
+             WHERE job_key = ?1 AND is_open = 1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"
         );
         let mut statement = self.statement(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -226,7 +248,7 @@ impl View<'_> {
             "SELECT id, sequence, slots, needs, CASE WHEN needs IS NULL THEN NULL ELSE life END,
                     {N_UNMET}
              FROM task INDEXED BY task_open
-             WHERE job_key = ?1 AND state < 3 AND state = 0 AND sequence > ?2
+             WHERE job_key = ?1 AND is_open = 1 AND state = 0 AND sequence > ?2
              ORDER BY sequence LIMIT ?3"
         );
         let mut statement = self.statement(&sql)?;
@@ -247,19 +269,29 @@ impl View<'_> {
     /// Tasks of a job that are on a node and have not completed, at most `limit`.
     pub fn running_tasks(&self, job_key: i64, limit: usize) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_in_state
-             WHERE job_key = ?1 AND state BETWEEN 1 AND 2 LIMIT ?2"
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_placed
+             WHERE job_key = ?1 AND node_id IS NOT NULL LIMIT ?2"
         );
         let mut statement = self.statement(&sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(statement.query_map(params![job_key, limit], from_row)?.collect::<Result<_, _>>()?)
     }
 
+    /// All tasks that are on nodes.
+    pub fn tasks_on_nodes(&self) -> Result<Vec<Task>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_on_node
+             WHERE node_id IS NOT NULL"
+        );
+        let mut statement = self.statement(&sql)?;
+        Ok(statement.query_map([], from_row)?.collect::<Result<_, _>>()?)
+    }
+
     /// Tasks that are on a node and have not completed.
     pub fn tasks_of_node(&self, node_id: &str) -> Result<Vec<Task>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_of_node
-             WHERE node_id = ?1 AND node_id IS NOT NULL AND state < 3"
+            "SELECT {COLUMNS}, {N_UNMET} FROM task INDEXED BY task_on_node
+             WHERE node_id = ?1 AND node_id IS NOT NULL"
         );
         let mut statement = self.statement(&sql)?;
         Ok(statement.query_map(params![node_id], from_row)?.collect::<Result<_, _>>()?)
@@ -282,16 +314,17 @@ impl Tx<'_> {
     }
 
     fn insert_task_row(&mut self, task: &Task) -> Result<(), StoreError> {
-        let sql = "INSERT INTO task (job_key, id, sequence, state, node_id, slots, needs, spec,
-                               life, ties)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+        let sql = "INSERT INTO task (job_key, id, sequence, state, is_open, node_id, slots, needs,
+                               spec, life, ties)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
         let plain = TaskNeeds::slots(task.needs.slots);
         self.statement(sql)?.execute(params![
             task.job_key,
             task.id,
             task.sequence,
             Bucket::of(&task.life).number(),
-            task.life.place.as_ref().map(|place| &place.node_id),
+            Bucket::of(&task.life).is_open(),
+            node_of(&task.life),
             task.needs.slots,
             (task.needs != plain).then_some(Json(&task.needs)),
             task.document,
@@ -303,15 +336,24 @@ impl Tx<'_> {
 
     /// Keeps what has become of a task; `task.life` is how it was kept before.
     pub fn update_task(&mut self, task: &Task, life: &TaskLife) -> Result<(), StoreError> {
-        let sql = "UPDATE task SET state = ?3, node_id = ?4, life = ?5
-                   WHERE job_key = ?1 AND id = ?2";
-        self.statement(sql)?.execute(params![
-            task.job_key,
-            task.id,
-            Bucket::of(life).number(),
-            life.place.as_ref().map(|place| &place.node_id),
-            Json(life),
-        ])?;
+        let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
+        // An index is written with each column that is named here, whether it changes or not.
+        let (job_key, id, life_text) = (task.job_key, &task.id, Json(life));
+        if before.is_open() != after.is_open() {
+            let sql = "UPDATE task SET life = ?3, state = ?4, node_id = ?5, is_open = ?6
+                       WHERE job_key = ?1 AND id = ?2";
+            let (node_id, is_open) = (node_of(life), after.is_open());
+            let values = params![job_key, id, life_text, after.number(), node_id, is_open];
+            self.statement(sql)?.execute(values)?;
+        } else if before != after || node_of(&task.life) != node_of(life) {
+            let sql = "UPDATE task SET life = ?3, state = ?4, node_id = ?5
+                       WHERE job_key = ?1 AND id = ?2";
+            let values = params![job_key, id, life_text, after.number(), node_of(life)];
+            self.statement(sql)?.execute(values)?;
+        } else {
+            let sql = "UPDATE task SET life = ?3 WHERE job_key = ?1 AND id = ?2";
+            self.statement(sql)?.execute(params![job_key, id, life_text])?;
+        }
         if let Some(known) = self.known {
             known.tasks.update(task, life);
         }
@@ -322,7 +364,6 @@ impl Tx<'_> {
                 life.usage.map_or(life.state_at, |it| it.counted_at.max(life.state_at));
             self.note_usage(task.job_key, JobUsage { tally: added, updated_at });
         }
-        let (before, after) = (Bucket::of(&task.life), Bucket::of(life));
         if before != after {
             let counted = self.counted();
             counted.count(task.job_key, before, -1, task.needs.slots);
