@@ -24,7 +24,7 @@ use crate::server::Server;
 use crate::{clock, gang, kept};
 
 /// Changes in one commit, about, at the most; pools that want some share them.
-const CHANGES_MAX: usize = 512;
+const CHANGES_MAX: usize = 2048;
 
 /// Plans and commits until it is dropped.
 pub async fn run(server: Arc<Server>) {

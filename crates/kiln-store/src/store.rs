@@ -22,9 +22,12 @@ const IDLE_READERS_MAX: usize = 16;
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 /// Bytes of pages that a reader's connection keeps in memory.
 const READER_CACHE_KIB: i64 = 4 * 1024;
-/// Pages of the log after which the writer brings them to the database: pages that are written
-/// again and again meanwhile, such as the ends of indexes, go there once.
-const CHECKPOINT_PAGES: u32 = 8192;
+/// Bytes of a page of a new database. What tasks write lies together, so that large pages are
+/// fewer writes; a commit of one operation writes some of them whole.
+const PAGE_BYTES: u32 = 8 * 1024;
+/// Bytes of the log after which the writer brings its pages to the database: those that are
+/// written again and again meanwhile, such as the ends of indexes, go there once.
+const CHECKPOINT_BYTES: u32 = 64 * 1024 * 1024;
 /// Compiled statements that a connection keeps.
 const STATEMENTS_MAX: usize = 256;
 
@@ -218,9 +221,14 @@ fn open_writing(path: &Path, synchronous: &str) -> Result<Connection, StoreError
         .open(path)
         .map_err(|cause| StoreError::Create { path: path.to_owned(), cause })?;
     let mut connection = Connection::open(path).map_err(open)?;
+    // One that is there keeps its own.
+    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(open)?;
     prepare(&connection, WRITER_CACHE_KIB).map_err(open)?;
     connection.pragma_update(None, "synchronous", synchronous).map_err(open)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(open)?;
+    let page_bytes: u32 =
+        connection.pragma_query_value(None, "page_size", |row| row.get(0)).map_err(open)?;
+    let n_pages = CHECKPOINT_BYTES / page_bytes;
+    connection.pragma_update(None, "wal_autocheckpoint", n_pages).map_err(open)?;
     require_whole(path, &connection)?;
     migrations::apply(&mut connection)?;
     Ok(connection)
@@ -230,7 +238,8 @@ fn open_writing(path: &Path, synchronous: &str) -> Result<Connection, StoreError
 /// its last page as zeros, and would only find out with some of what lay there.
 fn require_whole(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let open = |cause| StoreError::Open { path: path.to_owned(), cause };
-    let read = || lengths(path).map_err(|cause| StoreError::Create { path: path.to_owned(), cause });
+    let read =
+        || lengths(path).map_err(|cause| StoreError::Create { path: path.to_owned(), cause });
     let (length, written) = read()?;
     if length >= written {
         return Ok(());

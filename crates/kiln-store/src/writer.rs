@@ -218,8 +218,12 @@ impl Shared {
             .connection
             .execute_batch("BEGIN IMMEDIATE")
             .and_then(|()| {
+                let mut is_empty = true;
                 for job in jobs {
-                    answers.push(run_one(pen, job, &mut announced)?);
+                    let run = if is_empty { run_first } else { run_one };
+                    let Done { is_kept, answer } = run(pen, job, &mut announced)?;
+                    is_empty &= !is_kept;
+                    answers.push(answer);
                 }
                 Ok(())
             })
@@ -266,20 +270,35 @@ fn tick() -> Instant {
     Instant::now()
 }
 
-fn run_one(
-    Pen { connection, known }: &Pen,
-    job: Job,
-    announced: &mut Vec<Change>,
-) -> Result<Answer, rusqlite::Error> {
-    connection.prepare_cached("SAVEPOINT op")?.execute([])?;
+/// Runs an operation before which the transaction holds nothing: it needs no savepoint, for which
+/// SQLite would keep a copy of each page that it changes.
+fn run_first(pen: &Pen, job: Job, announced: &mut Vec<Change>) -> Result<Done, rusqlite::Error> {
+    let done = run_inside(pen, job, announced);
+    if !done.is_kept {
+        pen.connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
+    }
+    Ok(done)
+}
+
+/// Runs an operation after others, which stay when it is undone.
+fn run_one(pen: &Pen, job: Job, announced: &mut Vec<Change>) -> Result<Done, rusqlite::Error> {
+    let step = |sql| pen.connection.prepare_cached(sql)?.execute([]);
+    step("SAVEPOINT op")?;
+    let done = run_inside(pen, job, announced);
+    if !done.is_kept {
+        step("ROLLBACK TO op")?;
+    }
+    step("RELEASE op")?;
+    Ok(done)
+}
+
+fn run_inside(Pen { connection, known }: &Pen, job: Job, announced: &mut Vec<Change>) -> Done {
     let mut tx = Tx::knowing(connection, known);
     let done = (job.run)(&mut tx);
     if done.is_kept {
         announced.extend(tx.into_announced());
     } else {
         known.forget_all();
-        connection.prepare_cached("ROLLBACK TO op")?.execute([])?;
     }
-    connection.prepare_cached("RELEASE op")?.execute([])?;
-    Ok(done.answer)
+    done
 }

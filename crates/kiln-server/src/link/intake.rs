@@ -14,7 +14,7 @@ use crate::clock;
 use crate::server::Server;
 
 /// Frames that share an operation at the most.
-const TOGETHER_MAX: usize = 256;
+const TOGETHER_MAX: usize = 1024;
 /// Operations under way at the most: one is being made durable while the next one runs.
 const UNDER_WAY_MAX: usize = 2;
 
