@@ -118,12 +118,15 @@ impl Links {
         }
     }
 
-    /// Forgets a link, unless a newer one took its place.
-    fn remove(&self, node_id: &str, session: &Session) {
+    /// Forgets a link; whether it was the latest of its node, and no newer one took its place.
+    fn remove(&self, node_id: &str, session: &Session) -> bool {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.get(node_id).is_some_and(|it| it.outbox.same_channel(&session.outbox)) {
+        let is_latest =
+            sessions.get(node_id).is_some_and(|it| it.outbox.same_channel(&session.outbox));
+        if is_latest {
             sessions.remove(node_id);
         }
+        is_latest
     }
 }
 
@@ -205,4 +208,25 @@ pub async fn serve(server: Arc<Server>, listener: UnixListener, stop: Cancellati
         }
     }
     while sessions.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio_util::sync::CancellationToken;
+
+    use super::{Links, Session};
+
+    #[test]
+    fn only_the_latest_link_of_a_node_is_its_link() {
+        let (links, _reported) = Links::new();
+        let session =
+            || Session { outbox: mpsc::channel(1).0, protocol: 1, cut: CancellationToken::new() };
+        let (older, newer) = (session(), session());
+        links.insert("n", older.clone());
+        links.insert("n", newer.clone());
+        assert!(older.cut.is_cancelled() && links.is_up("n"));
+        assert!(links.remove("n", &newer) && !links.is_up("n"));
+        assert!(!links.remove("n", &older), "the newer one said whom to expect");
+    }
 }

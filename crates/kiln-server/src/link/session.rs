@@ -77,7 +77,7 @@ pub(super) async fn serve(
         ended = write_out(server, &pool.account, FrameWriter::new(writer), inbox, &kept) => ended,
         ended = converse(server, &hello, &pool, &mut reader, rest, &kept) => ended,
     };
-    server.links.remove(&node_id, &session);
+    let was_latest = server.links.remove(&node_id, &session);
     server.samples.forget_node(&node_id);
     server.measured.forget_node(&node_id);
     server.links.streams.fail_all_of(&node_id);
@@ -88,7 +88,10 @@ pub(super) async fn serve(
         Err(LinkError::Silent) => Duration::ZERO,
         _ => server.config.heartbeat_deadline,
     };
-    server.unheard.expect(&node_id, Some(hello.incarnation), clock::tick(), patience);
+    // Where a newer link took its place, that one says whom to expect, or said so already.
+    if was_latest {
+        server.unheard.expect(&node_id, Some(hello.incarnation), clock::tick(), patience);
+    }
     ended
 }
 
